@@ -1,0 +1,240 @@
+//! What a clip request may ask for, checked before and after the source is known.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    cut::Span,
+    limits,
+    money::Amount,
+    prices::PriceBook,
+    quality::{Format, PictureSize, Quality},
+    source::SourceInfo,
+};
+
+/// A request that can be carried out, as far as can be told without its source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipSpec {
+    /// Where the source is: an absolute http or https URL.
+    pub url: String,
+    /// The span to cut, on the source's timeline.
+    pub span: Span,
+    /// What to deliver.
+    pub format: Format,
+    /// The largest picture to deliver; without meaning for MP3.
+    pub quality: Quality,
+}
+
+/// Why a request is refused. The text is for the person who sent it and says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request itself is wrong (HTTP 400).
+    #[error("{0}")]
+    BadRequest(String),
+    /// The request is fine, this source cannot serve it (HTTP 422).
+    #[error("{0}")]
+    Source(String),
+}
+
+fn bad(message: impl Into<String>) -> Refusal {
+    Refusal::BadRequest(message.into())
+}
+
+impl ClipSpec {
+    /// Checks what a request says: address, order and length of the span, and whether format and quality go
+    /// together. `format` and `quality` are the request's words; MP4 at 1080p and GIF at 720p are the defaults.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`].
+    pub fn new(url: &str, span: Span, format: Option<&str>, quality: Option<&str>) -> Result<Self, Refusal> {
+        let url = source_url(url)?;
+        let format = match format {
+            None => Format::Mp4,
+            Some(word) => Format::parse(word)
+                .ok_or_else(|| bad(format!("`format` must be mp4, mp3 or gif, not {:?}", clipped(word))))?,
+        };
+        let quality = match quality {
+            None if format == Format::Gif => Quality::P720,
+            None => Quality::P1080,
+            Some(word) => Quality::parse(word).ok_or_else(|| {
+                bad(format!("`quality` must be 720p, 1080p or 4k (or medium, high), not {:?}", clipped(word)))
+            })?,
+        };
+        if format == Format::Gif && quality == Quality::K4 {
+            return Err(bad("a GIF comes in 720p or 1080p; use mp4 for 4k"));
+        }
+        if span.end <= span.start {
+            return Err(bad(format!("`end` ({}) must be after `start` ({})", span.end, span.start)));
+        }
+        let longest = limits::duration_max(format);
+        if span.duration() > longest {
+            return Err(bad(format!(
+                "the clip would be {} long; a {} may be {longest} at most",
+                span.duration(),
+                format.extension(),
+            )));
+        }
+        Ok(Self { url, span, format, quality })
+    }
+
+    /// Checks the request against its source.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`] for a span beyond the end, [`Refusal::Source`] for a source that is too long or
+    /// lacks what the format needs.
+    pub fn check_source(&self, source: &SourceInfo) -> Result<(), Refusal> {
+        if source.duration > limits::SOURCE_DURATION_MAX {
+            return Err(Refusal::Source(format!(
+                "the source is {} long; clips are cut from sources of up to {}",
+                source.duration,
+                limits::SOURCE_DURATION_MAX,
+            )));
+        }
+        if self.format.has_picture() && source.picture.is_none() {
+            return Err(Refusal::Source("the source has no video; ask for mp3".to_owned()));
+        }
+        if self.format == Format::Mp3 && !source.has_audio {
+            return Err(Refusal::Source("the source has no audio; ask for mp4 or gif".to_owned()));
+        }
+        if self.span.end > source.duration {
+            return Err(bad(format!(
+                "`end` ({}) is beyond the end of the source, which is {} long",
+                self.span.end, source.duration,
+            )));
+        }
+        Ok(())
+    }
+
+    /// The picture that will be delivered from this source.
+    #[must_use]
+    pub fn delivered_picture(&self, source: &SourceInfo) -> Option<PictureSize> {
+        source.picture.filter(|_| self.format.has_picture()).map(|picture| picture.delivered(self.quality))
+    }
+
+    /// What the clip costs when `picture` is delivered: 4K counts only where it is truly delivered.
+    #[must_use]
+    pub fn price(&self, book: &PriceBook, picture: Option<PictureSize>) -> Amount {
+        book.manual_clip(self.format == Format::Mp4 && picture.is_some_and(PictureSize::is_4k))
+    }
+
+    /// The name of the delivered file, for example `clip_2-00-3-00.mp4`.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let clock = |time: crate::time::MediaTime| time.to_string().replace(':', "-");
+        format!("clip_{}-{}.{}", clock(self.span.start), clock(self.span.end), self.format.extension())
+    }
+}
+
+/// Checks that `text` is an absolute http or https address, and returns it in its normal form.
+///
+/// # Errors
+/// [`Refusal::BadRequest`] with what is wrong.
+pub fn source_url(text: &str) -> Result<String, Refusal> {
+    if text.len() > limits::URL_BYTES_MAX {
+        return Err(bad(format!("`url` may be {} bytes long at most", limits::URL_BYTES_MAX)));
+    }
+    let url = Url::parse(text.trim())
+        .map_err(|_| bad("`url` must be an absolute address like https://example.com/video.mp4"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("`url` must begin with http:// or https://"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(bad("`url` must name a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("`url` must not carry a user name or password"));
+    }
+    Ok(url.into())
+}
+
+/// A word of the request, cut to a length that is fit for an error message.
+fn clipped(word: &str) -> String {
+    word.chars().take(32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MediaTime;
+
+    const URL: &str = "https://example.com/video.mp4";
+
+    fn span(start: f64, end: f64) -> Span {
+        Span { start: MediaTime::from_seconds(start).unwrap(), end: MediaTime::from_seconds(end).unwrap() }
+    }
+
+    fn spec(start: f64, end: f64, format: &str, quality: Option<&str>) -> Result<ClipSpec, Refusal> {
+        ClipSpec::new(URL, span(start, end), Some(format), quality)
+    }
+
+    fn source(seconds: f64, width: u32, height: u32) -> SourceInfo {
+        SourceInfo {
+            title: "Test".to_owned(),
+            duration: MediaTime::from_seconds(seconds).unwrap(),
+            picture: (width > 0).then_some(PictureSize { width, height }),
+            has_audio: true,
+        }
+    }
+
+    #[test]
+    fn takes_what_fastclips_examples_send() {
+        let spec = spec(120.0, 180.0, "mp4", Some("4k")).unwrap();
+        assert_eq!(spec.quality, Quality::K4);
+        assert_eq!(spec.file_name(), "clip_2-00-3-00.mp4");
+        assert_eq!(spec.check_source(&source(3600.5, 1920, 1080)), Ok(()));
+        let fraction = ClipSpec::new(URL, span(1.5, 4.25), None, None).unwrap();
+        assert_eq!((fraction.format, fraction.quality), (Format::Mp4, Quality::P1080));
+        assert_eq!(fraction.file_name(), "clip_0-01.5-0-04.25.mp4");
+    }
+
+    #[test]
+    fn refuses_spans_that_cannot_be() {
+        for (start, end, format) in [(2.0, 2.0, "mp4"), (3.0, 2.0, "mp4"), (0.0, 600.1, "mp4"), (0.0, 30.1, "gif")] {
+            assert!(matches!(spec(start, end, format, None), Err(Refusal::BadRequest(_))), "{start} {end}");
+        }
+        assert!(spec(0.0, 600.0, "mp4", None).is_ok());
+        assert!(spec(0.0, 30.0, "gif", None).is_ok());
+    }
+
+    #[test]
+    fn refuses_unknown_words_and_4k_gifs() {
+        for (format, quality) in [("avi", None), ("", None), ("mp4", Some("8k")), ("mp4", Some("")), ("gif", Some("4k"))]
+        {
+            assert!(matches!(spec(0.0, 1.0, format, quality), Err(Refusal::BadRequest(_))), "{format} {quality:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_addresses_that_are_none() {
+        for url in [
+            "", "video", "/etc/passwd", "file:///etc/passwd", "ftp://example.com/a", "http://", "https://",
+            "https://user:secret@example.com/a", "javascript:alert(1)", "data:video/mp4;base64,AAAA",
+        ] {
+            assert!(matches!(source_url(url), Err(Refusal::BadRequest(_))), "{url}");
+        }
+        assert!(source_url(&format!("https://example.com/{}", "a".repeat(5000))).is_err());
+        assert_eq!(source_url(" HTTPS://Example.com/A b ").as_deref(), Ok("https://example.com/A%20b"));
+    }
+
+    #[test]
+    fn checks_the_span_and_tracks_against_the_source() {
+        let clip = spec(1.0, 5.0, "mp4", None).unwrap();
+        assert_eq!(clip.check_source(&source(5.0, 640, 360)), Ok(()));
+        assert!(matches!(clip.check_source(&source(4.9, 640, 360)), Err(Refusal::BadRequest(_))));
+        assert!(matches!(clip.check_source(&source(10_801.0, 640, 360)), Err(Refusal::Source(_))));
+        assert!(matches!(clip.check_source(&source(5.0, 0, 0)), Err(Refusal::Source(_))));
+        let mute = SourceInfo { has_audio: false, ..source(5.0, 640, 360) };
+        assert!(matches!(spec(1.0, 5.0, "mp3", None).unwrap().check_source(&mute), Err(Refusal::Source(_))));
+    }
+
+    #[test]
+    fn four_k_costs_more_only_where_it_is_delivered() {
+        let book = PriceBook::current().unwrap();
+        let clip = spec(0.0, 1.0, "mp4", Some("4k")).unwrap();
+        let price = |w, h| clip.price(book, clip.delivered_picture(&source(9.0, w, h)));
+        assert_eq!(price(3840, 2160), Amount::cents(20));
+        assert_eq!(price(1920, 1080), Amount::cents(10));
+        let audio = spec(0.0, 1.0, "mp3", Some("4k")).unwrap();
+        assert_eq!(audio.price(book, audio.delivered_picture(&source(9.0, 3840, 2160))), Amount::cents(10));
+    }
+}

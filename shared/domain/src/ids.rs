@@ -1,0 +1,126 @@
+//! Identifiers and secrets.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The alphabet of public ids: FastClip's are 16 lower-case letters and digits.
+const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Length of a public id in characters; 36^16 is about 2^82.
+const ID_LENGTH: usize = 16;
+
+/// A job's id, and the id of the clip that it makes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+/// An account's id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(String);
+
+macro_rules! id {
+    ($name:ident) => {
+        impl $name {
+            /// An id from 16 random bytes.
+            #[must_use]
+            pub fn from_random(bytes: [u8; ID_LENGTH]) -> Self {
+                Self(bytes.iter().map(|&byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect())
+            }
+
+            /// Reads an id from a path or a message; `None` if it cannot be one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let valid = text.len() == ID_LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte));
+                valid.then(|| Self(text.to_owned()))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(JobId);
+id!(AccountId);
+
+/// An API key's text begins with this.
+pub const API_KEY_PREFIX: &str = "sk_live_";
+
+/// An API key. It is shown once and never stored: only its [`ApiKey::digest`] is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// A key from 32 random bytes: the prefix and 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(format!("{API_KEY_PREFIX}{}", hex(&bytes)))
+    }
+
+    /// Reads the key of an `Authorization` header; `None` if it cannot be one of ours.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(API_KEY_PREFIX)?;
+        let valid = digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// SHA-256 of the key in hexadecimal, the only form that is stored. A key has 256 random bits, so a plain
+    /// hash cannot be guessed back.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(self.0.as_bytes()))
+    }
+
+    /// The key itself, to be shown to its owner once.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{API_KEY_PREFIX}…")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_read_back_and_strangers_are_refused() {
+        let id = JobId::from_random([7; 16]);
+        assert_eq!(JobId::parse(id.as_str()), Some(id));
+        for text in ["", "short", "A1B2C3D4E5F6G7H8", "a1b2c3d4e5f6g7h8x", "a1b2c3d4e5f6g7h/", "ä1b2c3d4e5f6g7h"] {
+            assert_eq!(JobId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_kept_as_its_digest_and_never_printed() {
+        let key = ApiKey::from_random([0xab; 32]);
+        assert_eq!(ApiKey::parse(key.reveal()).as_ref(), Some(&key));
+        assert_eq!(key.digest().len(), 64);
+        assert_eq!(format!("{key:?}"), "sk_live_…");
+        assert_eq!(ApiKey::parse("sk_live_"), None);
+        assert_eq!(ApiKey::parse(&key.reveal().to_uppercase()), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! A job from acceptance to its end.
+//!
+//! Invariants: status and progress only move forward; a job that has ended never changes again; it ends in the
+//! same transaction that resolves its hold.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clip::ClipSpec,
+    ids::{AccountId, JobId},
+    money::Amount,
+    quality::{Format, PictureSize},
+    source::SourceInfo,
+    time::{MediaTime, Timestamp},
+};
+
+/// Where a job stands, in FastClip's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Accepted; waits for a slot or for its first stage.
+    Pending,
+    /// The source is being read for moments (auto clips only).
+    Analyzing,
+    /// The span is being fetched.
+    Downloading,
+    /// The output is being made.
+    Processing,
+    /// The output is being published.
+    Uploading,
+    /// Done: the clip can be fetched.
+    Complete,
+    /// Ended without a clip; nothing was charged.
+    Failed,
+    /// Ended by its owner; nothing was charged.
+    Cancelled,
+}
+
+impl Status {
+    /// Whether a job in this state never changes again.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Complete | Self::Failed | Self::Cancelled)
+    }
+
+    /// The word in answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Analyzing => "analyzing",
+            Self::Downloading => "downloading",
+            Self::Processing => "processing",
+            Self::Uploading => "uploading",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Pending => "Waiting to start",
+            Self::Analyzing => "Looking for the right moments",
+            Self::Downloading => "Fetching the source",
+            Self::Processing => "Making the clip",
+            Self::Uploading => "Publishing the clip",
+            Self::Complete => "Done!",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Where this state begins and ends on the job's scale from 0 to 100.
+    const fn scale(self) -> (u8, u8) {
+        match self {
+            Self::Pending => (0, 0),
+            Self::Analyzing => (1, 5),
+            Self::Downloading => (5, 30),
+            Self::Processing => (30, 90),
+            Self::Uploading => (90, 99),
+            Self::Complete | Self::Failed | Self::Cancelled => (100, 100),
+        }
+    }
+
+    /// The job's progress when `fraction` (0 to 1) of this state's work is done.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0..=100
+    pub fn progress(self, fraction: f64) -> u8 {
+        let (from, to) = self.scale();
+        let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
+        from + (f64::from(to - from) * fraction) as u8
+    }
+}
+
+/// What came out of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Key of the file in the media bucket.
+    pub object_key: String,
+    /// Key of the poster image; `None` for sound.
+    pub poster_key: Option<String>,
+    /// Name for the person who downloads it.
+    pub file_name: String,
+    /// Container.
+    pub format: Format,
+    /// Length of the file in bytes.
+    pub size_bytes: u64,
+    /// Length of the clip.
+    pub duration: MediaTime,
+    /// The picture that was delivered; `None` for sound.
+    pub picture: Option<PictureSize>,
+    /// How it was made: `encode` (later also `smart` and `copy`).
+    pub method: String,
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word for programs: `source_unavailable`, `source_unsupported`, `insufficient_balance`, `internal`.
+    pub code: String,
+    /// A sentence for the person who asked, saying what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// Our own fault, told without internals.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self {
+            code: "internal".to_owned(),
+            message: "Something went wrong on our side. You were not charged; please try again.".to_owned(),
+        }
+    }
+}
+
+/// One request for a clip and all that became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The job's id, also the name of its execution, the id of its hold and of its clip.
+    pub id: JobId,
+    /// Who pays, and who may ask.
+    pub account: AccountId,
+    /// What was asked for.
+    pub spec: ClipSpec,
+    /// The price book that the job was priced by.
+    pub price_book: String,
+    /// What is set aside for it.
+    pub reserved: Amount,
+    /// Where it stands.
+    pub status: Status,
+    /// 0 to 100, never going back.
+    pub progress: u8,
+    /// Whether it has one of the account's slots; without one it waits.
+    pub has_slot: bool,
+    /// What the probe saw.
+    pub source: SourceInfo,
+    /// Bytes read from the source so far.
+    pub source_bytes_read: u64,
+    /// The result, once published.
+    pub output: Option<Output>,
+    /// What was charged, once complete.
+    pub cost: Option<Amount>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When the sweeper looks after it, unless it has ended by then.
+    pub due_at: Timestamp,
+}
+
+/// A job that has not started this long after it got its slot is started again by the sweeper.
+const START_WITHIN_MS: i64 = 60_000;
+/// Longest time from start to end: the state machine's own limit and a margin.
+const RUN_WITHIN_MS: i64 = 65 * 60_000;
+
+impl Job {
+    /// A job as it is accepted at `now`.
+    #[must_use]
+    pub fn accepted(
+        id: JobId,
+        account: AccountId,
+        spec: ClipSpec,
+        source: SourceInfo,
+        price: (String, Amount),
+        now: Timestamp,
+    ) -> Self {
+        let (price_book, reserved) = price;
+        Self {
+            id,
+            account,
+            spec,
+            price_book,
+            reserved,
+            status: Status::Pending,
+            progress: 0,
+            has_slot: true,
+            source,
+            source_bytes_read: 0,
+            output: None,
+            cost: None,
+            failure: None,
+            created_at: now,
+            updated_at: now,
+            due_at: Self::start_due(now),
+        }
+    }
+
+    /// When a job that got its slot at `now` should have started.
+    #[must_use]
+    pub const fn start_due(now: Timestamp) -> Timestamp {
+        now.plus_ms(START_WITHIN_MS)
+    }
+
+    /// When a job that started at `now` must have ended.
+    #[must_use]
+    pub const fn run_due(now: Timestamp) -> Timestamp {
+        now.plus_ms(RUN_WITHIN_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn words_are_fastclips() {
+        let words: Vec<_> = [Status::Pending, Status::Downloading, Status::Uploading, Status::Complete, Status::Failed]
+            .iter()
+            .map(|s| s.word())
+            .collect();
+        assert_eq!(words, ["pending", "downloading", "uploading", "complete", "failed"]);
+        assert_eq!(serde_json::to_string(&Status::Processing).unwrap(), r#""processing""#);
+    }
+
+    proptest! {
+        #[test]
+        fn progress_never_goes_back_from_state_to_state(a in -0.5f64..1.5, b in -0.5f64..1.5) {
+            let order = [Status::Pending, Status::Analyzing, Status::Downloading, Status::Processing,
+                Status::Uploading, Status::Complete];
+            for pair in order.windows(2) {
+                prop_assert!(pair[0].progress(a) <= pair[1].progress(b));
+            }
+            prop_assert!(Status::Processing.progress(f64::NAN) <= Status::Processing.progress(a.max(0.0)));
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The rules of the ledger: money moves in two phases, and every movement is written down.
+//!
+//! A *hold* moves an amount from `available` to `held`; it is then resolved exactly once: *posted* (all or part
+//! is spent, the rest comes back), *voided* (all comes back: the work failed) or *expired* (all comes back: nobody
+//! resolved it in time). Every change of a wallet is one or more [`Entry`] rows, numbered without gaps.
+//!
+//! Invariant: for every wallet, `available` is the sum of its entries' `available_delta`, `held` the sum of their
+//! `held_delta`, and neither is ever negative.
+//!
+//! These functions decide; `store::ledger` carries a decision out as one conditional transaction.
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Amount;
+
+/// A wallet as it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wallet {
+    /// What can be spent.
+    pub available: Amount,
+    /// What is set aside for work that is under way.
+    pub held: Amount,
+    /// Number of the latest entry. It also guards a write: a decision made on an older wallet is refused.
+    pub seq: u64,
+}
+
+/// The transaction types that a user sees (EditClips' list).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// Free money on sign-up.
+    SignupBonus,
+    /// A top-up that was paid for.
+    Purchase,
+    /// The allowance of a subscription.
+    Subscription,
+    /// An amount set aside when work begins.
+    Reservation,
+    /// An amount spent.
+    Charge,
+    /// An amount given back.
+    Refund,
+    /// A present from the operator.
+    Gift,
+}
+
+/// One row of a wallet's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Position in the wallet's history, from 1 and without gaps.
+    pub seq: u64,
+    /// What kind of movement this is.
+    pub kind: EntryKind,
+    /// Change of `available`.
+    pub available_delta: i64,
+    /// Change of `held`.
+    pub held_delta: i64,
+    /// `available` behind this entry.
+    pub balance_after: Amount,
+}
+
+/// What became of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldState {
+    /// Open: the money is set aside.
+    Held,
+    /// Spent, wholly or in part.
+    Posted,
+    /// Given back because the work failed or was cancelled.
+    Voided,
+    /// Given back because nobody resolved it in time.
+    Expired,
+}
+
+/// Money set aside for one piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// How much is set aside.
+    pub amount: Amount,
+    /// Open, or how it ended.
+    pub state: HoldState,
+    /// What was spent in the end; zero unless posted.
+    pub posted: Amount,
+}
+
+/// How an open hold ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Spend this much, at most the held amount, and give back the rest.
+    Post(Amount),
+    /// Give everything back.
+    Void,
+    /// Give everything back, too late.
+    Expire,
+}
+
+/// A decision: the wallet behind the change and the rows that explain it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The wallet as it will stand.
+    pub wallet: Wallet,
+    /// The new rows, in order.
+    pub entries: Vec<Entry>,
+}
+
+/// Why the ledger refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The wallet does not have the amount.
+    #[error("insufficient balance: {required} needed, {available} available")]
+    Insufficient {
+        /// What the operation needs.
+        required: Amount,
+        /// What the wallet has.
+        available: Amount,
+    },
+    /// The hold was resolved before; nothing is to be done.
+    #[error("the hold is already {0:?}")]
+    Resolved(HoldState),
+    /// More was to be posted than is held.
+    #[error("cannot post more than is held")]
+    ExceedsHold,
+    /// An amount past the range of the ledger, or books that contradict themselves.
+    #[error("amount out of range")]
+    OutOfRange,
+}
+
+/// The largest amount that one wallet may reach: half the range of its signed deltas.
+const WALLET_MAX: u64 = (i64::MAX / 2) as u64;
+
+impl Wallet {
+    /// Sets `amount` aside for new work.
+    ///
+    /// # Errors
+    /// [`LedgerError::Insufficient`] if the wallet does not have it.
+    pub fn hold(self, amount: Amount) -> Result<(Change, Hold), LedgerError> {
+        let change = Draft::of(self).reserve(amount)?.finish();
+        Ok((change, Hold { amount, state: HoldState::Held, posted: Amount::ZERO }))
+    }
+
+    /// Makes an open hold larger or smaller, when the true price is known before the work begins.
+    ///
+    /// # Errors
+    /// [`LedgerError::Insufficient`] if it is to grow by more than the wallet has, [`LedgerError::Resolved`] if it
+    /// is not open.
+    pub fn true_up(self, hold: Hold, amount: Amount) -> Result<(Change, Hold), LedgerError> {
+        hold.must_be_open()?;
+        let draft = Draft::of(self);
+        let draft = match amount.checked_sub(hold.amount) {
+            Some(more) => draft.reserve(more)?,
+            None => draft.give_back(Amount(hold.amount.0 - amount.0))?,
+        };
+        Ok((draft.finish(), Hold { amount, ..hold }))
+    }
+
+    /// Ends an open hold.
+    ///
+    /// # Errors
+    /// [`LedgerError::Resolved`] if it has ended before, [`LedgerError::ExceedsHold`] for a post above the hold.
+    pub fn resolve(self, hold: Hold, how: Resolution) -> Result<(Change, Hold), LedgerError> {
+        hold.must_be_open()?;
+        let (state, posted) = match how {
+            Resolution::Post(actual) => (HoldState::Posted, actual),
+            Resolution::Void => (HoldState::Voided, Amount::ZERO),
+            Resolution::Expire => (HoldState::Expired, Amount::ZERO),
+        };
+        let rest = hold.amount.checked_sub(posted).ok_or(LedgerError::ExceedsHold)?;
+        let change = Draft::of(self).spend_held(posted)?.give_back(rest)?.finish();
+        Ok((change, Hold { state, posted, ..hold }))
+    }
+
+    /// Adds money: a bonus, a purchase, a subscription's allowance or a gift.
+    ///
+    /// # Errors
+    /// [`LedgerError::OutOfRange`] past the ledger's range.
+    pub fn grant(self, kind: EntryKind, amount: Amount) -> Result<Change, LedgerError> {
+        Ok(Draft::of(self).push(kind, signed(amount)?, 0)?.finish())
+    }
+
+    /// Spends at once, for work that is done within the request.
+    ///
+    /// # Errors
+    /// [`LedgerError::Insufficient`] if the wallet does not have it.
+    pub fn charge(self, amount: Amount) -> Result<Change, LedgerError> {
+        self.must_have(amount)?;
+        Ok(Draft::of(self).push(EntryKind::Charge, -signed(amount)?, 0)?.finish())
+    }
+
+    const fn must_have(self, required: Amount) -> Result<(), LedgerError> {
+        if self.available.0 < required.0 {
+            return Err(LedgerError::Insufficient { required, available: self.available });
+        }
+        Ok(())
+    }
+}
+
+impl Hold {
+    fn must_be_open(self) -> Result<(), LedgerError> {
+        if self.state == HoldState::Held { Ok(()) } else { Err(LedgerError::Resolved(self.state)) }
+    }
+}
+
+/// A change in the making. Movements of nothing write no row.
+struct Draft(Change);
+
+impl Draft {
+    const fn of(wallet: Wallet) -> Self {
+        Self(Change { wallet, entries: Vec::new() })
+    }
+
+    fn reserve(self, amount: Amount) -> Result<Self, LedgerError> {
+        self.0.wallet.must_have(amount)?;
+        let delta = signed(amount)?;
+        self.push(EntryKind::Reservation, -delta, delta)
+    }
+
+    fn spend_held(self, amount: Amount) -> Result<Self, LedgerError> {
+        let delta = signed(amount)?;
+        self.push(EntryKind::Charge, 0, -delta)
+    }
+
+    fn give_back(self, amount: Amount) -> Result<Self, LedgerError> {
+        let delta = signed(amount)?;
+        self.push(EntryKind::Refund, delta, -delta)
+    }
+
+    fn push(mut self, kind: EntryKind, available_delta: i64, held_delta: i64) -> Result<Self, LedgerError> {
+        if available_delta == 0 && held_delta == 0 {
+            return Ok(self);
+        }
+        let wallet = &mut self.0.wallet;
+        wallet.available = moved(wallet.available, available_delta)?;
+        wallet.held = moved(wallet.held, held_delta)?;
+        wallet.seq += 1;
+        let (seq, balance_after) = (wallet.seq, wallet.available);
+        self.0.entries.push(Entry { seq, kind, available_delta, held_delta, balance_after });
+        Ok(self)
+    }
+
+    fn finish(self) -> Change {
+        self.0
+    }
+}
+
+fn signed(amount: Amount) -> Result<i64, LedgerError> {
+    i64::try_from(amount.0).map_err(|_| LedgerError::OutOfRange)
+}
+
+fn moved(amount: Amount, delta: i64) -> Result<Amount, LedgerError> {
+    amount.0.checked_add_signed(delta).filter(|&sum| sum <= WALLET_MAX).map(Amount).ok_or(LedgerError::OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wallet(available: u64) -> Wallet {
+        Wallet::default().grant(EntryKind::SignupBonus, Amount(available)).unwrap().wallet
+    }
+
+    #[test]
+    fn a_hold_is_posted_in_part_and_the_rest_comes_back() {
+        let (change, hold) = wallet(500).hold(Amount(200)).unwrap();
+        assert_eq!((change.wallet.available, change.wallet.held), (Amount(300), Amount(200)));
+        let (change, hold) = change.wallet.resolve(hold, Resolution::Post(Amount(150))).unwrap();
+        assert_eq!(change.wallet, Wallet { available: Amount(350), held: Amount(0), seq: 4 });
+        assert_eq!((hold.state, hold.posted), (HoldState::Posted, Amount(150)));
+        let kinds: Vec<_> = change.entries.iter().map(|e| (e.seq, e.kind, e.balance_after.0)).collect();
+        assert_eq!(kinds, [(3, EntryKind::Charge, 300), (4, EntryKind::Refund, 350)]);
+    }
+
+    #[test]
+    fn a_resolved_hold_cannot_be_resolved_again() {
+        let (change, hold) = wallet(500).hold(Amount(200)).unwrap();
+        let (change, hold) = change.wallet.resolve(hold, Resolution::Void).unwrap();
+        for again in [Resolution::Post(Amount(1)), Resolution::Void, Resolution::Expire] {
+            assert_eq!(change.wallet.resolve(hold, again), Err(LedgerError::Resolved(HoldState::Voided)));
+        }
+        assert_eq!(change.wallet.available, Amount(500));
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_have() {
+        let error = LedgerError::Insufficient { required: Amount(501), available: Amount(500) };
+        assert_eq!(wallet(500).hold(Amount(501)), Err(error));
+        assert_eq!(wallet(500).charge(Amount(501)), Err(error));
+        let (change, hold) = wallet(500).hold(Amount(200)).unwrap();
+        assert!(matches!(change.wallet.true_up(hold, Amount(501)), Err(LedgerError::Insufficient { .. })));
+        assert_eq!(change.wallet.resolve(hold, Resolution::Post(Amount(201))), Err(LedgerError::ExceedsHold));
+        assert_eq!(wallet(1).grant(EntryKind::Gift, Amount(u64::MAX)), Err(LedgerError::OutOfRange));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Grant(u64),
+        Charge(u64),
+        Hold(u64),
+        TrueUp(usize, u64),
+        Resolve(usize, Resolution),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let resolution = prop_oneof![
+            (0u64..1500).prop_map(|a| Resolution::Post(Amount(a))),
+            Just(Resolution::Void),
+            Just(Resolution::Expire)
+        ];
+        prop_oneof![
+            (0u64..1000).prop_map(Op::Grant),
+            (0u64..1000).prop_map(Op::Charge),
+            (0u64..1000).prop_map(Op::Hold),
+            (0usize..8, 0u64..1500).prop_map(|(i, a)| Op::TrueUp(i, a)),
+            (0usize..8, resolution).prop_map(|(i, r)| Op::Resolve(i, r)),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is tried in whatever order: no money is lost or made, and the rows tell the whole story.
+        #[test]
+        fn books_balance(ops in prop::collection::vec(op(), 0..80)) {
+            let mut wallet = Wallet::default();
+            let mut rows: Vec<Entry> = Vec::new();
+            let mut holds: Vec<Hold> = Vec::new();
+            let (mut granted, mut spent) = (0u64, 0u64);
+            for op in ops {
+                let outcome = match op {
+                    Op::Grant(a) => wallet.grant(EntryKind::Gift, Amount(a)).map(|c| { granted += a; c }),
+                    Op::Charge(a) => wallet.charge(Amount(a)).map(|c| { spent += a; c }),
+                    Op::Hold(a) => wallet.hold(Amount(a)).map(|(c, h)| { holds.push(h); c }),
+                    Op::TrueUp(i, a) if i < holds.len() => {
+                        wallet.true_up(holds[i], Amount(a)).map(|(c, h)| { holds[i] = h; c })
+                    }
+                    Op::Resolve(i, how) if i < holds.len() => wallet.resolve(holds[i], how).map(|(c, h)| {
+                        spent += h.posted.0;
+                        holds[i] = h;
+                        c
+                    }),
+                    _ => continue,
+                };
+                let Ok(change) = outcome else { continue };
+                wallet = change.wallet;
+                rows.extend(change.entries);
+            }
+            let open: u64 = holds.iter().filter(|h| h.state == HoldState::Held).map(|h| h.amount.0).sum();
+            prop_assert_eq!(wallet.held.0, open);
+            prop_assert_eq!(wallet.available.0 + wallet.held.0, granted - spent);
+            prop_assert_eq!(rows.iter().map(|e| e.available_delta).sum::<i64>(), wallet.available.0 as i64);
+            prop_assert_eq!(rows.iter().map(|e| e.held_delta).sum::<i64>(), wallet.held.0 as i64);
+            let mut balance = 0i64;
+            for (row, expected_seq) in rows.iter().zip(1u64..) {
+                balance += row.available_delta;
+                prop_assert_eq!(row.seq, expected_seq);
+                prop_assert_eq!(row.balance_after.0 as i64, balance);
+            }
+            prop_assert_eq!(wallet.seq as usize, rows.len());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What Clipwright *decides*: money, prices, jobs, cut plans, limits, expiry, identifiers.
+//!
+//! Invariant: this crate is pure. It knows no AWS, no tokio, no clock and no environment. Functions take values
+//! and `now` and return a decision; the crates above act on it. (`tests/contract/layers.rs` enforces the first
+//! half, the lack of any such dependency the second.)
+
+pub mod clip;
+pub mod cut;
+pub mod expiry;
+pub mod ids;
+pub mod job;
+pub mod ledger;
+pub mod limits;
+pub mod money;
+pub mod prices;
+pub mod quality;
+pub mod source;
+pub mod time;
