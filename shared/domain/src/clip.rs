@@ -189,7 +189,9 @@ mod tests {
 
     #[test]
     fn refuses_spans_that_cannot_be() {
-        for (start, end, format) in [(2.0, 2.0, "mp4"), (3.0, 2.0, "mp4"), (0.0, 600.1, "mp4"), (0.0, 30.1, "gif")] {
+        for (start, end, format) in
+            [(2.0, 2.0, "mp4"), (3.0, 2.0, "mp4"), (0.0, 600.1, "mp4"), (0.0, 30.1, "gif")]
+        {
             assert!(matches!(spec(start, end, format, None), Err(Refusal::BadRequest(_))), "{start} {end}");
         }
         assert!(spec(0.0, 600.0, "mp4", None).is_ok());
@@ -198,17 +200,29 @@ mod tests {
 
     #[test]
     fn refuses_unknown_words_and_4k_gifs() {
-        for (format, quality) in [("avi", None), ("", None), ("mp4", Some("8k")), ("mp4", Some("")), ("gif", Some("4k"))]
+        for (format, quality) in
+            [("avi", None), ("", None), ("mp4", Some("8k")), ("mp4", Some("")), ("gif", Some("4k"))]
         {
-            assert!(matches!(spec(0.0, 1.0, format, quality), Err(Refusal::BadRequest(_))), "{format} {quality:?}");
+            assert!(
+                matches!(spec(0.0, 1.0, format, quality), Err(Refusal::BadRequest(_))),
+                "{format} {quality:?}"
+            );
         }
     }
 
     #[test]
     fn refuses_addresses_that_are_none() {
         for url in [
-            "", "video", "/etc/passwd", "file:///etc/passwd", "ftp://example.com/a", "http://", "https://",
-            "https://user:secret@example.com/a", "javascript:alert(1)", "data:video/mp4;base64,AAAA",
+            "",
+            "video",
+            "/etc/passwd",
+            "file:///etc/passwd",
+            "ftp://example.com/a",
+            "http://",
+            "https://",
+            "https://user:secret@example.com/a",
+            "javascript:alert(1)",
+            "data:video/mp4;base64,AAAA",
         ] {
             assert!(matches!(source_url(url), Err(Refusal::BadRequest(_))), "{url}");
         }

@@ -49,14 +49,17 @@ impl FrameRange {
     /// The frames within `span`. `pts` are presentation times in any order, in ticks of `timescale`; `None` if no
     /// frame starts within the span.
     pub fn select(span: Span, pts: impl IntoIterator<Item = i64>, timescale: u32) -> Option<Self> {
-        pts.into_iter().filter(|&at| span.contains(MediaTime::from_ticks(at, timescale))).fold(None, |range, at| {
-            Some(match range {
-                None => Self { first: at, last: at, count: 1 },
-                Some(Self { first, last, count }) => {
-                    Self { first: first.min(at), last: last.max(at), count: count + 1 }
-                }
-            })
-        })
+        pts.into_iter().filter(|&at| span.contains(MediaTime::from_ticks(at, timescale))).fold(
+            None,
+            |range, at| {
+                Some(match range {
+                    None => Self { first: at, last: at, count: 1 },
+                    Some(Self { first, last, count }) => {
+                        Self { first: first.min(at), last: last.max(at), count: count + 1 }
+                    }
+                })
+            },
+        )
     }
 
     /// Where the clip's own timeline has its zero, on the source's timeline in ticks: the first frame, or the

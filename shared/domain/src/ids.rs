@@ -27,7 +27,12 @@ macro_rules! id {
             /// An id from 16 random bytes.
             #[must_use]
             pub fn from_random(bytes: [u8; ID_LENGTH]) -> Self {
-                Self(bytes.iter().map(|&byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect())
+                Self(
+                    bytes
+                        .iter()
+                        .map(|&byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]))
+                        .collect(),
+                )
             }
 
             /// Reads an id from a path or a message; `None` if it cannot be one.
@@ -109,7 +114,9 @@ mod tests {
     fn ids_read_back_and_strangers_are_refused() {
         let id = JobId::from_random([7; 16]);
         assert_eq!(JobId::parse(id.as_str()), Some(id));
-        for text in ["", "short", "A1B2C3D4E5F6G7H8", "a1b2c3d4e5f6g7h8x", "a1b2c3d4e5f6g7h/", "ä1b2c3d4e5f6g7h"] {
+        for text in
+            ["", "short", "A1B2C3D4E5F6G7H8", "a1b2c3d4e5f6g7h8x", "a1b2c3d4e5f6g7h/", "ä1b2c3d4e5f6g7h"]
+        {
             assert_eq!(JobId::parse(text), None, "{text}");
         }
     }

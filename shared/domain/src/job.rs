@@ -73,13 +73,14 @@ impl Status {
         }
     }
 
-    /// Where this state begins and ends on the job's scale from 0 to 100.
+    /// Where this state begins and ends on the job's scale from 0 to 100. The ranges do not touch, so that
+    /// "progress never goes back" also orders the states.
     const fn scale(self) -> (u8, u8) {
         match self {
             Self::Pending => (0, 0),
             Self::Analyzing => (1, 5),
-            Self::Downloading => (5, 30),
-            Self::Processing => (30, 90),
+            Self::Downloading => (6, 29),
+            Self::Processing => (30, 89),
             Self::Uploading => (90, 99),
             Self::Complete | Self::Failed | Self::Cancelled => (100, 100),
         }
@@ -230,10 +231,11 @@ mod tests {
 
     #[test]
     fn words_are_fastclips() {
-        let words: Vec<_> = [Status::Pending, Status::Downloading, Status::Uploading, Status::Complete, Status::Failed]
-            .iter()
-            .map(|s| s.word())
-            .collect();
+        let words: Vec<_> =
+            [Status::Pending, Status::Downloading, Status::Uploading, Status::Complete, Status::Failed]
+                .iter()
+                .map(|s| s.word())
+                .collect();
         assert_eq!(words, ["pending", "downloading", "uploading", "complete", "failed"]);
         assert_eq!(serde_json::to_string(&Status::Processing).unwrap(), r#""processing""#);
     }
@@ -244,7 +246,7 @@ mod tests {
             let order = [Status::Pending, Status::Analyzing, Status::Downloading, Status::Processing,
                 Status::Uploading, Status::Complete];
             for pair in order.windows(2) {
-                prop_assert!(pair[0].progress(a) <= pair[1].progress(b));
+                prop_assert!(pair[0].progress(a) < pair[1].progress(b));
             }
             prop_assert!(Status::Processing.progress(f64::NAN) <= Status::Processing.progress(a.max(0.0)));
         }

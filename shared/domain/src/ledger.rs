@@ -248,7 +248,12 @@ fn signed(amount: Amount) -> Result<i64, LedgerError> {
 }
 
 fn moved(amount: Amount, delta: i64) -> Result<Amount, LedgerError> {
-    amount.0.checked_add_signed(delta).filter(|&sum| sum <= WALLET_MAX).map(Amount).ok_or(LedgerError::OutOfRange)
+    amount
+        .0
+        .checked_add_signed(delta)
+        .filter(|&sum| sum <= WALLET_MAX)
+        .map(Amount)
+        .ok_or(LedgerError::OutOfRange)
 }
 
 #[cfg(test)]

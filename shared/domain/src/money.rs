@@ -87,7 +87,10 @@ mod tests {
 
     #[test]
     fn dollars_are_shown_as_decimals() {
-        assert_eq!(serde_json::json!({ "balance": Amount(4_900_000).dollars() }).to_string(), r#"{"balance":4.9}"#);
+        assert_eq!(
+            serde_json::json!({ "balance": Amount(4_900_000).dollars() }).to_string(),
+            r#"{"balance":4.9}"#
+        );
         assert_eq!(Amount(4_900_000).to_string(), "$4.90");
         assert_eq!(Amount(105_000).to_string(), "$0.105");
         assert_eq!(Amount::cents(10), Amount(100_000));

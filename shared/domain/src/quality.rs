@@ -123,7 +123,11 @@ impl PictureSize {
         let (short, bound) = (u64::from(self.short()), u64::from(quality.short_side_max()));
         let even = |side: u64| u32::try_from((side / 2 * 2).max(2)).unwrap_or(2);
         let scale = |side: u32| {
-            if short <= bound { even(side.into()) } else { even((u64::from(side) * bound + short / 2) / short) }
+            if short <= bound {
+                even(side.into())
+            } else {
+                even((u64::from(side) * bound + short / 2) / short)
+            }
         };
         Self { width: scale(self.width), height: scale(self.height) }
     }

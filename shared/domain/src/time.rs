@@ -180,7 +180,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in ["", "abc", "NaN", "inf", "1e3", "1:60", "1:2:60", "1:60:00", "1:2:3:4", "1.", ".5", "+5", "0x10"] {
+        for text in
+            ["", "abc", "NaN", "inf", "1e3", "1:60", "1:2:60", "1:60:00", "1:2:3:4", "1.", ".5", "+5", "0x10"]
+        {
             assert_eq!(text.parse::<MediaTime>(), Err(TimeError::Malformed), "{text}");
         }
         assert_eq!("-1".parse::<MediaTime>(), Err(TimeError::Negative));

@@ -1,1 +1,52 @@
-//! wip
+//! Where media comes from, and the guard that every request for it passes.
+//!
+//! Invariants: no request leaves for a private address, whatever the name resolves to and wherever a redirect
+//! points; every read has a bound in time; every byte read is counted; what was read all belongs to one version
+//! of the file.
+
+mod guard;
+mod remote;
+mod sniff;
+
+pub use guard::Guard;
+pub use remote::{Limits, RemoteFile, SourceClient, Traffic};
+pub use sniff::{Container, sniff};
+
+/// Why a source cannot be used. The texts are for the person who gave the URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The address is one that we do not fetch from.
+    #[error("the address of this URL is not allowed: {0}")]
+    Forbidden(String),
+    /// No server, or not this file.
+    #[error("the source could not be fetched: {0}")]
+    Unavailable(String),
+    /// The server stopped answering.
+    #[error("the source did not answer in time; try again or use a faster server")]
+    Stalled,
+    /// The transfer ended early.
+    #[error("the source ended before all of it was sent; it may be damaged or still being uploaded")]
+    Incomplete,
+    /// The file is another one than at the first read.
+    #[error("the source changed while it was being read; try again")]
+    Changed,
+    /// Not a video or sound file.
+    #[error("the URL is not a video: {0}")]
+    NotMedia(String),
+    /// More bytes than we read from one source.
+    #[error("the source is too large: {0}")]
+    TooLarge(String),
+}
+
+impl SourceError {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "source_forbidden",
+            Self::Unavailable(_) | Self::Stalled | Self::Incomplete | Self::Changed => "source_unavailable",
+            Self::NotMedia(_) => "source_unsupported",
+            Self::TooLarge(_) => "source_too_large",
+        }
+    }
+}

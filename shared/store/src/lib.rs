@@ -1,1 +1,14 @@
-//! wip
+//! Where state lives: DynamoDB for money, jobs, clips and accounts, S3 for media.
+//!
+//! Invariants: every key is spelled in [`keys`]; every movement of money is one transaction with a condition on
+//! the wallet it was decided on; a job ends in the transaction that resolves its hold.
+
+pub mod accounts;
+pub mod clips;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+pub mod objects;
+mod table;
+
+pub use table::{StoreError, Table};

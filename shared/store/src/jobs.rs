@@ -1,0 +1,403 @@
+//! Jobs: accepted, started, moved on, and ended exactly once.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use domain::{
+    expiry,
+    ids::{AccountId, JobId},
+    job::{Failure, Job, Output, Status},
+    ledger::{Hold, LedgerError, Resolution, Wallet},
+    money::{Amount, WalletKind},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clips::{Clip, ClipPointer},
+    keys,
+    ledger::{token, wallet_in},
+    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+};
+
+/// The wallet that clip jobs are paid from.
+const WALLET: WalletKind = WalletKind::Usd;
+
+/// A hold as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct HoldRecord {
+    account: AccountId,
+    #[serde(flatten)]
+    hold: Hold,
+}
+
+/// Points from an account's queue to a job that waits for a slot.
+#[derive(Serialize, Deserialize)]
+struct WaitRecord {
+    job: JobId,
+}
+
+/// How a job ends.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// The clip is published: charge this much.
+    Complete {
+        /// What is charged, at most what is held.
+        cost: Amount,
+        /// The clip's name and title, for its own record.
+        clip: Clip,
+    },
+    /// No clip: give everything back.
+    Failed {
+        /// What to tell the owner.
+        failure: Failure,
+        /// Whether the sweeper gave up waiting, rather than a stage having failed.
+        expired: bool,
+    },
+}
+
+impl Table {
+    /// Accepts a job: its hold, its record and its place (a slot, or else the queue) in one transaction. Returns
+    /// the job as stored: `has_slot` tells whether it may start.
+    ///
+    /// # Errors
+    /// [`StoreError::Ledger`] if the wallet does not cover it; then nothing was written.
+    pub async fn accept(&self, mut job: Job, slots_max: u32) -> Result<Job, StoreError> {
+        let mut attempts = Attempts::default();
+        let mut wallet = self.wallet(&job.account, WALLET).await?;
+        loop {
+            let (change, hold) = wallet.hold(job.reserved)?;
+            let record = HoldRecord { account: job.account.clone(), hold };
+            let mut actions = vec![
+                self.place(&job, slots_max)?,
+                self.create(&keys::hold(&job.id), &record)?,
+                self.create_with(
+                    &keys::job(&job.id),
+                    &job,
+                    [(keys::OPEN, AttributeValue::S(keys::OPEN_VALUE.to_owned()))],
+                )?,
+            ];
+            let wallet_at = actions.len();
+            actions.extend(self.wallet_actions(
+                (&job.account, WALLET),
+                wallet,
+                &change,
+                job.id.as_str(),
+                job.created_at,
+            )?);
+            let name = format!("{}-{}", if job.has_slot { "run" } else { "wait" }, job.id);
+            match self.transact(token(&name, wallet), actions).await {
+                Ok(()) => return Ok(job),
+                Err(Refused::Conditions(failed)) => {
+                    if failed.first().is_some_and(Option::is_some) {
+                        job.has_slot = false;
+                    }
+                    let seen = wallet_in(&failed, wallet_at)?;
+                    if seen.is_some() {
+                        wallet = self.current(seen, &job.account, WALLET).await?;
+                    }
+                }
+                Err(Refused::Conflict) => wallet = self.wallet(&job.account, WALLET).await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
+            attempts.pause().await?;
+        }
+    }
+
+    /// The action that gives a job its place: one of the account's slots, or the end of its queue.
+    fn place(&self, job: &Job, slots_max: u32) -> Result<TransactWriteItem, StoreError> {
+        if job.has_slot {
+            return self.update(&keys::slots(&job.account), take_slot(&job.id, slots_max));
+        }
+        self.create(&keys::wait(&job.account, job.created_at, &job.id), &WaitRecord { job: job.id.clone() })
+    }
+
+    /// A job by its id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        self.get(&keys::job(id)).await
+    }
+
+    /// Gives the oldest waiting job of an account a free slot, if there are both. Returns the job to start.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next_waiting(
+        &self,
+        account: &AccountId,
+        slots_max: u32,
+        now: Timestamp,
+    ) -> Result<Option<JobId>, StoreError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let Some(job) = self.oldest_waiting(account).await? else { return Ok(None) };
+            let promoted = Changes::default()
+                .set("has_slot", &true)?
+                .set(keys::DUE_AT, &Job::start_due(now))?
+                .when("attribute_exists(pk)", [], []);
+            let actions = vec![
+                self.update(&keys::slots(account), take_slot(&job.id, slots_max))?,
+                self.update(&keys::job(&job.id), not_ended(promoted))?,
+                self.delete(&keys::wait(account, job.created_at, &job.id))?,
+            ];
+            match self.transact(format!("promote-{}", job.id), actions).await {
+                Ok(()) => return Ok(Some(job.id)),
+                Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
+                    return Ok(None);
+                }
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn oldest_waiting(&self, account: &AccountId) -> Result<Option<Job>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(keys::account_partition(account)))
+            .expression_attribute_values(":prefix", AttributeValue::S(keys::waiting()))
+            .consistent_read(true)
+            .limit(1)
+            .send()
+            .await
+            .map_err(StoreError::aws("Query"))?;
+        let Some(item) = answer.items.into_iter().flatten().next() else { return Ok(None) };
+        let waiting: WaitRecord = serde_dynamo::from_item(item)?;
+        self.job(&waiting.job).await
+    }
+
+    /// Marks the start of the work, and when the sweeper is to give it up. `false` if the job has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin(&self, id: &JobId, now: Timestamp) -> Result<bool, StoreError> {
+        self.set_due(id, Job::run_due(now)).await
+    }
+
+    /// Puts off the sweeper's next look at a job. `false` if the job has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_due(&self, id: &JobId, due: Timestamp) -> Result<bool, StoreError> {
+        let change = not_ended(Changes::default().set(keys::DUE_AT, &due)?);
+        Ok(self.update_one(&keys::job(id), change).await?.is_some())
+    }
+
+    /// Moves a job on. Going back is silently refused; `false` only if the job has ended, so that a stage can stop.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn advance(
+        &self,
+        id: &JobId,
+        status: Status,
+        progress: u8,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let change = Changes::default()
+            .set("status", &status)?
+            .set("progress", &progress)?
+            .set("updated_at", &now)?
+            .when("#progress < :new_progress", ["progress"], []);
+        if self.update_one(&keys::job(id), not_ended(change)).await?.is_some() {
+            return Ok(true);
+        }
+        Ok(self.job(id).await?.is_some_and(|job| !job.status.is_final()))
+    }
+
+    /// Writes down how many bytes were read from the source.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_bytes_read(&self, id: &JobId, bytes: u64) -> Result<(), StoreError> {
+        let change = not_ended(Changes::default().set("source_bytes_read", &bytes)?);
+        self.update_one(&keys::job(id), change).await.map(drop)
+    }
+
+    /// Writes down what was published. `false` if the job has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_output(&self, id: &JobId, output: &Output) -> Result<bool, StoreError> {
+        let change = not_ended(Changes::default().set("output", output)?);
+        Ok(self.update_one(&keys::job(id), change).await?.is_some())
+    }
+
+    /// Makes a job's hold larger or smaller, once the true price is known.
+    ///
+    /// # Errors
+    /// [`StoreError::Ledger`] if the balance does not cover a larger hold, or the hold is resolved already.
+    pub async fn true_up(&self, id: &JobId, amount: Amount, now: Timestamp) -> Result<(), StoreError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let standing = self.standing(id).await?;
+            if standing.record.hold.amount == amount {
+                return Ok(());
+            }
+            let (change, hold) = standing.wallet.true_up(standing.record.hold, amount)?;
+            let mut actions = vec![
+                self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
+                self.update(&keys::job(id), not_ended(Changes::default().set("reserved", &amount)?))?,
+            ];
+            let account = &standing.record.account;
+            actions.extend(self.wallet_actions(
+                (account, WALLET),
+                standing.wallet,
+                &change,
+                id.as_str(),
+                now,
+            )?);
+            match self.transact(token(&format!("true-{id}"), standing.wallet), actions).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends a job: resolves its hold, writes its end, frees its place and, on success, writes the clip, all in one
+    /// transaction. `false` if the job had ended before: then nothing changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end(&self, id: &JobId, ending: &Ending, now: Timestamp) -> Result<bool, StoreError> {
+        let how = match ending {
+            Ending::Complete { cost, .. } => Resolution::Post(*cost),
+            Ending::Failed { expired: true, .. } => Resolution::Expire,
+            Ending::Failed { expired: false, .. } => Resolution::Void,
+        };
+        let mut attempts = Attempts::default();
+        loop {
+            let standing = self.standing(id).await?;
+            let (change, hold) = match standing.wallet.resolve(standing.record.hold, how) {
+                Err(LedgerError::Resolved(_)) => return Ok(false),
+                decided => decided?,
+            };
+            let mut actions = vec![
+                self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
+                self.update(&keys::job(id), ended(&standing.job, ending, now)?)?,
+            ];
+            actions.extend(self.leave_place(&standing.job)?);
+            if let Ending::Complete { clip, .. } = ending {
+                actions.push(self.create(&keys::clip(id), clip)?);
+                let pointer = ClipPointer { clip: id.clone() };
+                actions.push(self.create(&keys::account_clip(&clip.account, clip.created_at, id), &pointer)?);
+            }
+            let account = &standing.record.account;
+            actions.extend(self.wallet_actions(
+                (account, WALLET),
+                standing.wallet,
+                &change,
+                id.as_str(),
+                now,
+            )?);
+            match self.transact(token(&format!("end-{id}"), standing.wallet), actions).await {
+                Ok(()) => return Ok(true),
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The actions that free a job's slot and take it out of the queue. Which of the two it has may change while
+    /// this is decided, so both are done.
+    fn leave_place(&self, job: &Job) -> Result<[TransactWriteItem; 2], StoreError> {
+        let slot = Changes::default().delete_member("running", job.id.as_str());
+        Ok([
+            self.update(&keys::slots(&job.account), slot)?,
+            self.delete(&keys::wait(&job.account, job.created_at, &job.id))?,
+        ])
+    }
+
+    /// Job, hold and wallet, read in two round trips.
+    async fn standing(&self, id: &JobId) -> Result<Standing, StoreError> {
+        let [job, hold] = self.get_all([&keys::job(id), &keys::hold(id)]).await?;
+        let job: Job = serde_dynamo::from_item(job.ok_or(StoreError::NotFound)?)?;
+        let record: HoldRecord = serde_dynamo::from_item(hold.ok_or(StoreError::NotFound)?)?;
+        let wallet = self.wallet(&job.account, WALLET).await?;
+        Ok(Standing { job, record, wallet })
+    }
+
+    /// Jobs that have not ended and are due at `now`, the longest overdue first; `limit` at most. The index is
+    /// eventually consistent: look at each job again before acting.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due_jobs(&self, now: Timestamp, limit: i32) -> Result<Vec<JobId>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(keys::OPEN_INDEX)
+            .key_condition_expression("#open = :open AND #due < :now")
+            .expression_attribute_names("#open", keys::OPEN)
+            .expression_attribute_names("#due", keys::DUE_AT)
+            .expression_attribute_values(":open", AttributeValue::S(keys::OPEN_VALUE.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(StoreError::aws("Query"))?;
+        let id = |item: Item| match item.get(keys::PK) {
+            Some(AttributeValue::S(pk)) => pk.strip_prefix("JOB#").and_then(JobId::parse),
+            _ => None,
+        };
+        Ok(answer.items.into_iter().flatten().filter_map(id).collect())
+    }
+}
+
+struct Standing {
+    job: Job,
+    record: HoldRecord,
+    wallet: Wallet,
+}
+
+fn take_slot(job: &JobId, slots_max: u32) -> Changes {
+    Changes::default().add_member("running", job.as_str()).when(
+        "attribute_not_exists(#running) OR size(#running) < :max OR contains(#running, :job)",
+        ["running"],
+        [
+            ("max", AttributeValue::N(slots_max.to_string())),
+            ("job", AttributeValue::S(job.as_str().to_owned())),
+        ],
+    )
+}
+
+/// Adds the condition that the job exists and has not ended.
+fn not_ended(change: Changes) -> Changes {
+    change.when("attribute_exists(#open)", ["open"], [])
+}
+
+fn hold_becomes(hold: Hold, from: Amount) -> Result<Changes, StoreError> {
+    Ok(Changes::default()
+        .set("amount", &hold.amount)?
+        .set("state", &hold.state)?
+        .set("posted", &hold.posted)?
+        .when(
+            "#state = :held AND #amount = :from",
+            ["state", "amount"],
+            [("held", AttributeValue::S("held".to_owned())), ("from", AttributeValue::N(from.0.to_string()))],
+        ))
+}
+
+fn ended(job: &Job, ending: &Ending, now: Timestamp) -> Result<Changes, StoreError> {
+    let change = match ending {
+        Ending::Complete { cost, .. } => {
+            Changes::default().set("status", &Status::Complete)?.set("cost", cost)?.set("progress", &100)?
+        }
+        // The bar stays where the work stopped.
+        Ending::Failed { failure, .. } => Changes::default()
+            .set("status", &Status::Failed)?
+            .set("failure", failure)?
+            .set("progress", &job.progress)?,
+    };
+    Ok(not_ended(
+        change
+            .set("updated_at", &now)?
+            .set(keys::TTL, &expiry::job_record_expires_at(now).epoch_seconds())?
+            .remove(keys::OPEN),
+    ))
+}

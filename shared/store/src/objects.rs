@@ -1,0 +1,117 @@
+//! Media files in S3.
+
+use std::{path::Path, time::Duration};
+
+use aws_sdk_s3::{Client, presigning::PresigningConfig, primitives::ByteStream};
+use domain::expiry::DOWNLOAD_LINK_SECONDS;
+use tokio::io::AsyncWriteExt;
+
+use crate::table::StoreError;
+
+/// The product's one bucket.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    client: Client,
+    bucket: String,
+}
+
+impl Objects {
+    /// The bucket `bucket` behind `client`.
+    #[must_use]
+    pub const fn new(client: Client, bucket: String) -> Self {
+        Self { client, bucket }
+    }
+
+    /// Uploads a file. One PUT carries 5 GB, which is more than a clip or a span may have.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_file(&self, key: &str, path: &Path, media_type: &str) -> Result<(), StoreError> {
+        let body = ByteStream::from_path(path).await.map_err(StoreError::aws("PutObject"))?;
+        self.put(key, body, media_type).await
+    }
+
+    /// Uploads bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_bytes(&self, key: &str, bytes: Vec<u8>, media_type: &str) -> Result<(), StoreError> {
+        self.put(key, bytes.into(), media_type).await
+    }
+
+    async fn put(&self, key: &str, body: ByteStream, media_type: &str) -> Result<(), StoreError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).body(body).content_type(media_type);
+        put.send().await.map(drop).map_err(StoreError::aws("PutObject"))
+    }
+
+    /// Downloads an object into a file, streaming.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::NotFound`] if there is no such object.
+    pub async fn get_file(&self, key: &str, path: &Path) -> Result<(), StoreError> {
+        let mut body = self.get(key).await?;
+        let mut file = tokio::fs::File::create(path).await.map_err(StoreError::aws("GetObject"))?;
+        while let Some(chunk) = body.try_next().await.map_err(StoreError::aws("GetObject"))? {
+            file.write_all(&chunk).await.map_err(StoreError::aws("GetObject"))?;
+        }
+        file.flush().await.map_err(StoreError::aws("GetObject"))
+    }
+
+    /// Downloads a small object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::NotFound`] if there is no such object.
+    pub async fn get_bytes(&self, key: &str) -> Result<Vec<u8>, StoreError> {
+        let body = self.get(key).await?;
+        Ok(body.collect().await.map_err(StoreError::aws("GetObject"))?.into_bytes().to_vec())
+    }
+
+    async fn get(&self, key: &str) -> Result<ByteStream, StoreError> {
+        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(answer) => Ok(answer.body),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                Err(StoreError::NotFound)
+            }
+            Err(error) => Err(StoreError::aws("GetObject")(error)),
+        }
+    }
+
+    /// Copies an object within the bucket, without its bytes passing through here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn copy(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let copy = self
+            .client
+            .copy_object()
+            .bucket(&self.bucket)
+            .copy_source(format!("{}/{from}", self.bucket))
+            .key(to);
+        copy.send().await.map(drop).map_err(StoreError::aws("CopyObject"))
+    }
+
+    /// Deletes an object, there or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+        delete.send().await.map(drop).map_err(StoreError::aws("DeleteObject"))
+    }
+
+    /// A link that downloads the object under `file_name`, valid for an hour. Made anew on each read, never stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn download_link(&self, key: &str, file_name: &str) -> Result<String, StoreError> {
+        let lifetime = PresigningConfig::expires_in(Duration::from_secs(DOWNLOAD_LINK_SECONDS));
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .response_content_disposition(format!("attachment; filename=\"{file_name}\""));
+        let link = request.presigned(lifetime.map_err(StoreError::aws("presign"))?).await;
+        Ok(link.map_err(StoreError::aws("presign"))?.uri().to_owned())
+    }
+}

@@ -1,0 +1,378 @@
+//! The table: reads, conversions, and transactions with their retries.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put,
+        ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    },
+};
+use domain::ledger::LedgerError;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::keys::Key;
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Why a read or write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The ledger refuses, for example for want of money.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The item is not there.
+    #[error("not found")]
+    NotFound,
+    /// Others write the same items at the same time, and patience ran out.
+    #[error("too much contention, try again")]
+    Busy,
+    /// An item that does not read as what it should be.
+    #[error("malformed item: {0}")]
+    Malformed(String),
+    /// AWS refused or did not answer.
+    #[error("{operation} failed: {message}")]
+    Aws {
+        /// What was tried.
+        operation: &'static str,
+        /// What the SDK says, for the log.
+        message: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn aws<E>(operation: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error,
+    {
+        move |error| Self::Aws { operation, message: chain(&error) }
+    }
+}
+
+impl From<serde_dynamo::Error> for StoreError {
+    fn from(error: serde_dynamo::Error) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+/// An SDK error with its causes; alone it says "service error".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The product's one table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+/// Why a transaction did not happen.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Conditions that failed: for each action `None` if it was fine, else the item as it stands.
+    Conditions(Vec<Option<Item>>),
+    /// Another transaction holds an item; a repeat may work.
+    Conflict,
+    /// Anything else.
+    Error(StoreError),
+}
+
+/// Enough that 32 writers on one wallet all get through: each round at least one of them does.
+const ATTEMPTS_MAX: u32 = 64;
+const PAUSE_MS_MAX: u64 = 40;
+
+/// Counts the attempts of a decision that is made anew on contention.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts(u32);
+
+impl Attempts {
+    /// Waits a random moment before the next attempt, longer the more there were.
+    pub(crate) async fn pause(&mut self) -> Result<(), StoreError> {
+        self.0 += 1;
+        if self.0 >= ATTEMPTS_MAX {
+            return Err(StoreError::Busy);
+        }
+        let ceiling = PAUSE_MS_MAX.min(2 << self.0.min(8));
+        let random = getrandom::u64().unwrap_or(u64::from(self.0));
+        tokio::time::sleep(Duration::from_millis(random % ceiling.max(1))).await;
+        Ok(())
+    }
+}
+
+impl Table {
+    /// The table `name` behind `client`.
+    #[must_use]
+    pub const fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    /// Reads one item, strongly consistent.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::aws("GetItem"))?;
+        answer.item.map(serde_dynamo::from_item).transpose().map_err(Into::into)
+    }
+
+    /// Reads several items in one round trip, strongly consistent, in the order of `keys`.
+    pub(crate) async fn get_all<const N: usize>(
+        &self,
+        keys: [&Key; N],
+    ) -> Result<[Option<Item>; N], StoreError> {
+        let mut attempts = Attempts::default();
+        let mut found = [const { None }; N];
+        let mut open: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
+        while !open.is_empty() {
+            let wanted = KeysAndAttributes::builder().set_keys(Some(open)).consistent_read(true).build();
+            let wanted = wanted.map_err(StoreError::aws("BatchGetItem"))?;
+            let answer = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, wanted)
+                .send()
+                .await
+                .map_err(StoreError::aws("BatchGetItem"))?;
+            for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                let position =
+                    keys.iter().position(|key| key.attributes().iter().all(|(n, v)| item.get(n) == Some(v)));
+                if let Some(place) = position.and_then(|at| found.get_mut(at)) {
+                    *place = Some(item);
+                }
+            }
+            open = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+            if !open.is_empty() {
+                attempts.pause().await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Carries out all `actions` or none. `token` makes a repeat of the very same call harmless.
+    pub(crate) async fn transact(
+        &self,
+        token: String,
+        actions: Vec<TransactWriteItem>,
+    ) -> Result<(), Refused> {
+        let outcome = self
+            .client
+            .transact_write_items()
+            .client_request_token(token)
+            .set_transact_items(Some(actions))
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// An action that writes a new item and fails if the key is taken.
+    pub(crate) fn create<T: Serialize>(&self, key: &Key, value: &T) -> Result<TransactWriteItem, StoreError> {
+        self.create_with(key, value, [])
+    }
+
+    /// As [`Table::create`], with attributes beside the value's own.
+    pub(crate) fn create_with<T: Serialize, const N: usize>(
+        &self,
+        key: &Key,
+        value: &T,
+        more: [(&str, AttributeValue); N],
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item: Item = serde_dynamo::to_item(value)?;
+        item.extend(key.attributes());
+        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::aws("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// An action that deletes an item, there or not.
+    pub(crate) fn delete(&self, key: &Key) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder().table_name(&self.name).set_key(Some(key.attributes())).build();
+        Ok(TransactWriteItem::builder()
+            .delete(delete.map_err(StoreError::aws("TransactWriteItems"))?)
+            .build())
+    }
+
+    /// An action that updates an item.
+    pub(crate) fn update(&self, key: &Key, change: Changes) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .update_expression(change.expression())
+            .set_condition_expression(change.condition)
+            .set_expression_attribute_names(Some(change.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(change.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::aws("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Updates one item outside a transaction; `Ok(None)` if the condition failed.
+    pub(crate) async fn update_one(&self, key: &Key, change: Changes) -> Result<Option<Item>, StoreError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .update_expression(change.expression())
+            .set_condition_expression(change.condition)
+            .set_expression_attribute_names(Some(change.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(change.values).filter(|values| !values.is_empty()))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .send()
+            .await;
+        match outcome {
+            Ok(answer) => Ok(answer.attributes),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(StoreError::aws("UpdateItem")(error)),
+        }
+    }
+}
+
+fn refused(error: SdkError<TransactWriteItemsError>) -> Refused {
+    let reasons: Option<Vec<CancellationReason>> = match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons.clone()
+        }
+        Some(TransactWriteItemsError::TransactionInProgressException(_)) => return Refused::Conflict,
+        _ => None,
+    };
+    let Some(reasons) = reasons else {
+        return Refused::Error(StoreError::aws("TransactWriteItems")(error));
+    };
+    let is = |code: &'static str| move |reason: &CancellationReason| reason.code.as_deref() == Some(code);
+    if reasons.iter().any(is("ConditionalCheckFailed")) {
+        let old = |reason: CancellationReason| {
+            is("ConditionalCheckFailed")(&reason).then(|| reason.item.unwrap_or_default())
+        };
+        return Refused::Conditions(reasons.into_iter().map(old).collect());
+    }
+    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    if passing.into_iter().any(|code| reasons.iter().any(is(code))) {
+        return Refused::Conflict;
+    }
+    Refused::Error(StoreError::aws("TransactWriteItems")(error))
+}
+
+/// An update expression in the making. Names and values are always placeholders, so that no attribute can clash
+/// with DynamoDB's reserved words.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    sections: Vec<(&'static str, String)>,
+    condition: Option<String>,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Changes {
+    pub(crate) fn set<T: Serialize>(self, name: &str, value: &T) -> Result<Self, StoreError> {
+        let value = serde_dynamo::to_attribute_value(value)?;
+        Ok(self.change("SET", name, Some(value)))
+    }
+
+    /// Puts `member` into a set of strings.
+    pub(crate) fn add_member(self, name: &str, member: &str) -> Self {
+        self.change("ADD", name, Some(AttributeValue::Ss(vec![member.to_owned()])))
+    }
+
+    /// Takes `member` out of a set of strings.
+    pub(crate) fn delete_member(self, name: &str, member: &str) -> Self {
+        self.change("DELETE", name, Some(AttributeValue::Ss(vec![member.to_owned()])))
+    }
+
+    pub(crate) fn remove(self, name: &str) -> Self {
+        self.change("REMOVE", name, None)
+    }
+
+    /// Adds a condition; all of them must hold. `values` are named `:name` in `expression`, attributes `#name`.
+    pub(crate) fn when<const N: usize, const M: usize>(
+        mut self,
+        expression: &str,
+        names: [&str; N],
+        values: [(&str, AttributeValue); M],
+    ) -> Self {
+        self.names.extend(names.map(|name| (format!("#{name}"), name.to_owned())));
+        self.values.extend(values.map(|(name, value)| (format!(":{name}"), value)));
+        self.condition = Some(match self.condition {
+            None => format!("({expression})"),
+            Some(so_far) => format!("{so_far} AND ({expression})"),
+        });
+        self
+    }
+
+    fn change(mut self, section: &'static str, name: &str, value: Option<AttributeValue>) -> Self {
+        let (attribute, placeholder) = (format!("#{name}"), format!(":new_{name}"));
+        let text = match (section, value.is_some()) {
+            ("SET", _) => format!("{attribute} = {placeholder}"),
+            (_, true) => format!("{attribute} {placeholder}"),
+            (_, false) => attribute.clone(),
+        };
+        self.sections.push((section, text));
+        self.names.insert(attribute, name.to_owned());
+        if let Some(value) = value {
+            self.values.insert(placeholder, value);
+        }
+        self
+    }
+
+    fn expression(&self) -> String {
+        let part = |section: &str| {
+            let parts: Vec<&str> =
+                self.sections.iter().filter(|(s, _)| *s == section).map(|(_, text)| text.as_str()).collect();
+            (!parts.is_empty()).then(|| format!("{section} {}", parts.join(", ")))
+        };
+        ["SET", "REMOVE", "ADD", "DELETE"].into_iter().filter_map(part).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_expression_has_each_section_once() {
+        let changes = Changes::default()
+            .set("status", &"failed")
+            .unwrap()
+            .remove("open")
+            .set("progress", &100)
+            .unwrap()
+            .add_member("running", "a")
+            .when("#status <> :done", ["status"], [("done", AttributeValue::S("complete".to_owned()))])
+            .when("attribute_exists(pk)", [], []);
+        assert_eq!(
+            changes.expression(),
+            "SET #status = :new_status, #progress = :new_progress REMOVE #open ADD #running :new_running"
+        );
+        assert_eq!(changes.condition.as_deref(), Some("(#status <> :done) AND (attribute_exists(pk))"));
+        assert_eq!(changes.names["#open"], "open");
+        assert_eq!(changes.values.len(), 4);
+    }
+}
