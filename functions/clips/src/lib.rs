@@ -1,1 +1,63 @@
-//! wip
+//! `/v1/clip` and what belongs to it: look at a source, ask for a clip, follow the job, read the balance.
+
+use runtime::{Endpoint, Route, Trigger, Var, handler};
+
+pub mod balance;
+pub mod create;
+pub mod get;
+pub mod info;
+
+/// The endpoints of this area.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        handler: "clips.info",
+        trigger: Trigger::Open(
+            Route { method: "POST", path: "/v1/clip/info" },
+            handler!(info::handle; app, request),
+        ),
+        env: &[Var::ProbeFunction, Var::AllowPrivateSources],
+        actions: &["lambda:InvokeFunction"],
+    },
+    Endpoint {
+        handler: "clips.create",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/clip" },
+            handler!(create::handle; app, caller, request),
+        ),
+        env: &[
+            Var::TableName,
+            Var::ClipMachineArn,
+            Var::DispatchQueueUrl,
+            Var::ClipSlots,
+            Var::ProbeFunction,
+            Var::AllowPrivateSources,
+        ],
+        actions: &[
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "lambda:InvokeFunction",
+            "sqs:SendMessage",
+            "states:StartExecution",
+        ],
+    },
+    Endpoint {
+        handler: "clips.get",
+        trigger: Trigger::Keyed(
+            Route { method: "GET", path: "/v1/clip/{job_id}" },
+            handler!(get::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        // GetObject is what a presigned link is allowed to do.
+        actions: &["dynamodb:GetItem", "s3:GetObject"],
+    },
+    Endpoint {
+        handler: "clips.balance",
+        trigger: Trigger::Keyed(
+            Route { method: "GET", path: "/v1/balance" },
+            handler!(balance::handle; app, caller, request),
+        ),
+        env: &[Var::TableName],
+        actions: &["dynamodb:GetItem"],
+    },
+];

@@ -1,1 +1,25 @@
-//! wip
+//! What every function shares: the table of endpoints, start-up, errors, authentication and the request log.
+//!
+//! A function's `main` is one call, [`serve`]. Invariants: configuration is read once, at start-up, and only the
+//! variables an endpoint declares exist for it; a panic is a 500 with a request id; internals are logged, never
+//! sent.
+
+mod app;
+mod auth;
+mod endpoint;
+mod env;
+mod errors;
+mod events;
+mod http;
+mod probe;
+mod serve;
+
+pub use app::{App, AppError, Clock, Execution, SystemClock};
+pub use auth::Caller;
+pub use endpoint::{Endpoint, Route, Trigger};
+pub use env::{Config, ConfigError, Var};
+pub use errors::{ApiError, StageError};
+pub use http::{ApiRequest, ApiResponse};
+pub use lambda_http::http::StatusCode;
+pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, Remote, read_index, titled};
+pub use serve::serve;

@@ -1,0 +1,187 @@
+//! `GET /v1/clip/{job_id}`: follow a job, and fetch the clip when it is done.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use domain::{
+    expiry,
+    ids::JobId,
+    job::{Job, Status},
+    quality::PictureSize,
+};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Longest wait that a client may ask for; API Gateway itself gives up after 30 s.
+const WAIT_SECONDS_MAX: u64 = 25;
+/// How often a waiting request looks at the job: each look is one read.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// A job as its owner sees it. Fields that have no value yet are left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobView {
+    /// The job.
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
+    pub job_id: String,
+    /// `pending`, `downloading`, `processing`, `uploading`, then `complete`, `failed` or `cancelled`.
+    #[schema(example = "complete")]
+    pub status: &'static str,
+    /// 0 to 100, never going back.
+    #[schema(example = 100)]
+    pub progress: u8,
+    /// A sentence for people.
+    #[schema(example = "Done!")]
+    pub status_message: &'static str,
+    /// `mp4`, `mp3` or `gif`.
+    #[schema(example = "mp4")]
+    pub format: &'static str,
+    /// The delivered quality once complete, until then the best that will be delivered; null for sound.
+    #[schema(example = "1080p")]
+    pub quality: Option<String>,
+    /// Dollars reserved for the job while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<f64>,
+    /// Dollars charged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.1)]
+    pub cost: Option<f64>,
+    /// Bytes read from the source.
+    pub source_bytes_read: u64,
+    /// The finished clip.
+    #[serde(flatten)]
+    pub clip: Option<ClipView>,
+    /// Why the job failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// A stable word for the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+}
+
+/// What a complete job hands back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClipView {
+    /// Link to the file; works for an hour, a new one is made on each request.
+    pub download_url: String,
+    /// Name of the file.
+    #[schema(example = "clip_2-00-3-00.mp4")]
+    pub file_name: String,
+    /// Length of the file in bytes.
+    pub file_size: u64,
+    /// Length of the clip in seconds.
+    pub duration: f64,
+    /// Shape of the picture; null for sound.
+    #[schema(example = "16:9")]
+    pub aspect_ratio: Option<String>,
+    /// How it was made.
+    #[schema(example = "encode")]
+    pub method: String,
+    /// Whether it is in the history.
+    pub saved_to_library: bool,
+    /// The clip's own id.
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
+    pub clip_id: String,
+    /// Path of its share page.
+    #[schema(example = "/c/a1b2c3d4e5f6g7h8")]
+    pub share_url: String,
+    /// Path of its embeddable player.
+    #[schema(example = "/embed/a1b2c3d4e5f6g7h8")]
+    pub embed_url: String,
+    /// When it expires.
+    pub expires_at: String,
+}
+
+/// Answers `GET /v1/clip/{job_id}`; with `?wait=1..25` as soon as status or progress change, or at the end of the
+/// wait.
+///
+/// # Errors
+/// 400 for a bad `wait`, 401 without a key, 404 for a job that is not the caller's or whose clip has expired.
+pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    let until = Instant::now() + wait(request.query("wait").as_deref())?;
+    let id = JobId::parse(&request.path("job_id")).ok_or_else(|| ApiError::not_found("job"))?;
+    let mut job = owned(&app, &caller, &id).await?;
+    let seen = (job.status, job.progress);
+    while !job.status.is_final() && (job.status, job.progress) == seen {
+        let rest = until.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY.min(rest)).await;
+        job = owned(&app, &caller, &id).await?;
+    }
+    Ok(ApiResponse::ok(&view(&app, &job).await?))
+}
+
+/// A job of the caller's. Somebody else's is answered like none, so that ids cannot be guessed.
+async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Job, ApiError> {
+    let job = app.table()?.job(id).await?.filter(|job| job.account == caller.account);
+    job.ok_or_else(|| ApiError::not_found("job"))
+}
+
+fn wait(parameter: Option<&str>) -> Result<Duration, ApiError> {
+    let Some(text) = parameter else { return Ok(Duration::ZERO) };
+    let seconds = text.parse::<u64>().ok().filter(|seconds| (1..=WAIT_SECONDS_MAX).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        ApiError::bad_request(format!("`wait` must be a whole number from 1 to {WAIT_SECONDS_MAX}"))
+    })
+}
+
+async fn view(app: &App, job: &Job) -> Result<JobView, ApiError> {
+    let delivered =
+        job.output.as_ref().filter(|_| job.status == Status::Complete).map(|output| output.picture);
+    let picture = delivered.unwrap_or_else(|| job.spec.delivered_picture(&job.source));
+    Ok(JobView {
+        job_id: job.id.to_string(),
+        status: job.status.word(),
+        progress: job.progress,
+        status_message: job.status.message(),
+        format: job.spec.format.extension(),
+        quality: picture.map(PictureSize::label),
+        reserved: (!job.status.is_final()).then(|| job.reserved.dollars()),
+        cost: job.cost.map(domain::money::Amount::dollars),
+        source_bytes_read: job.source_bytes_read,
+        clip: clip_view(app, job).await?,
+        error: job.failure.as_ref().map(|failure| failure.message.clone()),
+        error_code: job.failure.as_ref().map(|failure| failure.code.clone()),
+    })
+}
+
+async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
+    let Some(output) = job.output.as_ref().filter(|_| job.status == Status::Complete) else {
+        return Ok(None);
+    };
+    let expires_at = expiry::clip_expires_at(job.updated_at);
+    if app.now() >= expires_at {
+        return Err(ApiError::not_found("clip"));
+    }
+    Ok(Some(ClipView {
+        download_url: app.objects()?.download_link(&output.object_key, &output.file_name).await?,
+        file_name: output.file_name.clone(),
+        file_size: output.size_bytes,
+        duration: output.duration.seconds(),
+        aspect_ratio: output.picture.map(PictureSize::aspect_ratio),
+        method: output.method.clone(),
+        saved_to_library: true,
+        clip_id: job.id.to_string(),
+        share_url: format!("/c/{}", job.id),
+        embed_url: format!("/embed/{}", job.id),
+        expires_at: expires_at.rfc3339(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_is_1_to_25_seconds() {
+        assert_eq!(wait(None).unwrap(), Duration::ZERO);
+        assert_eq!(wait(Some("25")).unwrap(), Duration::from_secs(25));
+        for text in ["0", "26", "-1", "1.5", "", "x"] {
+            assert!(wait(Some(text)).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Sweep: once a minute, look after jobs that should have moved on.
+//!
+//! It proves that every job ends: whatever crashed, a job that has not ended is in the `open` index with a time at
+//! which the sweeper looks at it.
+
+use std::sync::Arc;
+
+use domain::{
+    ids::JobId,
+    job::{Failure, Job, Status},
+};
+use runtime::{App, Execution, StageError};
+use tracing::{error, warn};
+
+use crate::end::fail;
+
+/// Jobs looked at in one run; the rest waits a minute.
+const JOBS_MAX: i32 = 100;
+/// How long a job that was set going again is left alone.
+const LOOK_AGAIN_MS: i64 = 60_000;
+
+/// Looks after the overdue jobs. One job that fails does not keep the others from being looked after.
+///
+/// # Errors
+/// [`StageError::Passing`] if the jobs cannot be listed.
+pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
+    for id in app.table()?.due_jobs(app.now(), JOBS_MAX).await? {
+        if let Err(problem) = look_after(&app, &id).await {
+            error!(job_id = %id, %problem, "could not be looked after");
+        }
+    }
+    Ok(())
+}
+
+async fn look_after(app: &App, id: &JobId) -> Result<(), StageError> {
+    // The index lags behind: only the job itself tells whether it is still open and due.
+    let job = app.table()?.job(id).await?;
+    let Some(job) = job.filter(|job| !job.status.is_final() && job.due_at < app.now()) else { return Ok(()) };
+    if !job.has_slot {
+        app.wake_dispatch(&job.account).await?;
+        return put_off(app, &job).await;
+    }
+    match app.execution(id).await? {
+        // Accepted, but the start got lost.
+        Execution::Unknown if job.status == Status::Pending => {
+            warn!(job_id = %id, "starting it again");
+            app.start_execution(id).await?;
+            put_off(app, &job).await
+        }
+        // Started, its Reserve has not run yet; or it has, and has used up its time.
+        Execution::Running if job.status == Status::Pending => put_off(app, &job).await,
+        Execution::Running => {
+            warn!(job_id = %id, "overdue, stopping it");
+            app.stop_execution(id).await?;
+            fail(app, &job, overdue(), true).await
+        }
+        // Its execution is gone, and nobody ended the job.
+        Execution::Ended | Execution::Unknown => {
+            warn!(job_id = %id, "its execution is gone, releasing it");
+            fail(app, &job, Failure::internal(), true).await
+        }
+    }
+}
+
+async fn put_off(app: &App, job: &Job) -> Result<(), StageError> {
+    app.table()?.set_due(&job.id, app.now().plus_ms(LOOK_AGAIN_MS)).await?;
+    Ok(())
+}
+
+fn overdue() -> Failure {
+    Failure {
+        code: "timeout".to_owned(),
+        message: "The job took too long and was stopped. You were not charged; try a shorter clip."
+            .to_owned(),
+    }
+}

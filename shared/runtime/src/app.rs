@@ -1,0 +1,233 @@
+//! What a handler works with: configuration, the clock, and the AWS services its endpoint declared.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_sfn::types::ExecutionStatus;
+use domain::{
+    ids::{AccountId, JobId},
+    time::Timestamp,
+};
+use serde_json::json;
+use sources::{Guard, Limits, SourceClient, SourceError};
+use store::{Table, objects::Objects};
+
+use crate::{
+    env::{Config, ConfigError, Var},
+    probe::{self, Prober},
+};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Where an execution of the state machine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// It was never started.
+    Unknown,
+    /// It runs.
+    Running,
+    /// It has ended, in whatever way.
+    Ended,
+}
+
+/// What a handler works with.
+pub struct App {
+    config: Config,
+    clock: Box<dyn Clock>,
+    sdk: SdkConfig,
+    table: Option<Table>,
+    objects: Option<Objects>,
+    machines: aws_sdk_sfn::Client,
+    queues: aws_sdk_sqs::Client,
+}
+
+/// No call to AWS takes longer than this, retries included.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl App {
+    /// Connects to AWS as the environment says (region, credentials, `AWS_ENDPOINT_URL*`).
+    pub async fn connect(config: Config) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_attempt_timeout(OPERATION_TIMEOUT)
+            .build();
+        let sdk = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
+        let table = config.get(Var::TableName).ok();
+        let table = table.map(|name| Table::new(aws_sdk_dynamodb::Client::new(&sdk), name.to_owned()));
+        // A clip or a span is one PUT, which may take minutes: the bucket's client has no limit per attempt.
+        let objects = config.get(Var::MediaBucket).ok().map(|bucket| {
+            let unbounded =
+                aws_sdk_s3::config::Builder::from(&sdk).timeout_config(TimeoutConfig::disabled()).build();
+            Objects::new(aws_sdk_s3::Client::from_conf(unbounded), bucket.to_owned())
+        });
+        let (machines, queues) = (aws_sdk_sfn::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
+        Self { config, clock: Box::new(SystemClock), sdk, table, objects, machines, queues }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The table.
+    ///
+    /// # Errors
+    /// [`ConfigError::Undeclared`].
+    pub fn table(&self) -> Result<&Table, ConfigError> {
+        self.table.as_ref().ok_or(ConfigError::Undeclared(Var::TableName.name()))
+    }
+
+    /// The bucket.
+    ///
+    /// # Errors
+    /// [`ConfigError::Undeclared`].
+    pub fn objects(&self) -> Result<&Objects, ConfigError> {
+        self.objects.as_ref().ok_or(ConfigError::Undeclared(Var::MediaBucket.name()))
+    }
+
+    /// A client for sources, with the guard that the configuration asks for.
+    ///
+    /// # Errors
+    /// [`AppError::Config`] if the endpoint does not declare it, [`AppError::Source`] if TLS cannot be set up.
+    pub fn sources(&self, limits: Limits) -> Result<SourceClient, AppError> {
+        let private = self.config.get(Var::AllowPrivateSources)? == "true";
+        let guard = if private { Guard::allowing_private() } else { Guard::public_only() };
+        Ok(SourceClient::new(guard, limits)?)
+    }
+
+    /// Looks at sources.
+    ///
+    /// # Errors
+    /// [`AppError`], as [`App::sources`].
+    pub fn prober(&self) -> Result<Prober, AppError> {
+        let function = self.config.get(Var::ProbeFunction)?.to_owned();
+        let sources = self.sources(probe::LIMITS)?;
+        Ok(Prober::new(sources, aws_sdk_lambda::Client::new(&self.sdk), function))
+    }
+
+    /// Starts a job's execution. Its name is the job's id, so a repeat starts nothing.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn start_execution(&self, job: &JobId) -> Result<(), AppError> {
+        let start = self
+            .machines
+            .start_execution()
+            .state_machine_arn(self.config.get(Var::ClipMachineArn)?)
+            .name(job.as_str())
+            .input(json!({ "job_id": job }).to_string());
+        match start.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_already_exists()) => Ok(()),
+            Err(error) => Err(AppError::aws("StartExecution", &error)),
+        }
+    }
+
+    /// Where a job's execution stands.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn execution(&self, job: &JobId) -> Result<Execution, AppError> {
+        let describe = self.machines.describe_execution().execution_arn(self.execution_arn(job)?);
+        match describe.send().await {
+            Ok(answer) if *answer.status() == ExecutionStatus::Running => Ok(Execution::Running),
+            Ok(_) => Ok(Execution::Ended),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_does_not_exist()) => {
+                Ok(Execution::Unknown)
+            }
+            Err(error) => Err(AppError::aws("DescribeExecution", &error)),
+        }
+    }
+
+    /// Stops a job's execution.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn stop_execution(&self, job: &JobId) -> Result<(), AppError> {
+        let stop = self.machines.stop_execution().execution_arn(self.execution_arn(job)?).error("Overdue");
+        stop.send().await.map(drop).map_err(|error| AppError::aws("StopExecution", &error))
+    }
+
+    /// Wakes `dispatch`: an account may have both a free slot and a waiting job.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn wake_dispatch(&self, account: &AccountId) -> Result<(), AppError> {
+        let send = self
+            .queues
+            .send_message()
+            .queue_url(self.config.get(Var::DispatchQueueUrl)?)
+            .message_body(json!({ "account": account }).to_string());
+        send.send().await.map(drop).map_err(|error| AppError::aws("SendMessage", &error))
+    }
+
+    /// `arn:…:stateMachine:NAME` names its executions `arn:…:execution:NAME:EXECUTION`.
+    fn execution_arn(&self, job: &JobId) -> Result<String, ConfigError> {
+        let machine = self.config.get(Var::ClipMachineArn)?;
+        Ok(format!("{}:{job}", machine.replacen(":stateMachine:", ":execution:", 1)))
+    }
+}
+
+/// Why a service did not do what a handler asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The endpoint is not configured for it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The client for sources could not be made.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// AWS refused or did not answer.
+    #[error("{operation} failed: {message}")]
+    Aws {
+        /// What was tried.
+        operation: &'static str,
+        /// What the SDK says, for the log.
+        message: String,
+    },
+}
+
+impl AppError {
+    pub(crate) fn aws(operation: &'static str, error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        Self::Aws { operation, message }
+    }
+}
+
+impl From<AppError> for crate::ApiError {
+    fn from(error: AppError) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
+impl From<AppError> for crate::StageError {
+    fn from(error: AppError) -> Self {
+        Self::Passing(error.to_string())
+    }
+}

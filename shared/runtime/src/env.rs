@@ -1,0 +1,156 @@
+//! Every environment variable, spelled once; configuration is read and checked once.
+
+use std::collections::BTreeMap;
+
+/// A variable that an endpoint may declare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Var {
+    /// Name of the DynamoDB table.
+    TableName,
+    /// Name of the S3 bucket.
+    MediaBucket,
+    /// ARN of the state machine that makes clips.
+    ClipMachineArn,
+    /// URL of the queue that wakes `dispatch`.
+    DispatchQueueUrl,
+    /// Name of the function that looks at sources with ffprobe.
+    ProbeFunction,
+    /// How many clip jobs of one account run at once.
+    ClipSlots,
+    /// `true` lets sources live on private addresses. For the local cloud only.
+    AllowPrivateSources,
+}
+
+impl Var {
+    /// All variables.
+    pub const ALL: [Self; 7] = [
+        Self::TableName,
+        Self::MediaBucket,
+        Self::ClipMachineArn,
+        Self::DispatchQueueUrl,
+        Self::ProbeFunction,
+        Self::ClipSlots,
+        Self::AllowPrivateSources,
+    ];
+
+    /// The name in the environment.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TableName => "TABLE_NAME",
+            Self::MediaBucket => "MEDIA_BUCKET",
+            Self::ClipMachineArn => "CLIP_MACHINE_ARN",
+            Self::DispatchQueueUrl => "DISPATCH_QUEUE_URL",
+            Self::ProbeFunction => "PROBE_FUNCTION",
+            Self::ClipSlots => "CLIP_SLOTS",
+            Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
+        }
+    }
+
+    fn check(self, value: &str) -> Result<(), &'static str> {
+        let fine = match self {
+            Self::ClipMachineArn => value.starts_with("arn:"),
+            Self::DispatchQueueUrl => value.starts_with("http://") || value.starts_with("https://"),
+            Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
+            Self::AllowPrivateSources => matches!(value, "true" | "false"),
+            Self::TableName | Self::MediaBucket | Self::ProbeFunction => !value.is_empty(),
+        };
+        if fine { Ok(()) } else { Err(self.expected()) }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::ClipMachineArn => "must be an ARN",
+            Self::DispatchQueueUrl => "must be a queue's URL",
+            Self::ClipSlots => "must be a whole number from 1 to 1000",
+            Self::AllowPrivateSources => "must be true or false",
+            Self::TableName | Self::MediaBucket | Self::ProbeFunction => "must not be empty",
+        }
+    }
+}
+
+/// What is wrong with the environment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A declared variable is not set.
+    #[error("environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A declared variable has a value that cannot be.
+    #[error("environment variable {name} {problem}")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// What it must be.
+        problem: &'static str,
+    },
+    /// An endpoint uses a variable that it does not declare.
+    #[error("environment variable {0} is used but not declared by this endpoint")]
+    Undeclared(&'static str),
+}
+
+/// The declared variables and their values.
+#[derive(Clone, Debug, Default)]
+pub struct Config(BTreeMap<Var, String>);
+
+impl Config {
+    /// Reads `declared` through `lookup`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the first variable that is missing or wrong.
+    pub fn read(declared: &[Var], lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut values = BTreeMap::new();
+        for &var in declared {
+            let value = lookup(var.name()).ok_or(ConfigError::Missing(var.name()))?;
+            var.check(&value).map_err(|problem| ConfigError::Invalid { name: var.name(), problem })?;
+            values.insert(var, value);
+        }
+        Ok(Self(values))
+    }
+
+    /// A variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigError::Undeclared`].
+    pub fn get(&self, var: Var) -> Result<&str, ConfigError> {
+        self.0.get(&var).map(String::as_str).ok_or(ConfigError::Undeclared(var.name()))
+    }
+
+    /// How many clip jobs of one account run at once.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn clip_slots(&self) -> Result<u32, ConfigError> {
+        let var = Var::ClipSlots;
+        let invalid = ConfigError::Invalid { name: var.name(), problem: var.expected() };
+        self.get(var)?.parse().map_err(|_| invalid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(declared: &[Var], values: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(declared, |name| values.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn names_the_variable_that_is_wrong() {
+        let error = read(&[Var::TableName], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "environment variable TABLE_NAME is not set");
+        let error = read(&[Var::ClipSlots], &[("CLIP_SLOTS", "many")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable CLIP_SLOTS must be a whole number from 1 to 1000"
+        );
+        assert!(read(&[Var::AllowPrivateSources], &[("ALLOW_PRIVATE_SOURCES", "yes")]).is_err());
+        assert!(read(&[Var::ClipMachineArn], &[("CLIP_MACHINE_ARN", "clip")]).is_err());
+    }
+
+    #[test]
+    fn an_undeclared_variable_does_not_exist() {
+        let config = read(&[Var::ClipSlots], &[("CLIP_SLOTS", "5"), ("TABLE_NAME", "t")]).unwrap();
+        assert_eq!(config.clip_slots(), Ok(5));
+        assert_eq!(config.get(Var::TableName), Err(ConfigError::Undeclared("TABLE_NAME")));
+    }
+}

@@ -1,0 +1,248 @@
+//! Errors: one type for HTTP, one for stages, each mapped once.
+
+use domain::{clip::Refusal, job::Failure, ledger::LedgerError};
+use lambda_http::http::StatusCode;
+use serde_json::json;
+use sources::SourceError;
+use store::StoreError;
+
+use crate::{env::ConfigError, http::ApiResponse};
+
+/// An error answer: RFC 9457 `application/problem+json`, with FastClip's `detail` as the standard member.
+#[derive(Debug, thiserror::Error)]
+#[error("{status} {code}: {detail}")]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    /// What really happened, for the log alone.
+    internal: Option<String>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), internal: None }
+    }
+
+    /// 400: the request is wrong; `detail` says what to change.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// 401: no key, or none of ours.
+    #[must_use]
+    pub fn invalid_key() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_api_key",
+            "Invalid API key. Send it as `Authorization: Bearer sk_live_...`",
+        )
+    }
+
+    /// 404: there is no such thing, or it belongs to somebody else.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
+    }
+
+    /// 413: the body is larger than any request of this API.
+    #[must_use]
+    pub fn body_too_large(max: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body may have {max} bytes at most"),
+        )
+    }
+
+    /// 415: not JSON.
+    #[must_use]
+    pub fn not_json() -> Self {
+        let detail = "send JSON, with the header `Content-Type: application/json`";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    /// 422: the source cannot serve this request.
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// 500: our fault. `internal` goes to the log.
+    pub fn internal(internal: impl Into<String>) -> Self {
+        let detail = "Something went wrong on our side. Please try again.";
+        let internal = Some(internal.into());
+        Self { internal, ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail) }
+    }
+
+    /// What really happened, for the log.
+    #[must_use]
+    pub fn internals(&self) -> Option<&str> {
+        self.internal.as_deref()
+    }
+
+    /// The answer for this error.
+    #[must_use]
+    pub fn response(&self, request_id: &str) -> ApiResponse {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        });
+        let mut response =
+            ApiResponse::json(self.status, &body).with_content_type("application/problem+json");
+        if self.status == StatusCode::UNAUTHORIZED {
+            response = response.with_header("www-authenticate", "Bearer");
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response = response.with_header("retry-after", "1");
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Ledger(LedgerError::Insufficient { required, available }) => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                "insufficient_balance",
+                format!("Insufficient balance: this costs {required}, {available} is available"),
+            ),
+            StoreError::Busy => {
+                let detail = "too many changes to this account at once; try again in a second";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+            }
+            other => Self::internal(other.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::BadRequest(detail) => Self::bad_request(detail),
+            Refusal::Source(detail) => Self::unprocessable("source_unsupported", detail),
+        }
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        Self::unprocessable(error.code(), error.to_string())
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        if failure.code == "internal" {
+            return Self::internal(failure.message);
+        }
+        // Codes come from our own code; the table of those that travel in messages is short.
+        let known = ["source_unsupported", "source_unavailable", "source_forbidden", "source_too_large"];
+        let code = known.into_iter().find(|code| *code == failure.code).unwrap_or("source_unsupported");
+        Self::unprocessable(code, failure.message)
+    }
+}
+
+impl From<ConfigError> for ApiError {
+    fn from(error: ConfigError) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
+/// How a stage ends badly. Step Functions sees the variant as the error's name.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The job cannot be done, and a repeat would not help; the owner is told why. Not retried.
+    #[error("{}", .0.message)]
+    Job(Failure),
+    /// The job has ended meanwhile (cancelled, or given up by the sweeper). Not retried.
+    #[error("the job has ended")]
+    Ended,
+    /// A passing fault, worth a retry.
+    #[error("{0}")]
+    Passing(String),
+}
+
+impl StageError {
+    /// The name that the state machine's `Retry` and `Catch` match.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Job(_) => "JobFailure",
+            Self::Ended => "JobEnded",
+            Self::Passing(_) => "PassingFault",
+        }
+    }
+
+    /// The message that travels with the name: for [`StageError::Job`] the failure as JSON, which `release` reads.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Job(failure) => json!(failure).to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl From<StoreError> for StageError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Ledger(LedgerError::Insufficient { required, available }) => Self::Job(Failure {
+                code: "insufficient_balance".to_owned(),
+                message: format!(
+                    "The balance does not cover this job: it costs {required}, {available} is available. \
+                     You were not charged."
+                ),
+            }),
+            StoreError::Ledger(LedgerError::Resolved(_)) => Self::Ended,
+            other => Self::Passing(other.to_string()),
+        }
+    }
+}
+
+impl From<SourceError> for StageError {
+    fn from(error: SourceError) -> Self {
+        Self::Job(Failure { code: error.code().to_owned(), message: error.to_string() })
+    }
+}
+
+impl From<ConfigError> for StageError {
+    fn from(error: ConfigError) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::money::Amount;
+
+    #[test]
+    fn internals_stay_inside() {
+        let error = ApiError::internal("table clipwright-prod is gone");
+        let body = String::from_utf8(error.response("r-1").into_body()).unwrap();
+        assert!(!body.contains("clipwright-prod"), "{body}");
+        assert!(body.contains("\"request_id\":\"r-1\""), "{body}");
+        assert_eq!(error.internals(), Some("table clipwright-prod is gone"));
+    }
+
+    #[test]
+    fn want_of_money_is_402_and_says_how_much() {
+        let error = LedgerError::Insufficient { required: Amount::cents(10), available: Amount::cents(4) };
+        let response = ApiError::from(StoreError::from(error)).response("r");
+        assert_eq!(response.status().as_u16(), 402);
+        let body: serde_json::Value = serde_json::from_slice(&response.into_body()).unwrap();
+        assert_eq!(body["detail"], "Insufficient balance: this costs $0.10, $0.04 is available");
+    }
+
+    #[test]
+    fn a_stage_failure_travels_as_json() {
+        let failure = Failure { code: "source_unavailable".to_owned(), message: "gone".to_owned() };
+        let error = StageError::Job(failure.clone());
+        assert_eq!(error.name(), "JobFailure");
+        assert_eq!(serde_json::from_str::<Failure>(&error.message()).unwrap(), failure);
+    }
+}

@@ -1,0 +1,183 @@
+//! Looking at a source before any work or money is spent on it.
+//!
+//! Most sources are MP4 files, whose index this function reads itself with two or three range reads. Any other
+//! container is looked at by the `media.probe` function, which has ffprobe.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::primitives::Blob;
+use bytes::Bytes;
+use domain::{job::Failure, source::SourceInfo};
+use media::mp4::{Index, IndexError, ReadAt};
+use serde::{Deserialize, Serialize};
+use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff};
+
+use crate::{ApiError, StageError, app::AppError};
+
+/// Bounds of a look: API Gateway gives up after 30 s, and an index is 256 MiB at most.
+pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 1 << 30 };
+const LOOK_TIMEOUT: Duration = Duration::from_secs(18);
+
+/// What `media.probe` is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProbeRequest {
+    /// The source.
+    pub url: String,
+}
+
+/// What `media.probe` answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeAnswer {
+    /// It is a source.
+    Source(SourceInfo),
+    /// It is none, and this is why.
+    Failure(Failure),
+}
+
+/// Why a look at a source told nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The source is at fault.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The source is at fault, `media.probe` says.
+    #[error("{}", .0.message)]
+    Failure(Failure),
+    /// We are.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+/// Looks at sources.
+pub struct Prober {
+    sources: SourceClient,
+    lambda: aws_sdk_lambda::Client,
+    function: String,
+}
+
+/// A remote file as the index reader sees it.
+pub struct Remote<'a> {
+    file: &'a RemoteFile,
+    len: u64,
+}
+
+impl<'a> Remote<'a> {
+    /// `None` if the server does not tell the file's length.
+    #[must_use]
+    pub fn new(file: &'a RemoteFile) -> Option<Self> {
+        file.len().map(|len| Self { file, len })
+    }
+}
+
+impl ReadAt for Remote<'_> {
+    type Error = SourceError;
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, SourceError> {
+        self.file.read(offset..offset.saturating_add(len)).await
+    }
+}
+
+/// The index of a remote file; `Ok(None)` if the file has to be fetched whole to be understood.
+///
+/// # Errors
+/// [`SourceError`], also for a file that is damaged.
+pub async fn read_index(file: &RemoteFile) -> Result<Option<Index>, SourceError> {
+    must_be_media(file)?;
+    if sniff(file.head()) != Container::IsoBmff {
+        return Ok(None);
+    }
+    let Some(remote) = Remote::new(file) else { return Ok(None) };
+    match Index::read(&remote).await {
+        Ok(index) => Ok(Some(index)),
+        Err(IndexError::NotIsoBmff | IndexError::Fragmented | IndexError::Unsupported(_)) => Ok(None),
+        Err(IndexError::Read(error)) => Err(error),
+        Err(IndexError::Truncated { .. }) => Err(SourceError::Incomplete),
+        Err(error @ IndexError::Malformed(_)) => Err(SourceError::NotMedia(error.to_string())),
+    }
+}
+
+fn must_be_media(file: &RemoteFile) -> Result<(), SourceError> {
+    let problem = match sniff(file.head()) {
+        Container::IsoBmff | Container::Other => return Ok(()),
+        Container::HlsPlaylist => "it is an HLS playlist; give the address of a video file",
+        Container::WebPage => "it is a web page; give the address of the video file itself",
+        Container::Text => "it is a text file",
+        Container::Empty => "the file is empty",
+    };
+    Err(SourceError::NotMedia(problem.to_owned()))
+}
+
+impl Prober {
+    pub(crate) const fn new(sources: SourceClient, lambda: aws_sdk_lambda::Client, function: String) -> Self {
+        Self { sources, lambda, function }
+    }
+
+    /// Looks at the source at `url`.
+    ///
+    /// # Errors
+    /// [`ProbeError`].
+    pub async fn look(&self, url: &str) -> Result<SourceInfo, ProbeError> {
+        let native = tokio::time::timeout(LOOK_TIMEOUT, self.look_natively(url)).await;
+        match native.map_err(|_| SourceError::Stalled)?? {
+            Some(info) => Ok(info),
+            None => self.ask(url).await,
+        }
+    }
+
+    async fn look_natively(&self, url: &str) -> Result<Option<SourceInfo>, SourceError> {
+        let file = self.sources.open(url).await?;
+        let info = read_index(&file).await?.map(|index| index.info());
+        Ok(info.map(|info| titled(info, &file)))
+    }
+
+    /// Asks `media.probe`.
+    async fn ask(&self, url: &str) -> Result<SourceInfo, ProbeError> {
+        let fault = |message: String| AppError::Aws { operation: "Invoke", message };
+        let request = serde_json::to_vec(&ProbeRequest { url: url.to_owned() }).unwrap_or_default();
+        let answer =
+            self.lambda.invoke().function_name(&self.function).payload(Blob::new(request)).send().await;
+        let answer = answer.map_err(|error| AppError::aws("Invoke", &error))?;
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        if let Some(error) = answer.function_error() {
+            return Err(fault(format!("{error}: {}", String::from_utf8_lossy(payload))).into());
+        }
+        match serde_json::from_slice(payload).map_err(|error| fault(error.to_string()))? {
+            ProbeAnswer::Source(info) => Ok(info),
+            ProbeAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
+        }
+    }
+}
+
+/// Gives a source without a title the name of its file.
+#[must_use]
+pub fn titled(mut info: SourceInfo, file: &RemoteFile) -> SourceInfo {
+    if info.title.trim().is_empty() {
+        info.title = file.name();
+    }
+    info
+}
+
+impl From<ProbeError> for ApiError {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::Source(error) => error.into(),
+            ProbeError::Failure(failure) => failure.into(),
+            ProbeError::App(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProbeError> for StageError {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::Source(error) => error.into(),
+            ProbeError::Failure(failure) => Self::Job(failure),
+            ProbeError::App(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Start-up and dispatch: which endpoint this function is, and what happens around its handler.
+
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing::{Instrument, error, info, info_span};
+
+use crate::{
+    ApiError, ApiRequest, ApiResponse, App, Endpoint, StageError, Trigger,
+    auth::authenticate,
+    env::Config,
+    events::{Batch, BatchAnswer, FailedMessage},
+};
+
+type Error = lambda_runtime::Error;
+
+/// Runs the endpoint that this function is configured to be, until Lambda ends the environment.
+///
+/// A zip function's handler arrives as `_HANDLER`, a container function's as its first argument.
+///
+/// # Errors
+/// When the handler is not in `endpoints`, a declared variable is missing or wrong, or the Runtime API fails. All
+/// of these end the environment, and Lambda reports them as failures of its initialisation.
+pub fn serve(endpoints: &'static [Endpoint]) -> Result<(), Error> {
+    init_log();
+    let started = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(endpoints));
+    started.inspect_err(|problem| error!(%problem, "cannot serve"))
+}
+
+async fn run(endpoints: &'static [Endpoint]) -> Result<(), Error> {
+    let handler = std::env::args().nth(1).or_else(|| std::env::var("_HANDLER").ok()).unwrap_or_default();
+    let endpoint = endpoints.iter().find(|endpoint| endpoint.handler == handler).ok_or_else(|| {
+        format!("no endpoint has the handler {handler:?} (from the first argument or _HANDLER)")
+    })?;
+    let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
+    let app = Arc::new(App::connect(config).await);
+    match endpoint.trigger {
+        Trigger::Open(..) | Trigger::Keyed(..) => {
+            lambda_http::run(lambda_http::service_fn(move |request| {
+                answer(endpoint, Arc::clone(&app), request)
+            }))
+            .await
+        }
+        Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
+            lambda_runtime::run(service_fn(move |event| perform(endpoint, Arc::clone(&app), event))).await
+        }
+    }
+}
+
+/// One JSON line an event on standard output, which Lambda sends to CloudWatch Logs. `RUST_LOG` sets the level.
+fn init_log() {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
+    let subscriber = fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    // Fails only when a subscriber is set already, as in tests.
+    let _ = subscriber.with_env_filter(filter).with_writer(std::io::stdout).try_init();
+    std::panic::set_hook(Box::new(|panic| error!(%panic, "a handler panicked")));
+}
+
+/// Answers an HTTP request: the handler's answer, or the problem that kept it from giving one.
+async fn answer(
+    endpoint: &'static Endpoint,
+    app: Arc<App>,
+    request: Request,
+) -> Result<Response<Body>, Error> {
+    let begun = Instant::now();
+    let request_id =
+        request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    let (method, path) = (request.method().clone(), request.raw_http_path().to_owned());
+    let span = info_span!("request", handler = endpoint.handler, request_id);
+    let response = caught(handle(endpoint, app, ApiRequest::new(request)))
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|panic| Err(ApiError::internal(panic)));
+    let internal = response.as_ref().err().and_then(ApiError::internals).map(str::to_owned);
+    let response = response.unwrap_or_else(|problem| problem.response(&request_id));
+    let (status, duration_ms) = (response.status().as_u16(), elapsed_ms(begun));
+    span.in_scope(|| match internal {
+        Some(internal) => error!(%method, path, status, duration_ms, internal, "answered"),
+        None => info!(%method, path, status, duration_ms, "answered"),
+    });
+    Ok(response.with_header("x-request-id", &request_id).into_lambda())
+}
+
+async fn handle(endpoint: &Endpoint, app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    match endpoint.trigger {
+        Trigger::Open(_, run) => run(app, request).await,
+        Trigger::Keyed(_, run) => {
+            let caller = authenticate(request.headers(), app.table()?).await?;
+            run(app, caller, request).await
+        }
+        Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
+            Err(ApiError::internal("this endpoint answers no HTTP requests"))
+        }
+    }
+}
+
+/// Performs what a state, a queue or a timer asks for.
+async fn perform(
+    endpoint: &'static Endpoint,
+    app: Arc<App>,
+    event: LambdaEvent<Value>,
+) -> Result<Value, Diagnostic> {
+    let begun = Instant::now();
+    let request_id = event.context.request_id.clone();
+    let job_id = event.payload.get("job_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let span = info_span!("invocation", handler = endpoint.handler, request_id, job_id);
+    let outcome = caught(dispatch(endpoint, app, event.payload))
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|panic| Err(StageError::Passing(panic)));
+    let duration_ms = elapsed_ms(begun);
+    span.in_scope(|| match &outcome {
+        Ok(_) => info!(duration_ms, "done"),
+        Err(error) => error!(duration_ms, error = error.name(), reason = %error, "failed"),
+    });
+    outcome
+        .map_err(|error| Diagnostic { error_type: error.name().to_owned(), error_message: error.message() })
+}
+
+async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<Value, StageError> {
+    match endpoint.trigger {
+        Trigger::Stage(run) => run(app, payload).await,
+        Trigger::Schedule(run) => run(app).await.map(|()| Value::Null),
+        Trigger::Queue(run) => {
+            let batch: Batch =
+                serde_json::from_value(payload).map_err(|error| StageError::Passing(error.to_string()))?;
+            let mut answer = BatchAnswer::default();
+            for message in batch.records {
+                if let Err(error) = run(Arc::clone(&app), message.body).await {
+                    error!(message_id = message.message_id, reason = %error, "message failed, will come again");
+                    answer.batch_item_failures.push(FailedMessage { item_identifier: message.message_id });
+                }
+            }
+            serde_json::to_value(answer).map_err(|error| StageError::Passing(error.to_string()))
+        }
+        Trigger::Open(..) | Trigger::Keyed(..) => {
+            Err(StageError::Passing("this endpoint answers HTTP requests only".to_owned()))
+        }
+    }
+}
+
+/// Runs `work`; a panic becomes an error with the panic's message, for the log.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("panic: {}", text.unwrap_or_default())
+    })
+}
+
+fn elapsed_ms(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_not_the_end() {
+        let outcome = caught(async { panic!("secret {}", 7) }).await;
+        let problem = outcome.map_err(ApiError::internal).unwrap_err();
+        assert_eq!(problem.internals(), Some("panic: secret 7"));
+        let body = problem.response("r-7").into_body();
+        assert!(!String::from_utf8(body).unwrap().contains("secret"));
+    }
+}
