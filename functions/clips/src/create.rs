@@ -16,8 +16,12 @@ use domain::{
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::json;
 use tracing::{error, info};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
+};
 
 /// What to cut.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,10 +30,10 @@ pub struct ClipRequest {
     #[schema(example = "https://example.com/video.mp4")]
     pub url: String,
     /// Where the clip begins: seconds, or a time like `"1:02:03.5"`.
-    #[schema(value_type = f64, example = 120)]
+    #[schema(schema_with = time_schema)]
     pub start: TimeInput,
     /// Where the clip ends: the first instant that is not part of it.
-    #[schema(value_type = f64, example = 180)]
+    #[schema(schema_with = time_schema)]
     pub end: TimeInput,
     /// `mp4` (the default), `mp3` or `gif`.
     #[schema(example = "mp4")]
@@ -39,20 +43,23 @@ pub struct ClipRequest {
     pub quality: Option<String>,
 }
 
+/// A number of seconds, or text like `"1:02:03.5"`.
+fn time_schema() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^(\d+:){0,2}\d+(\.\d+)?$"));
+    OneOfBuilder::new().item(number).item(text).examples([json!(120), json!("1:02:03.5")]).into()
+}
+
 /// The job that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// Follow it with `GET /v1/clip/{job_id}`.
     #[schema(example = "a1b2c3d4e5f6g7h8")]
-    pub job_id: JobIdText,
+    pub job_id: String,
     /// `pending`.
     #[schema(example = "pending")]
     pub status: &'static str,
 }
-
-/// A job's id as text.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct JobIdText(String);
 
 /// A time in a request: a number of seconds, or text.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +125,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     info!(job_id = %job.id, account = %job.account, reserved = job.reserved.0, has_slot = job.has_slot, "accepted");
 
     start(&app, &job).await;
-    Ok(ApiResponse::ok(&Accepted { job_id: JobIdText(job.id.to_string()), status: Status::Pending.word() }))
+    Ok(ApiResponse::ok(&Accepted { job_id: job.id.to_string(), status: Status::Pending.word() }))
 }
 
 /// Starts the job, or sees to it that it is started when a slot is free. The job is accepted already: a failure
