@@ -1,1 +1,38 @@
-//! wip
+//! The functions that touch media; they run in a container with ffmpeg (`Dockerfile`).
+
+use runtime::{Endpoint, Trigger, Var, handler};
+
+pub mod download;
+mod job;
+pub mod probe;
+pub mod process;
+pub mod upload;
+mod work;
+
+/// The endpoints of this area.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        handler: "media.probe",
+        trigger: Trigger::Stage(handler!(probe::handle; app, input)),
+        env: &[Var::AllowPrivateSources],
+        actions: &[],
+    },
+    Endpoint {
+        handler: "media.download",
+        trigger: Trigger::Stage(handler!(download::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "media.process",
+        trigger: Trigger::Stage(handler!(process::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "media.upload",
+        trigger: Trigger::Stage(handler!(upload::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+    },
+];

@@ -1,0 +1,64 @@
+//! What the stages of a job share: the job itself, its progress, and room to work.
+
+use std::{future::Future, time::Duration};
+
+use domain::{
+    ids::JobId,
+    job::{Failure, Job, Status},
+};
+use runtime::{App, StageError};
+use serde_json::Value;
+use store::StoreError;
+use tempfile::TempDir;
+
+/// How often progress is written: at most one write a second.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// The job that `{job_id}` names, which must not have ended.
+pub(crate) async fn open_job(app: &App, input: &Value) -> Result<Job, StageError> {
+    let id = input.get("job_id").and_then(Value::as_str).and_then(JobId::parse);
+    let id = id.ok_or_else(|| StageError::Passing("the input names no job".to_owned()))?;
+    let job = app.table()?.job(&id).await?.ok_or(StoreError::NotFound)?;
+    if job.status.is_final() { Err(StageError::Ended) } else { Ok(job) }
+}
+
+/// Does `work` and reports its progress, `fraction` from 0 to 1, once a second. The work is dropped when the job
+/// ends meanwhile.
+pub(crate) async fn reporting<T>(
+    app: &App,
+    id: &JobId,
+    status: Status,
+    fraction: impl Fn() -> f64,
+    work: impl Future<Output = Result<T, StageError>>,
+) -> Result<T, StageError> {
+    let report = async {
+        loop {
+            if !app.table()?.advance(id, status, status.progress(fraction()), app.now()).await? {
+                return Err(StageError::Ended);
+            }
+            tokio::time::sleep(REPORT_EVERY).await;
+        }
+    };
+    // The first report, which shows the new status, comes before any work.
+    tokio::select! {
+        biased;
+        ended = report => ended,
+        done = work => done,
+    }
+}
+
+/// A directory of this invocation's own. It goes with the invocation, so that nothing fills up an environment that
+/// Lambda uses again.
+pub(crate) fn scratch() -> Result<TempDir, StageError> {
+    tempfile::Builder::new().prefix("clipwright-").tempdir().map_err(passing)
+}
+
+/// A fault that may pass.
+pub(crate) fn passing(error: impl std::fmt::Display) -> StageError {
+    StageError::Passing(error.to_string())
+}
+
+/// The source is the reason; the owner is told.
+pub(crate) fn unsupported(message: impl Into<String>) -> StageError {
+    StageError::Job(Failure { code: "source_unsupported".to_owned(), message: message.into() })
+}

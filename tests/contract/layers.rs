@@ -1,0 +1,53 @@
+//! Layers: domain ← store, media, sources ← runtime ← functions ← devstack, tests. Areas never import each other,
+//! and the domain knows no AWS, no tokio, no HTTP.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::root::root;
+
+/// The workspace's packages with the names of their normal dependencies.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let normal = |package: &cargo_metadata::Package| {
+        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        normal.map(|dependency| dependency.name.to_string()).collect()
+    };
+    metadata.packages.iter().map(|package| (package.name.to_string(), normal(package))).collect()
+}
+
+#[test]
+fn layers_hold() {
+    let areas = ["clips", "stages", "media-functions", "pages"].map(|area| format!("clipwright-{area}"));
+    let of = |names: &[&str]| names.iter().map(|name| format!("clipwright-{name}")).collect::<BTreeSet<_>>();
+    let mut allowed = BTreeMap::from([
+        ("clipwright-domain".to_owned(), of(&[])),
+        ("clipwright-store".to_owned(), of(&["domain"])),
+        ("clipwright-media".to_owned(), of(&["domain"])),
+        ("clipwright-sources".to_owned(), of(&["domain"])),
+        ("clipwright-runtime".to_owned(), of(&["domain", "store", "media", "sources"])),
+        ("clipwright-devstack".to_owned(), of(&["domain", "store"])),
+        ("clipwright-openapi".to_owned(), of(&["runtime", "clips", "pages"])),
+        ("xtask".to_owned(), of(&[])),
+        ("clipwright-tests".to_owned(), of(&[])),
+    ]);
+    for area in areas {
+        allowed.insert(area, of(&["domain", "store", "media", "sources", "runtime"]));
+    }
+    let dependencies = dependencies();
+    assert_eq!(allowed.keys().collect::<Vec<_>>(), dependencies.keys().collect::<Vec<_>>());
+    for (package, uses) in dependencies {
+        let ours: BTreeSet<String> = uses.into_iter().filter(|name| allowed.contains_key(name)).collect();
+        let beyond: Vec<_> = ours.difference(&allowed[&package]).collect();
+        assert!(beyond.is_empty(), "{package} may not use {beyond:?}");
+    }
+}
+
+#[test]
+fn the_domain_is_pure() {
+    let forbidden = ["aws", "tokio", "lambda", "reqwest", "hyper", "axum", "tracing", "futures", "chrono"];
+    for dependency in &dependencies()["clipwright-domain"] {
+        assert!(!forbidden.iter().any(|word| dependency.starts_with(word)), "domain uses {dependency}");
+    }
+}

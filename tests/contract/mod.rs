@@ -1,0 +1,6 @@
+//! Files that must agree.
+
+mod asl;
+mod generated;
+mod layers;
+mod template;
