@@ -1,1 +1,80 @@
-fn main(){}
+//! `cargo xtask`: the project's commands. Each sets up what it needs and says on stderr what it is doing;
+//! stdout carries only the answer.
+
+mod clip;
+mod cloud;
+mod http;
+mod progress;
+mod say;
+mod setup;
+mod test;
+mod timings;
+
+use anyhow::bail;
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+clip <URL or file> --start S --end E    cut a clip through the local cloud's HTTP API
+    --start S, --end E     seconds or clock time: 1.5, 1:02:03.5
+    --format F             mp4 (default), mp3 or gif
+    --quality Q            720p, 1080p or 4k; high and medium also work
+    --out FILE             where to write it (default: the name that the service gives it)
+    --timings              also print where the time went
+    --base-url URL --key KEY   use this service instead of the local cloud
+
+dev                        the local cloud in the foreground at http://127.0.0.1:4000, Ctrl-C ends it
+    --port PORT            another port
+    --fresh                throw the kept data away first
+
+test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
+generate [--check]         write the generated files, or check that they are fresh
+
+Each command installs or builds what it needs: ffmpeg and Python (with apt-get where it may, otherwise it says
+what to install), a private Python environment under .local/, and the binaries.
+";
+
+fn main() {
+    if let Err(error) = run() {
+        say::line(&format!("error: {error:#}"));
+        std::process::exit(1);
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    let Some(command) = arguments.next()? else {
+        say::answer(HELP)?;
+        bail!("which command?");
+    };
+    match command {
+        Short('h') | Long("help") => say::answer(HELP),
+        Value(name) => match name.to_str() {
+            Some("clip") => match clip::Options::parse(&mut arguments)? {
+                Some(options) => clip::run(&options),
+                None => say::answer(HELP),
+            },
+            Some("dev") => cloud::dev(&mut arguments),
+            Some("test") => test::run(&mut arguments),
+            Some("generate") => generate(&mut arguments),
+            Some("help") => say::answer(HELP),
+            _ => bail!("unknown command {name:?}; see cargo xtask --help"),
+        },
+        other => Err(other.unexpected().into()),
+    }
+}
+
+fn generate(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    let mut cargo = setup::cargo();
+    cargo.args(["run", "--quiet", "--package", "clipwright-openapi", "--"]);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("check") => {
+                cargo.arg("--check");
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    setup::run(&mut cargo, "generating")
+}

@@ -1,0 +1,209 @@
+//! `devstack`: the local cloud as a program, and the helpers that it starts itself as.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use devstack::fileserver::{Behaviour, FileServer};
+use devstack::{Devstack, Info, Options};
+use lexopt::prelude::*;
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+The local cloud of Clipwright.
+
+devstack up [options]     start it; one line of JSON on stdout says that it is ready and where everything is
+  --port PORT             the front door's port, 0 for any free one (4000)
+  --state FOLDER          where data and logs are kept (.local of the checkout)
+  --root FOLDER           the checkout (the working directory)
+  --template FILE         the SAM template (template.yaml of the checkout)
+  --parameter NAME=VALUE  a stack parameter, as often as needed
+  --faults FOLDER         crash functions on demand; see the shim module
+  --fresh                 throw the kept data away first
+  --until-stdin-closes    end when stdin closes, not only on Ctrl-C
+  --greeting              say it for people instead of as JSON
+devstack serve FILE       offer a file by HTTP with ranges; prints its URL, runs until stdin closes
+devstack supervise -- COMMAND…            run a command that must not outlive this process's stdin
+devstack shim --faults FOLDER -- COMMAND… run a Lambda binary that crashes on demand
+";
+
+fn main() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_level(false)
+        .without_time()
+        .with_ansi(false)
+        .with_env_filter("devstack=info,error")
+        .init();
+    let code = command().unwrap_or_else(|error| {
+        tracing::error!("error: {error:#}");
+        1
+    });
+    std::process::exit(code)
+}
+
+/// Runs the command that was asked for; answers the exit code.
+fn command() -> anyhow::Result<i32> {
+    // Supervisor and shim are started in numbers and mostly wait: one thread is enough for them.
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let mut rest = lexopt::Parser::from_args(arguments);
+    match command.to_str() {
+        Some("up") => large()?.block_on(up(options(&mut rest)?)),
+        Some("serve") => small()?.block_on(serve(&mut rest)),
+        Some("supervise") => small()?.block_on(supervise(&mut rest)),
+        Some("shim") => small()?.block_on(shim(&mut rest)),
+        Some("help" | "--help" | "-h") => print_line(HELP).map(|()| 0),
+        _ => bail!("unknown command; see devstack --help"),
+    }
+}
+
+fn large() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn small() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// How `up` behaves towards whoever started it.
+#[derive(Debug, Default)]
+struct Manner {
+    until_stdin_closes: bool,
+    greeting: bool,
+}
+
+fn options(arguments: &mut lexopt::Parser) -> anyhow::Result<(Options, Manner)> {
+    let mut options = Options::new(Path::new("."))?;
+    let (mut state, mut template, mut manner) = (None, None, Manner::default());
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("port") => options.port = arguments.value()?.parse()?,
+            Long("state") => state = Some(PathBuf::from(arguments.value()?)),
+            Long("root") => options.root = PathBuf::from(arguments.value()?),
+            Long("template") => template = Some(PathBuf::from(arguments.value()?)),
+            Long("faults") => options.faults = Some(PathBuf::from(arguments.value()?)),
+            Long("bin-dir") => options.bin_dir = PathBuf::from(arguments.value()?),
+            Long("fresh") => options.fresh = true,
+            Long("until-stdin-closes") => manner.until_stdin_closes = true,
+            Long("greeting") => manner.greeting = true,
+            Long("parameter") => {
+                let text = arguments.value()?.string()?;
+                let (name, value) = text.split_once('=').context("--parameter wants NAME=VALUE")?;
+                options.parameters.insert(name.to_owned(), value.to_owned());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    options.state = state.unwrap_or_else(|| options.root.join(".local"));
+    options.template = template.unwrap_or_else(|| options.root.join("template.yaml"));
+    Ok((options, manner))
+}
+
+async fn up((options, manner): (Options, Manner)) -> anyhow::Result<i32> {
+    let end = ended(manner.until_stdin_closes)?;
+    tokio::pin!(end);
+    let mut devstack = tokio::select! {
+        started = Devstack::start(options) => started?,
+        () = &mut end => return Ok(0),
+    };
+    let info = devstack.info();
+    print_line(&if manner.greeting { greeting(info) } else { serde_json::to_string(info)? })?;
+    tracing::info!("ready at {}", devstack.info().base_url);
+    let broken = tokio::select! {
+        () = &mut end => None,
+        reason = devstack.broken() => Some(reason),
+    };
+    tracing::info!("ending the local cloud");
+    devstack.stop().await;
+    match broken {
+        Some(reason) => bail!(reason),
+        None => Ok(0),
+    }
+}
+
+fn greeting(info: &Info) -> String {
+    let Info { base_url, demo_api_key: key, logs, .. } = info;
+    format!(
+        "
+The local cloud is ready.
+
+  base URL   {base_url}
+  demo key   {key}
+  logs       {logs}/ (one file per function)
+  all ports  {base_url}/_local/info
+
+  curl -s {base_url}/v1/clip -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+    -d '{{\"url\": \"https://example.com/video.mp4\", \"start\": 1.5, \"end\": 4.25}}'
+
+Ctrl-C ends it. Its data stays for the next start.",
+        logs = logs.display()
+    )
+}
+
+async fn serve(arguments: &mut lexopt::Parser) -> anyhow::Result<i32> {
+    let mut file = None;
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let end = ended(true)?;
+    let server = FileServer::start(&file.context("serve needs a file")?, Behaviour::Ranges).await?;
+    print_line(server.url())?;
+    end.await;
+    Ok(0)
+}
+
+async fn supervise(arguments: &mut lexopt::Parser) -> anyhow::Result<i32> {
+    devstack::supervise::supervise(after_dashes(arguments)?.into_iter()).await
+}
+
+async fn shim(arguments: &mut lexopt::Parser) -> anyhow::Result<i32> {
+    let Some(Long("faults")) = arguments.next()? else { bail!("shim needs --faults FOLDER first") };
+    let faults = PathBuf::from(arguments.value()?);
+    devstack::shim::run(faults, after_dashes(arguments)?.into_iter()).await
+}
+
+/// The command after `--`, untouched.
+fn after_dashes(arguments: &mut lexopt::Parser) -> anyhow::Result<Vec<std::ffi::OsString>> {
+    let mut raw = arguments.raw_args()?;
+    match raw.next() {
+        Some(dashes) if dashes == "--" => Ok(raw.collect()),
+        _ => bail!("the command to run comes after --"),
+    }
+}
+
+/// Resolves on Ctrl-C, SIGTERM, a closed terminal and, if wanted, the end of stdin. Listens from the call on.
+fn ended(until_stdin_closes: bool) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (sender, closed) = tokio::sync::oneshot::channel();
+    if until_stdin_closes {
+        // A plain thread: tokio's stdin would keep the runtime from shutting down.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            let _ = sender.send(());
+        });
+    } else {
+        // Kept for ever, so that it never resolves.
+        std::mem::forget(sender);
+    }
+    Ok(async move {
+        tokio::select! {
+            _ = closed => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+fn print_line(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.trim_end())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,107 @@
+//! The embedded S3: s3s-fs on a loopback port, with the template's buckets as folders.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::bend::Bucket;
+use crate::options::{ACCESS_KEY, ACCOUNT, SECRET_KEY};
+
+/// A running object store; dropping it ends the server.
+#[derive(Debug)]
+pub(crate) struct S3 {
+    pub(crate) url: String,
+    server: JoinHandle<()>,
+}
+
+impl S3 {
+    /// Makes the missing buckets under `state` and serves them.
+    pub(crate) async fn start(state: &Path, buckets: &[Bucket]) -> anyhow::Result<Self> {
+        let root = state.join("s3");
+        for bucket in buckets {
+            std::fs::create_dir_all(root.join(&bucket.name))?;
+            // s3s-fs has no lifecycle; the rules wait beside the bucket for whoever runs them.
+            let rules = state.join(format!("lifecycle-{}.json", bucket.name));
+            std::fs::write(rules, serde_json::to_vec_pretty(&bucket.lifecycle)?)?;
+        }
+        std::fs::create_dir_all(&root)?;
+        let files = FileSystem::new(&root)
+            .map_err(|error| anyhow!("{error:?}"))
+            .with_context(|| format!("cannot serve {}", root.display()))?;
+        let mut builder = S3ServiceBuilder::new(files);
+        builder.set_auth(credentials());
+        let app = Router::new().fallback(answer).with_state(builder.build());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!("the embedded S3 stopped: {error}");
+            }
+        });
+        Ok(Self { url, server })
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Callers from outside sign as [`ACCESS_KEY`]; ministack gives its functions the account number as key id.
+fn credentials() -> SimpleAuth {
+    let mut auth = SimpleAuth::new();
+    auth.register(ACCESS_KEY.to_owned(), SECRET_KEY.into());
+    auth.register(ACCOUNT.to_owned(), SECRET_KEY.into());
+    auth
+}
+
+async fn answer(State(service): State<S3Service>, request: Request) -> Response {
+    let overrides = response_overrides(&request);
+    let request = request.map(s3s::Body::http_body_unsync);
+    let mut response = match service.call(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(error) => {
+            tracing::error!("the embedded S3 could not answer: {error:?}");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    if response.status().is_success() {
+        response.headers_mut().extend(overrides);
+    }
+    response
+}
+
+/// The headers that a GET asks for in its query (`response-content-disposition` …). s3s-fs ignores them. They
+/// are set only on success, so after s3s has checked the signature, which covers the query.
+fn response_overrides(request: &Request) -> Vec<(HeaderName, HeaderValue)> {
+    if request.method() != Method::GET {
+        return Vec::new();
+    }
+    let query = request.uri().query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes())
+        .filter_map(|(name, value)| {
+            let header = match name.as_ref() {
+                "response-content-disposition" => CONTENT_DISPOSITION,
+                "response-content-type" => CONTENT_TYPE,
+                _ => return None,
+            };
+            Some((header, HeaderValue::from_str(&value).ok()?))
+        })
+        .collect()
+}

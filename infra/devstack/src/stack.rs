@@ -1,0 +1,246 @@
+//! Starts and stops the local cloud as a whole.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::bend::{Bent, CODE_BUCKET};
+use crate::cloudformation::Resource;
+use crate::dynamodb::DynamoDb;
+use crate::http::for_service;
+use crate::ministack::Ministack;
+use crate::options::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::s3::S3;
+use crate::{Options, bend, bundle, cloudformation, front, routes, seed, template};
+
+/// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Info {
+    /// The front door, which is the API's base URL.
+    pub base_url: String,
+    /// Lambda, Step Functions, SQS and the rest.
+    pub ministack_url: String,
+    /// The embedded DynamoDB.
+    pub dynamodb_url: String,
+    /// The embedded S3.
+    pub s3_url: String,
+    /// The one region.
+    pub region: String,
+    /// Credentials for all of them.
+    pub access_key_id: String,
+    /// The secret that goes with it.
+    pub secret_access_key: String,
+    /// The CloudFormation stack's name.
+    pub stack_name: String,
+    /// The HTTP API's id.
+    pub http_api: String,
+    /// Table names.
+    pub tables: BTreeMap<String, String>,
+    /// Bucket names.
+    pub buckets: BTreeMap<String, String>,
+    /// Function names.
+    pub functions: BTreeMap<String, String>,
+    /// State machine ARNs.
+    pub state_machines: BTreeMap<String, String>,
+    /// Queue URLs.
+    pub queues: BTreeMap<String, String>,
+    /// The demo account's API key.
+    pub demo_api_key: String,
+    /// The folder with one log file per function.
+    pub logs: PathBuf,
+}
+
+/// A running local cloud; dropping it ends it, [`Devstack::stop`] also waits until it is gone.
+#[derive(Debug)]
+pub struct Devstack {
+    info: Info,
+    front: JoinHandle<()>,
+    ministack: Ministack,
+    dynamodb: DynamoDb,
+    s3: S3,
+    /// Two devstacks on one state folder would tear each other's data.
+    _lock: File,
+}
+
+impl Devstack {
+    /// Starts everything, deploys the template, and answers when the front door is open.
+    pub async fn start(mut options: Options) -> anyhow::Result<Self> {
+        let lock = prepare_state(&mut options)?;
+        let listener = front_port(options.port).await?;
+        let base_url = format!("http://{}", listener.local_addr()?);
+        let bent = read_template(&options)?;
+        let logs = fresh_logs(&options.state)?;
+
+        tracing::info!("starting DynamoDB, S3 and ministack");
+        let dynamodb = DynamoDb::start(&options.state, &bent.tables).await?;
+        let s3 = S3::start(&options.state, &bent.buckets).await?;
+        let ministack = Ministack::start(&options, &dynamodb.url, &s3.url).await?;
+
+        tracing::info!("deploying {}", options.template.display());
+        let client = crate::http::client()?;
+        let mut info = Info {
+            ministack_url: ministack.url.clone(),
+            dynamodb_url: dynamodb.url.clone(),
+            s3_url: s3.url.clone(),
+            base_url,
+            region: REGION.to_owned(),
+            access_key_id: ACCESS_KEY.to_owned(),
+            secret_access_key: SECRET_KEY.to_owned(),
+            stack_name: options.stack_name.clone(),
+            tables: bent.tables.iter().map(|table| (table.logical_id.clone(), table.name.clone())).collect(),
+            buckets: bent
+                .buckets
+                .iter()
+                .map(|bucket| (bucket.logical_id.clone(), bucket.name.clone()))
+                .collect(),
+            logs,
+            ..Info::default()
+        };
+        deploy(&options, &client, &bent, &mut info).await?;
+        info.demo_api_key = seed::demo_account(&info).await.context("cannot make the demo account")?;
+        let front = front::serve(listener, info.clone(), client);
+        Ok(Self { info, front, ministack, dynamodb, s3, _lock: lock })
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Resolves with the reason if a part ends by itself, which it should not.
+    pub async fn broken(&mut self) -> String {
+        self.ministack.ended().await
+    }
+
+    /// Ends everything and waits until it is gone. Data stays in the state folder.
+    pub async fn stop(mut self) {
+        self.front.abort();
+        // Functions may be writing until the end, so storage goes last.
+        self.ministack.stop().await;
+        self.s3.stop();
+        self.dynamodb.stop();
+    }
+}
+
+impl Drop for Devstack {
+    fn drop(&mut self) {
+        self.front.abort();
+    }
+}
+
+/// Makes the paths absolute and the state folder ours.
+fn prepare_state(options: &mut Options) -> anyhow::Result<File> {
+    for path in [&mut options.root, &mut options.template, &mut options.state, &mut options.exe] {
+        *path = std::path::absolute(&*path)?;
+    }
+    options.bin_dir = std::path::absolute(&options.bin_dir)?;
+    if let Some(faults) = &mut options.faults {
+        *faults = std::path::absolute(&*faults)?;
+    }
+    if !options.exe.is_file() {
+        bail!("{} is not built (cargo build -p clipwright-devstack)", options.exe.display());
+    }
+    // Inside a checkout's `.local` other things live too, so the data has a folder of its own.
+    options.state = options.state.join("cloud");
+    let state = &options.state;
+    std::fs::create_dir_all(state).with_context(|| format!("cannot make {}", state.display()))?;
+    let lock = File::create(state.with_extension("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("another devstack is running on {}", state.display()),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    if options.fresh {
+        std::fs::remove_dir_all(state)?;
+        std::fs::create_dir_all(state)?;
+    }
+    if let Some(faults) = &options.faults {
+        std::fs::create_dir_all(faults)?;
+    }
+    Ok(lock)
+}
+
+/// Each start has its own logs; those of the start before are kept beside them.
+fn fresh_logs(state: &Path) -> anyhow::Result<PathBuf> {
+    let (logs, previous) = (state.join("logs"), state.join("logs.previous"));
+    if logs.exists() {
+        if previous.exists() {
+            std::fs::remove_dir_all(&previous)?;
+        }
+        std::fs::rename(&logs, &previous)?;
+    }
+    std::fs::create_dir_all(&logs)?;
+    Ok(logs)
+}
+
+async fn front_port(port: u16) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(("127.0.0.1", port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("port {port} is taken by another program (another local cloud?); choose one with --port")
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot listen on port {port}")),
+    }
+}
+
+fn read_template(options: &Options) -> anyhow::Result<Bent> {
+    let path = &options.template;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let folder = path.parent().unwrap_or(&options.root);
+    template::parse(&text)
+        .and_then(|parsed| bend::bend(parsed, &options.stack_name, folder))
+        .with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// Uploads the code, creates the stack, registers the routes, and notes in `info` what came of it.
+async fn deploy(
+    options: &Options,
+    client: &reqwest::Client,
+    bent: &Bent,
+    info: &mut Info,
+) -> anyhow::Result<()> {
+    let bucket = format!("{}/{CODE_BUCKET}", info.ministack_url);
+    put(client, &bucket, Vec::new()).await?;
+    for area in &bent.areas {
+        put(client, &format!("{bucket}/{area}.zip"), bundle::zip(options, area, &info.logs)?).await?;
+    }
+    let mut parameters = BTreeMap::from([
+        ("AllowPrivateSources".to_owned(), "true".to_owned()),
+        ("PublicUrl".to_owned(), info.base_url.clone()),
+    ]);
+    parameters.extend(options.parameters.clone());
+    let template_url = format!("{bucket}/template.json");
+    put(client, &template_url, bent.template.to_string().into_bytes()).await?;
+    let template = (&bent.template, template_url.as_str());
+    let resources =
+        cloudformation::deploy(client, &info.ministack_url, &options.stack_name, template, &parameters)
+            .await?;
+    let of_kind = |kind: &str| -> BTreeMap<String, String> {
+        let matching = resources.iter().filter(|(_, resource)| resource.kind == kind);
+        matching.map(|(id, Resource { physical_id, .. })| (id.clone(), physical_id.clone())).collect()
+    };
+    info.functions = of_kind("AWS::Lambda::Function");
+    info.state_machines = of_kind("AWS::StepFunctions::StateMachine");
+    info.queues = of_kind("AWS::SQS::Queue");
+    let apis = routes::register(client, &info.ministack_url, &bent.routes, &resources).await?;
+    if apis.len() > 1 {
+        bail!("the front door serves one HTTP API, the template has {}", apis.len());
+    }
+    info.http_api = apis.into_values().next().unwrap_or_default();
+    Ok(())
+}
+
+async fn put(client: &reqwest::Client, url: &str, body: Vec<u8>) -> anyhow::Result<()> {
+    let answer = client.put(url).header("authorization", for_service("s3")).body(body).send().await?;
+    if !answer.status().is_success() {
+        bail!("cannot put {url}: {}", answer.status());
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! `cargo xtask clip`: the main job, through the same HTTP API that every client uses.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, bail};
+use lexopt::prelude::*;
+use serde_json::{Value as Json, json};
+
+use crate::cloud::{Cloud, Kept};
+use crate::progress::Progress;
+use crate::timings::{self, Marks};
+use crate::{http, say, setup};
+
+/// A job that takes longer than this has a problem that waiting does not solve.
+const JOB_MAX: Duration = Duration::from_secs(45 * 60);
+/// How long the service may hold one status request open.
+const WAIT_S: u64 = 20;
+
+/// What was asked for on the command line.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    source: String,
+    start: String,
+    end: String,
+    format: Option<String>,
+    quality: Option<String>,
+    out: Option<PathBuf>,
+    timings: bool,
+    base_url: Option<String>,
+    key: Option<String>,
+}
+
+impl Options {
+    /// Reads the command line; none when it asks for help.
+    pub(crate) fn parse(arguments: &mut lexopt::Parser) -> anyhow::Result<Option<Self>> {
+        let (mut options, mut source, mut start, mut end) = (Self::default(), None, None, None);
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Short('h') | Long("help") => return Ok(None),
+                Long("start") => start = Some(arguments.value()?.string()?),
+                Long("end") => end = Some(arguments.value()?.string()?),
+                Long("format") => options.format = Some(arguments.value()?.string()?),
+                Long("quality") => options.quality = Some(arguments.value()?.string()?),
+                Long("out") => options.out = Some(arguments.value()?.into()),
+                Long("timings") => options.timings = true,
+                Long("base-url") => options.base_url = Some(arguments.value()?.string()?),
+                Long("key") => options.key = Some(arguments.value()?.string()?),
+                Value(value) if source.is_none() => source = Some(value.string()?),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        options.source = source.context("which video? Give a URL or a file")?;
+        options.start = start.context("--start is missing")?;
+        options.end = end.context("--end is missing")?;
+        Ok(Some(options))
+    }
+
+    fn body(&self, url: &str) -> Json {
+        let mut body = json!({ "url": url, "start": self.start, "end": self.end });
+        for (name, value) in [("format", &self.format), ("quality", &self.quality)] {
+            if let Some(value) = value {
+                body[name] = json!(value);
+            }
+        }
+        body
+    }
+}
+
+/// The service to ask: the local cloud, or another one by `--base-url`.
+struct Service {
+    base_url: String,
+    key: String,
+    cloud: Option<Cloud>,
+}
+
+impl Service {
+    fn find(options: &Options) -> anyhow::Result<Self> {
+        if let Some(base_url) = &options.base_url {
+            let key = options.key.clone().context("--base-url needs --key")?;
+            return Ok(Self { base_url: base_url.trim_end_matches('/').to_owned(), key, cloud: None });
+        }
+        let cloud = Cloud::find_or_start()?;
+        let text = |name: &str| cloud.info[name].as_str().unwrap_or_default().to_owned();
+        let key = options.key.clone().unwrap_or_else(|| text("demo_api_key"));
+        Ok(Self { base_url: text("base_url"), key, cloud: Some(cloud) })
+    }
+}
+
+/// Makes the clip, fetches it, and tells what it is.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let is_url = options.source.starts_with("http://") || options.source.starts_with("https://");
+    if !is_url && !Path::new(&options.source).is_file() {
+        bail!("{} is neither a file nor an http(s) URL", options.source);
+    }
+    let service = Service::find(options)?;
+    // Held until the clip is there: the service reads from it.
+    let (_server, url) = if is_url { (None, options.source.clone()) } else { offer(&options.source)? };
+
+    let agent = http::agent(Duration::from_secs(2 * WAIT_S));
+    let posted = SystemTime::now();
+    let accepted = http::call(
+        &agent,
+        &format!("{}/v1/clip", service.base_url),
+        &service.key,
+        Some(&options.body(&url)),
+    )?;
+    let answered = SystemTime::now();
+    let id = accepted["job_id"].as_str().context("the service answered without a job id")?.to_owned();
+    let job = follow(&agent, &service, &id)?;
+    let linked = SystemTime::now();
+
+    let out = out_path(options, &job);
+    let bytes = fetch(job["download_url"].as_str().context("the job has no download link")?, &out)?;
+    let balance = http::call(&agent, &format!("{}/v1/balance", service.base_url), &service.key, None)?;
+    say::answer(&summary(&job, &balance, &out, bytes, &service.base_url))?;
+    if options.timings {
+        let cloud = service.cloud.as_ref().context("--timings needs the local cloud")?;
+        say::answer(&timings::table(&cloud.info, &id, &Marks { posted, answered, linked })?)?;
+    }
+    Ok(())
+}
+
+/// Offers a local file by HTTP; only programs that know the random URL find it.
+fn offer(file: &str) -> anyhow::Result<(Option<Kept>, String)> {
+    let program = setup::devstack()?;
+    if !program.is_file() {
+        setup::build(&["clipwright-devstack"])?;
+    }
+    let mut serve = Command::new(program);
+    serve.arg("serve").arg(file);
+    let (server, url) = Kept::start(serve).with_context(|| format!("cannot offer {file}"))?;
+    Ok((Some(server), url))
+}
+
+/// Waits for the end of the job, showing how it goes.
+fn follow(agent: &ureq::Agent, service: &Service, id: &str) -> anyhow::Result<Json> {
+    let mut progress = Progress::new();
+    let deadline = Instant::now() + JOB_MAX;
+    let url = format!("{}/v1/clip/{id}?wait={WAIT_S}", service.base_url);
+    while Instant::now() < deadline {
+        let asked = Instant::now();
+        let job = http::call(agent, &url, &service.key, None)?;
+        let status = job["status"].as_str().context("the job has no status")?;
+        progress.show(status, job["progress"].as_u64().unwrap_or(0));
+        match status {
+            "complete" => return Ok(job),
+            "failed" | "cancelled" => {
+                progress.end();
+                bail!("{}", job["error"].as_str().unwrap_or("the job ended without a clip"));
+            }
+            // A service that does not hold the request must not be asked in a tight loop.
+            _ if asked.elapsed() < Duration::from_millis(100) => {
+                std::thread::sleep(Duration::from_millis(250))
+            }
+            _ => {}
+        }
+    }
+    bail!("the job {id} did not end within {} minutes", JOB_MAX.as_secs() / 60)
+}
+
+fn out_path(options: &Options, job: &Json) -> PathBuf {
+    let given = job["file_name"].as_str().and_then(|name| Path::new(name).file_name());
+    options.out.clone().unwrap_or_else(|| given.map_or_else(|| PathBuf::from("clip.mp4"), PathBuf::from))
+}
+
+/// Fetches the clip; the file appears under its name only when it is whole.
+fn fetch(url: &str, out: &Path) -> anyhow::Result<u64> {
+    let mut answer = http::agent(JOB_MAX).get(url).call().context("cannot fetch the clip")?;
+    if !answer.status().is_success() {
+        bail!("cannot fetch the clip ({})", answer.status());
+    }
+    let mut name = out.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let mut file = File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let bytes = std::io::copy(&mut answer.body_mut().as_reader(), &mut file)?;
+    std::fs::rename(&part, out).with_context(|| format!("cannot write {}", out.display()))?;
+    Ok(bytes)
+}
+
+fn summary(job: &Json, balance: &Json, out: &Path, bytes: u64, base_url: &str) -> String {
+    let mut lines = vec![format!("file        {} ({})", out.display(), size(bytes))];
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            lines.push(format!("{name:<12}{value}"));
+        }
+    };
+    add("duration", job["duration"].as_f64().map(|seconds| format!("{seconds:.3} s")));
+    add("quality", job["quality"].as_str().map(str::to_owned));
+    add("cost", job["cost"].as_f64().map(|dollars| format!("${dollars:.2}")));
+    add("balance", balance["balance"].as_f64().map(|dollars| format!("${dollars:.2}")));
+    add("read", job["source_bytes_read"].as_u64().map(|bytes| format!("{} of the source", size(bytes))));
+    let absolute =
+        |link: &str| if link.starts_with('/') { format!("{base_url}{link}") } else { link.to_owned() };
+    add("share", job["share_url"].as_str().map(absolute));
+    lines.join("\n")
+}
+
+fn size(bytes: u64) -> String {
+    #[allow(clippy::cast_precision_loss)] // shown with two digits
+    let mega = bytes as f64 / 1e6;
+    if mega >= 1.0 { format!("{mega:.2} MB") } else { format!("{:.1} kB", mega * 1e3) }
+}

@@ -1,0 +1,113 @@
+//! Makes sure that what a command needs is there: system packages, tools, built binaries.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::say;
+
+/// The packages whose binaries the local cloud runs.
+const BINARIES: [&str; 5] = [
+    "clipwright-clips",
+    "clipwright-stages",
+    "clipwright-media-functions",
+    "clipwright-pages",
+    "clipwright-devstack",
+];
+
+/// The checkout.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// What is made on this machine and never committed.
+pub(crate) fn local() -> PathBuf {
+    root().join(".local")
+}
+
+/// The cargo that runs us, in the checkout.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// The `devstack` program, built beside this one.
+pub(crate) fn devstack() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe().context("cannot tell where this program lies")?;
+    Ok(exe.with_file_name("devstack"))
+}
+
+/// Everything that the local cloud needs to run.
+pub(crate) fn cloud() -> anyhow::Result<()> {
+    media_tools()?;
+    python()?;
+    build(&BINARIES)
+}
+
+/// Builds the packages, with cargo's own words on the screen.
+pub(crate) fn build(packages: &[&str]) -> anyhow::Result<()> {
+    let mut build = cargo();
+    build.arg("build");
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    run(&mut build, "building the binaries (a few minutes the first time)")
+}
+
+/// ffmpeg and ffprobe cut and check the clips.
+pub(crate) fn media_tools() -> anyhow::Result<()> {
+    if works("ffmpeg", &["-version"]) && works("ffprobe", &["-version"]) {
+        return Ok(());
+    }
+    install(&["ffmpeg"])
+}
+
+/// Python with venv runs ministack.
+pub(crate) fn python() -> anyhow::Result<()> {
+    if works("python3", &["-c", "import ensurepip, venv"]) {
+        return Ok(());
+    }
+    install(&["python3", "python3-venv"])
+}
+
+/// Node runs the JavaScript client tests, npm brings one of the tools.
+pub(crate) fn node() -> anyhow::Result<()> {
+    if works("node", &["--version"]) && works("npm", &["--version"]) {
+        return Ok(());
+    }
+    install(&["nodejs", "npm"])
+}
+
+fn works(program: &str, arguments: &[&str]) -> bool {
+    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+/// Installs Debian packages if we may, otherwise says what to type.
+fn install(packages: &[&str]) -> anyhow::Result<()> {
+    let list = packages.join(" ");
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if !root || !works("apt-get", &["--version"]) {
+        bail!("{list} needed. On Debian or Ubuntu: sudo apt-get install --no-install-recommends {list}");
+    }
+    run(Command::new("apt-get").args(["update", "-q"]), "looking up system packages")?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
+    run(install.env("DEBIAN_FRONTEND", "noninteractive"), &format!("installing {list}"))
+}
+
+/// Runs a step; its output is about what is being done, so it all goes to stderr.
+pub(crate) fn run(command: &mut Command, what: &str) -> anyhow::Result<()> {
+    use std::os::fd::AsFd as _;
+    say::line(&format!("xtask: {what}"));
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
+    let status = command.stdin(Stdio::null()).stdout(stderr).status();
+    let status = status.with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    if !status.success() {
+        bail!("{what}: failed ({status})");
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! `cargo xtask test`: everything that the tests need, then every test, then one line that adds them up.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use lexopt::prelude::*;
+
+use crate::{say, setup};
+
+/// Sets up, runs `cargo test` with what comes after `--`, and fails as it does.
+pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    let extra: Vec<_> = match arguments.raw_args()?.collect::<Vec<_>>() {
+        given if given.first().is_some_and(|first| first == "--") => given[1..].to_vec(),
+        given if given.is_empty() => given,
+        given => return Err(Value(given[0].clone()).unexpected().into()),
+    };
+    setup::cloud()?;
+    setup::node()?;
+    let mut cargo = setup::cargo();
+    cargo.arg("test");
+    // `--workspace` would win over a choice of packages.
+    if !extra.iter().any(|argument| argument == "-p" || argument == "--package") {
+        cargo.arg("--workspace");
+    }
+    cargo.args(extra);
+    cargo.env("CFN_LINT", cfn_lint()?).env("ASL_VALIDATOR", asl_validator()?);
+    say::line("xtask: running every test");
+    let (totals, ok) = counted(&mut cargo)?;
+    say::answer(&format!("{} passed, {} failed, {} ignored", totals.passed, totals.failed, totals.ignored))?;
+    if !ok {
+        bail!("the tests failed");
+    }
+    Ok(())
+}
+
+/// cfn-lint in a Python environment of its own, because its needs and ministack's differ.
+fn cfn_lint() -> anyhow::Result<PathBuf> {
+    let folder = setup::local().join("venv-tools");
+    let list = setup::root().join("infra/xtask/tools/requirements.txt");
+    kept(&folder, &list, || {
+        let mut venv = Command::new("python3");
+        setup::run(
+            venv.args(["-m", "venv"]).arg(&folder),
+            "making a Python environment for cfn-lint (once)",
+        )?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&list);
+        setup::run(&mut pip, "installing cfn-lint (once)")
+    })?;
+    Ok(folder.join("bin/cfn-lint"))
+}
+
+/// asl-validator, which reads state machines as strictly as AWS does; ministack takes anything.
+fn asl_validator() -> anyhow::Result<PathBuf> {
+    let folder = setup::local().join("node-tools");
+    let tools = setup::root().join("infra/xtask/tools");
+    kept(&folder, &tools.join("package-lock.json"), || {
+        std::fs::create_dir_all(&folder)?;
+        for name in ["package.json", "package-lock.json"] {
+            std::fs::copy(tools.join(name), folder.join(name))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(&folder);
+        setup::run(&mut npm, "installing asl-validator (once)")
+    })?;
+    Ok(folder.join("node_modules/.bin/asl-validator"))
+}
+
+/// Keeps what `make` made in `folder` for as long as the list it was made from stays the same.
+fn kept(folder: &Path, list: &Path, make: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let wanted = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let mark = folder.join("made-from");
+    if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
+        return Ok(());
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    make()?;
+    Ok(std::fs::write(mark, wanted)?)
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Totals {
+    /// Adds one closing line of the test runner.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.trim_start().strip_prefix("test result:") else { return };
+        for part in result.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(count), Some(what)) =
+                (words.next().and_then(|word| word.parse::<u64>().ok()), words.next())
+            else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs the tests with their output passed on as it comes; answers the sums and whether all went well.
+fn counted(cargo: &mut Command) -> anyhow::Result<(Totals, bool)> {
+    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut totals = Totals::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        totals.add(&line);
+        // Not `say::answer`: blank lines of the runner stay.
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    Ok((totals, child.wait()?.success()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_add_up() {
+        let mut totals = Totals::default();
+        totals.add(
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.02s",
+        );
+        totals.add("test money::tests::result ... ok");
+        totals.add("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        assert_eq!(totals, Totals { passed: 15, failed: 2, ignored: 1 });
+    }
+}
