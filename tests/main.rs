@@ -6,5 +6,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod conformance;
 mod contract;
 mod root;
+mod stack;

@@ -14,5 +14,6 @@ pub(crate) fn read(path: &str) -> String {
 
 /// The path of a tool, from the variable in which `cargo xtask test` hands it over.
 pub(crate) fn tool(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run the tests with `cargo xtask test`"))
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run the tests with `cargo xtask test`"))
 }

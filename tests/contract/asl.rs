@@ -30,7 +30,9 @@ fn states(machine: &Value) -> Vec<(String, Value)> {
 fn catches_into_release(state: &Value) -> bool {
     let catchers = state["Catch"].as_array().cloned().unwrap_or_default();
     catchers.iter().any(|catch| {
-        catch["Next"] == "Release" && catch["ErrorEquals"][0] == "States.ALL" && catch["ResultPath"] == "$.error"
+        catch["Next"] == "Release"
+            && catch["ErrorEquals"][0] == "States.ALL"
+            && catch["ResultPath"] == "$.error"
     })
 }
 
@@ -55,7 +57,8 @@ fn every_task_has_a_time_limit_and_a_retry() {
 #[test]
 fn whatever_fails_is_released() {
     for (name, state) in machine()["States"].as_object().unwrap() {
-        let can_fail = matches!(state["Type"].as_str().unwrap(), "Task" | "Map" | "Parallel") && name != "Release";
+        let can_fail =
+            matches!(state["Type"].as_str().unwrap(), "Task" | "Map" | "Parallel") && name != "Release";
         assert_eq!(catches_into_release(state), can_fail, "{name}");
     }
     assert_eq!(machine()["States"]["Release"]["Next"], "Failed");
@@ -63,7 +66,8 @@ fn whatever_fails_is_released() {
 
 #[test]
 fn the_job_is_never_retried_for_a_verdict() {
-    for (name, task) in states(&machine()).iter().filter(|(name, s)| s["Type"] == "Task" && name != "Release") {
+    for (name, task) in states(&machine()).iter().filter(|(name, s)| s["Type"] == "Task" && name != "Release")
+    {
         let first = &task["Retry"][0];
         assert_eq!(first["ErrorEquals"], serde_json::json!(["JobFailure", "JobEnded"]), "{name}");
         assert_eq!(first["MaxAttempts"], 0, "{name}");
@@ -98,7 +102,9 @@ fn tasks_outlast_their_functions_only_by_what_lambda_allows() {
 
 #[test]
 fn asl_validator_finds_nothing() {
-    let output = Command::new(tool("ASL_VALIDATOR")).arg("--json-path").arg(root().join(FILE)).output().unwrap();
-    let report = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output =
+        Command::new(tool("ASL_VALIDATOR")).arg("--json-path").arg(root().join(FILE)).output().unwrap();
+    let report =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{report}");
 }

@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::root::{read, root, tool};
 
 pub(crate) fn endpoints() -> Vec<&'static Endpoint> {
-    [clips::ENDPOINTS, stages::ENDPOINTS, media_functions::ENDPOINTS, pages::ENDPOINTS].into_iter().flatten().collect()
+    [clips::ENDPOINTS, stages::ENDPOINTS, media_functions::ENDPOINTS, pages::ENDPOINTS]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub(crate) fn template() -> Value {
@@ -23,7 +26,8 @@ fn resources() -> serde_json::Map<String, Value> {
 
 /// The properties of every function, by handler.
 fn functions() -> BTreeMap<String, Value> {
-    let of_kind = resources().into_iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
+    let of_kind =
+        resources().into_iter().filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
     let by_handler = of_kind.map(|(name, resource)| {
         let properties = resource["Properties"].clone();
         let handler = if properties["PackageType"] == "Image" {
@@ -41,7 +45,9 @@ fn functions() -> BTreeMap<String, Value> {
 
 /// The function of an endpoint.
 fn function(endpoint: &Endpoint) -> Value {
-    functions().remove(endpoint.handler).unwrap_or_else(|| panic!("{} is not in template.yaml", endpoint.handler))
+    functions()
+        .remove(endpoint.handler)
+        .unwrap_or_else(|| panic!("{} is not in template.yaml", endpoint.handler))
 }
 
 fn events(function: &Value) -> Vec<Value> {
@@ -63,7 +69,12 @@ fn functions_of_an_area_share_its_artefact() {
         if endpoint.area() == "media" {
             assert_eq!(function["PackageType"], "Image", "{}", endpoint.handler);
         } else {
-            assert_eq!(function["CodeUri"], format!("target/lambda/{}", endpoint.area()), "{}", endpoint.handler);
+            assert_eq!(
+                function["CodeUri"],
+                format!("target/lambda/{}", endpoint.area()),
+                "{}",
+                endpoint.handler
+            );
             assert_eq!(function["Runtime"], "provided.al2023", "{}", endpoint.handler);
         }
     }
@@ -90,8 +101,10 @@ fn routes_agree() {
 #[test]
 fn triggers_agree() {
     for endpoint in endpoints() {
-        let kinds: Vec<String> =
-            events(&function(endpoint)).iter().map(|event| event["Type"].as_str().unwrap().to_owned()).collect();
+        let kinds: Vec<String> = events(&function(endpoint))
+            .iter()
+            .map(|event| event["Type"].as_str().unwrap().to_owned())
+            .collect();
         let declared: &[&str] = match endpoint.trigger {
             Trigger::Open(..) | Trigger::Keyed(..) => &["HttpApi"],
             Trigger::Stage(_) => &[],

@@ -5,7 +5,7 @@ use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -170,10 +170,12 @@ fn counted(
     };
     let ending = match shared.behaviour {
         Behaviour::Stalled(_) if sent_max < length => stream::pending().boxed(),
-        Behaviour::Truncated(_) if sent_max < length => {
-            let broken = std::io::Error::other("the connection breaks here, as asked");
-            stream::once(std::future::ready(Err(broken))).boxed()
-        }
+        Behaviour::Truncated(_) if sent_max < length => stream::once(async {
+            // At once, the bytes would be thrown away with the connection instead of being sent.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Err(std::io::Error::other("the connection breaks here, as asked"))
+        })
+        .boxed(),
         _ => stream::empty().boxed(),
     };
     ReaderStream::with_capacity(file.take(sent_max), 64 * 1024)

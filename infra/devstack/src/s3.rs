@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use s3s::auth::SimpleAuth;
@@ -82,7 +82,13 @@ async fn answer(State(service): State<S3Service>, request: Request) -> Response 
         }
     };
     if response.status().is_success() {
-        response.headers_mut().extend(overrides);
+        for (name, value) in overrides {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    // How an upload was framed on the wire is no property of the object; S3 forgets it, s3s-fs hands it back.
+    if response.headers().get(CONTENT_ENCODING).is_some_and(|value| value == "aws-chunked") {
+        response.headers_mut().remove(CONTENT_ENCODING);
     }
     response
 }

@@ -25,7 +25,9 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         cargo.arg("--workspace");
     }
     cargo.args(extra);
-    cargo.env("CFN_LINT", cfn_lint()?).env("ASL_VALIDATOR", asl_validator()?);
+    let python = python_tools()?;
+    cargo.env("PYTHON", python.join("python")).env("CFN_LINT", python.join("cfn-lint"));
+    cargo.env("ASL_VALIDATOR", asl_validator()?);
     say::line("xtask: running every test");
     let (totals, ok) = counted(&mut cargo)?;
     say::answer(&format!("{} passed, {} failed, {} ignored", totals.passed, totals.failed, totals.ignored))?;
@@ -35,22 +37,22 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// cfn-lint in a Python environment of its own, because its needs and ministack's differ.
-fn cfn_lint() -> anyhow::Result<PathBuf> {
+/// The programs of a Python environment of the tests' own, because their needs and ministack's differ.
+fn python_tools() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("venv-tools");
     let list = setup::root().join("infra/xtask/tools/requirements.txt");
     kept(&folder, &list, || {
         let mut venv = Command::new("python3");
         setup::run(
             venv.args(["-m", "venv"]).arg(&folder),
-            "making a Python environment for cfn-lint (once)",
+            "making a Python environment for the tests (once)",
         )?;
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
             .arg(&list);
-        setup::run(&mut pip, "installing cfn-lint (once)")
+        setup::run(&mut pip, "installing cfn-lint and requests (once)")
     })?;
-    Ok(folder.join("bin/cfn-lint"))
+    Ok(folder.join("bin"))
 }
 
 /// asl-validator, which reads state machines as strictly as AWS does; ministack takes anything.

@@ -1,1 +1,5 @@
-//! wip
+//! Media: MP4 sample tables, and FFmpeg as a process.
+
+pub mod engine;
+pub mod ffmpeg;
+pub mod mp4;

@@ -2,7 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use aws_sdk_s3::{Client, presigning::PresigningConfig, primitives::ByteStream};
+use aws_sdk_s3::{
+    Client,
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+    types::{Delete, ObjectIdentifier},
+};
 use domain::expiry::DOWNLOAD_LINK_SECONDS;
 use tokio::io::AsyncWriteExt;
 
@@ -90,13 +95,18 @@ impl Objects {
         copy.send().await.map(drop).map_err(StoreError::aws("CopyObject"))
     }
 
-    /// Deletes an object, there or not.
+    /// Deletes up to 1000 objects, there or not, in one call.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-        delete.send().await.map(drop).map_err(StoreError::aws("DeleteObject"))
+    pub async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
+        let identifiers: Result<Vec<_>, _> =
+            keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
+        let delete =
+            Delete::builder().set_objects(Some(identifiers.map_err(StoreError::aws("DeleteObjects"))?));
+        let delete = delete.quiet(true).build().map_err(StoreError::aws("DeleteObjects"))?;
+        let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
+        request.send().await.map(drop).map_err(StoreError::aws("DeleteObjects"))
     }
 
     /// A link that downloads the object under `file_name`, valid for an hour. Made anew on each read, never stored.

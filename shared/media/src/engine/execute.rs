@@ -1,0 +1,198 @@
+//! Carrying out a plan with FFmpeg.
+
+use std::path::{Path, PathBuf};
+
+use domain::{quality::Format, time::MediaTime};
+
+use super::{
+    EngineError,
+    plan::{AudioPlan, EncodePlan, Fit, GIF_RATE, VideoPlan},
+};
+use crate::ffmpeg::{Args, Finished, Tools};
+
+/// Told how much of the work is done, from 0 to 1, a few times a second.
+pub type Progress<'a> = &'a (dyn Fn(f64) + Send + Sync);
+
+/// Nothing of the source's own words, pictures and data goes along: they may be private or wrong for the clip.
+const NO_EXTRAS: &str = "-map_metadata -1 -map_chapters -1 -dn -sn";
+
+/// MP4's own clock must hold every tick of the stream's, and below this players round visibly.
+const MOVIE_TIMESCALE_MIN: u32 = 10_000;
+
+/// A source file and where in it to begin reading.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) path: &'a Path,
+    /// On the file's own clock, far enough before the clip; `None` reads from the beginning.
+    pub(crate) seek: Option<MediaTime>,
+}
+
+/// Makes the clip at `out`. Ends well only if FFmpeg did without a word.
+pub(crate) async fn execute(
+    tools: &Tools,
+    plan: &EncodePlan,
+    input: Input<'_>,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<(), EngineError> {
+    match (plan.format, &plan.video, &plan.audio) {
+        (Format::Mp3, _, Some(audio)) => {
+            let codec = "-c:a libmp3lame -b:a 192k -id3v2_version 0 -f mp3";
+            let args = source(input).words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio));
+            run(tools, args.words(NO_EXTRAS).words(codec).file(out), plan, 0.0..1.0, progress).await
+        }
+        (Format::Gif, Some(video), _) => gif(tools, plan, video, input, out, progress).await,
+        (Format::Mp4, Some(video), audio) => {
+            let args = mp4(source(input), video, audio.as_ref()).file(out);
+            run(tools, args, plan, 0.0..1.0, progress).await
+        }
+        _ => Err(EngineError::Internal("a plan without the stream that its format needs".into())),
+    }
+}
+
+fn source(input: Input<'_>) -> Args {
+    let args = Args::default().words("-progress pipe:1 -stats_period 0.25 -copyts");
+    let args = match input.seek {
+        // Absolute, and to a whole group of pictures: what is too early is dropped by its timestamp.
+        Some(at) => args.words(&format!("-seek_timestamp 1 -noaccurate_seek -ss {:.6}", at.seconds())),
+        None => args,
+    };
+    args.input(input.path)
+}
+
+fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
+    let filters = format!("{},{},setsar=1,format=yuv420p", frames(video), fit(video));
+    let mut timescale = video.time_base.den;
+    while timescale < MOVIE_TIMESCALE_MIN {
+        timescale *= 2;
+    }
+    let args = args
+        .words(&format!("-map 0:{}", video.stream))
+        .option("-vf", filters)
+        .words("-c:v libx264 -preset veryfast -crf 20 -fps_mode passthrough")
+        // The encoder counts in the source's own ticks, so no timestamp of a variable frame rate is rounded.
+        .option("-enc_time_base", format!("{}:{}", video.time_base.num, video.time_base.den))
+        .words(&format!("-video_track_timescale {timescale} -movie_timescale {timescale}"));
+    let args = match audio {
+        Some(audio) => args
+            .words(&format!("-map 0:{}", audio.stream))
+            .option("-af", sound(audio))
+            .words("-c:a aac -b:a 192k"),
+        None => args,
+    };
+    args.words(NO_EXTRAS).words("-movflags +faststart -max_muxing_queue_size 8192 -f mp4")
+}
+
+/// Two passes, first the palette: in one, FFmpeg would hold every picture in memory until the palette is known.
+async fn gif(
+    tools: &Tools,
+    plan: &EncodePlan,
+    video: &VideoPlan,
+    input: Input<'_>,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<(), EngineError> {
+    // The last picture stays until the end of the span, the first is there from its beginning.
+    let pictures = format!(
+        "{},fps={GIF_RATE}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={},{},setsar=1",
+        frames(video),
+        video.frames_out,
+        fit(video)
+    );
+    let palette: PathBuf = out.with_extension("palette.png");
+    let map = format!("-map 0:{}", video.stream);
+    let first = source(input)
+        .words(&map)
+        .option("-vf", format!("{pictures},palettegen=stats_mode=diff"))
+        .words("-frames:v 1 -update 1 -c:v png -f image2")
+        .file(&palette);
+    run(tools, first, plan, 0.0..0.5, progress).await?;
+    let graph = format!(
+        "[0:{}]{pictures}[picture];[picture][1:v]paletteuse=dither=bayer:diff_mode=rectangle",
+        video.stream
+    );
+    let second = source(input)
+        .words("-f png_pipe -i")
+        .file(&palette)
+        .option("-filter_complex", graph)
+        .words(NO_EXTRAS)
+        .words("-fps_mode passthrough -f gif")
+        .file(out);
+    let done = run(tools, second, plan, 0.5..1.0, progress).await;
+    let removed = tokio::fs::remove_file(&palette).await;
+    done.and(removed.map_err(|error| EngineError::Internal(format!("{}: {error}", palette.display()))))
+}
+
+/// Picks the frames by timestamp and moves them to the clip's own timeline.
+fn frames(video: &VideoPlan) -> String {
+    format!("trim=start_pts={}:end_pts={},setpts=PTS-({})", video.first, video.last + 1, video.zero)
+}
+
+fn fit(video: &VideoPlan) -> String {
+    let (width, height) = (video.picture.width, video.picture.height);
+    match video.fit {
+        Fit::Keep => "null".to_owned(),
+        Fit::Crop => format!("crop={width}:{height}:0:0"),
+        Fit::Scale => format!("scale={width}:{height}:flags=lanczos"),
+    }
+}
+
+/// Picks the sound by sample. Where the source has none (it begins late, pauses, ends early) there is silence, so
+/// the track begins with the clip and needs no edit list to be in sync.
+fn sound(audio: &AudioPlan) -> String {
+    let AudioPlan { rate, from, to, .. } = *audio;
+    let layout = if audio.channels == 1 { "mono" } else { "stereo" };
+    let length = to - from;
+    // `min_comp` is below one sample: the default of 1 ms would leave a start that is less late uncorrected.
+    format!(
+        "aformat=sample_rates={rate}:channel_layouts={layout},atrim=start_pts={from}:end_pts={to},\
+         asetpts=PTS-({from}),aresample=async=1:min_comp=0.000001:first_pts=0,apad=whole_len={length},\
+         atrim=end_sample={length}"
+    )
+}
+
+/// Runs FFmpeg, reporting its progress within `share` of the whole.
+async fn run(
+    tools: &Tools,
+    args: Args,
+    plan: &EncodePlan,
+    share: std::ops::Range<f64>,
+    progress: Progress<'_>,
+) -> Result<(), EngineError> {
+    let mut on_line = |line: &str| {
+        if let Some(at) = line.strip_prefix("out_time_us=").and_then(|micros| micros.trim().parse().ok()) {
+            let fraction = (MediaTime(at).seconds() / plan.duration.seconds().max(1e-6)).clamp(0.0, 1.0);
+            progress(share.start + fraction * (share.end - share.start));
+        }
+    };
+    let finished = tools.ffmpeg(args, &mut on_line).await?;
+    progress(share.end);
+    silent(finished)
+}
+
+/// FFmpeg ends with status 0 after hundreds of decoding errors; only its silence is success.
+fn silent(finished: Finished) -> Result<(), EngineError> {
+    let Finished { success, stderr } = finished;
+    match (success, stderr.is_empty()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(EngineError::Damaged(stderr)),
+        (false, _) => Err(EngineError::Internal(format!("ffmpeg failed: {stderr}"))),
+    }
+}
+
+/// Writes the first picture of `clip` as a JPEG of `size`.
+pub(crate) async fn poster(
+    tools: &Tools,
+    clip: &Path,
+    size: domain::quality::PictureSize,
+    out: &Path,
+) -> Result<(), EngineError> {
+    let filters = format!("scale={}:{}:flags=lanczos,setsar=1,format=yuvj420p", size.width, size.height);
+    let args = Args::default()
+        .input(clip)
+        .words("-map 0:v:0 -frames:v 1")
+        .option("-vf", filters)
+        .words("-c:v mjpeg -q:v 3 -update 1 -f image2")
+        .file(out);
+    silent(tools.ffmpeg(args, &mut |_| {}).await?)
+}

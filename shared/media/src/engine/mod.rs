@@ -1,0 +1,185 @@
+//! The media engine: plan → execute → verify → poster.
+//!
+//! Invariant: a clip [start, end) has every frame of the source with start ≤ pts < end and no other, each at its
+//! own tick, and its sound begins with the clip's zero to the sample. A clip that was not found to be so is never
+//! handed out.
+//!
+//! The first method is a full encode of the span. A faster one (a smart cut) is another `execute` between the same
+//! plan and the same verification.
+
+mod execute;
+mod plan;
+mod timeline;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use domain::{
+    cut::Span,
+    quality::{Format, PictureSize, Quality},
+    time::MediaTime,
+};
+
+pub use execute::Progress;
+pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
+pub use verify::{Verified, VerifyError};
+
+use crate::ffmpeg::{ProbeError, ProcessError, Tools};
+use timeline::{Reading, Timeline};
+
+/// The longest side of a poster in pixels: what a share page shows.
+const POSTER_SIDE_MAX: u32 = 1280;
+
+/// Why there is no clip.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The source cannot give this clip. The text is for the person who asked.
+    #[error("{0}")]
+    Source(String),
+    /// FFmpeg complained about the source while it decoded the span.
+    #[error("The source is damaged within this span and cannot be decoded cleanly.")]
+    Damaged(String),
+    /// The clip was made, but is not what was planned.
+    #[error("verification failed")]
+    Verify(#[from] VerifyError),
+    /// A program did not run as it should.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Something else that is not the source's fault; not for people.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl EngineError {
+    fn source(text: &str) -> Self {
+        Self::Source(text.to_owned())
+    }
+
+    fn no_frame(span: Span) -> Self {
+        Self::Source(format!("The source shows no new picture between {} and {}.", span.start, span.end))
+    }
+
+    /// The text for the person who asked, when the source is the reason; `None` when we are.
+    #[must_use]
+    pub fn source_message(&self) -> Option<String> {
+        matches!(self, Self::Source(_) | Self::Damaged(_)).then(|| self.to_string())
+    }
+}
+
+impl From<ProbeError> for EngineError {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::NotAVideo(text) => Self::Source(text),
+            ProbeError::Process(error) => Self::Process(error),
+            ProbeError::Answer(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+/// A clip to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut<'a> {
+    /// A local file: the whole source or a [`crate::mp4::SpanFile`].
+    pub input: &'a Path,
+    /// The source's time at the local file's zero: [`crate::mp4::SpanFile::origin`], or zero for a whole source.
+    pub origin: MediaTime,
+    /// What to cut out, on the source's timeline.
+    pub span: Span,
+    /// The container to make.
+    pub format: Format,
+    /// The largest picture to make.
+    pub quality: Quality,
+    /// A directory for the results, which must exist.
+    pub out_dir: &'a Path,
+}
+
+/// A clip that was made and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The clip: `clip.mp4`, `clip.mp3` or `clip.gif` in the given directory.
+    pub media: PathBuf,
+    /// The first picture as `poster.jpg`; `None` for MP3.
+    pub poster: Option<PathBuf>,
+    /// How the clip was found to be.
+    pub verified: Verified,
+    /// How it was made: `encode`.
+    pub method: &'static str,
+}
+
+/// Makes the clip, verifies it and makes its poster. `progress` goes from 0 to 1.
+///
+/// # Errors
+/// [`EngineError`]; [`EngineError::source_message`] tells whether the source is the reason.
+pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result<Output, EngineError> {
+    let probe = tools.probe(job.input).await?;
+    let media = job.out_dir.join("clip").with_extension(job.format.extension());
+    let timeline = Timeline::new(tools, job.input, &probe);
+    let first = attempt(tools, job, &timeline, Reading::Quick, &media, progress).await;
+    let verified = match first {
+        // A seek that landed badly, or a container whose packets are not its frames: once more the slow way.
+        Err(error @ (EngineError::Damaged(_) | EngineError::Verify(_))) => {
+            tracing::warn!(error = %error, detail = ?error, "cutting again from the beginning of the file");
+            attempt(tools, job, &timeline, Reading::Thorough, &media, progress).await?
+        }
+        other => other?,
+    };
+    let poster = match verified.picture {
+        Some(picture) => {
+            let path = job.out_dir.join("poster.jpg");
+            execute::poster(tools, &media, poster_size(picture), &path).await?;
+            Some(path)
+        }
+        None => None,
+    };
+    Ok(Output { media, poster, verified, method: "encode" })
+}
+
+async fn attempt(
+    tools: &Tools,
+    job: &Cut<'_>,
+    timeline: &Timeline<'_>,
+    reading: Reading,
+    media: &Path,
+    progress: Progress<'_>,
+) -> Result<Verified, EngineError> {
+    let frames = if job.format.has_picture() { timeline.frames(reading).await? } else { Vec::new() };
+    let pts: Vec<i64> = frames.iter().map(|frame| frame.pts).collect();
+    let request = plan::Request {
+        probe: timeline.probe,
+        pts: &pts,
+        origin: job.origin,
+        span: job.span,
+        format: job.format,
+        quality: job.quality,
+    };
+    let plan = request.plan()?;
+    let start = request.local_start();
+    let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
+    tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
+    execute::execute(tools, &plan, execute::Input { path: job.input, seek }, media, progress).await?;
+    verify::verify(tools, &plan, media).await
+}
+
+/// The largest size of the same shape within [`POSTER_SIDE_MAX`], never larger than the picture.
+fn poster_size(picture: PictureSize) -> PictureSize {
+    let long = picture.width.max(picture.height);
+    if long <= POSTER_SIDE_MAX {
+        return picture;
+    }
+    let side = |side: u32| (u64::from(side) * u64::from(POSTER_SIDE_MAX) / u64::from(long)).max(2);
+    let even = |side: u64| u32::try_from(side / 2 * 2).unwrap_or(2);
+    PictureSize { width: even(side(picture.width)), height: even(side(picture.height)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poster_keeps_the_shape() {
+        let size = |width, height| PictureSize { width, height };
+        assert_eq!(poster_size(size(1080, 1920)), size(720, 1280));
+        assert_eq!(poster_size(size(320, 180)), size(320, 180));
+        assert_eq!(poster_size(size(8000, 2)), size(1280, 2));
+    }
+}

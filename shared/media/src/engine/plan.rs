@@ -1,0 +1,327 @@
+//! The plan of an exact cut, made from values alone: which frames, which samples of sound, which picture.
+//!
+//! Invariant: all times that reach FFmpeg are integers on a stream's own clock; no time is ever rounded to a
+//! fraction of a second on its way.
+
+use domain::{
+    cut::{FrameRange, Span},
+    quality::{Format, PictureSize, Quality},
+    time::MediaTime,
+};
+
+use super::EngineError;
+use crate::ffmpeg::{AudioStream, Probe, TimeBase, VideoStream};
+
+/// Frames a second of a GIF.
+pub(crate) const GIF_RATE: i64 = 15;
+
+/// The longest GIF, in frames: 30 s.
+const GIF_FRAMES_MAX: i64 = 30 * GIF_RATE;
+
+/// How long a frame is shown when nothing tells, and the least tolerance of a length: the sound of a clip ends with
+/// a whole AAC frame of 21 to 32 ms.
+const FRAME_GUESS: MediaTime = MediaTime(40_000);
+
+/// A cut to make from a local file, down to the tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodePlan {
+    /// The container to make.
+    pub format: Format,
+    /// The picture; `None` for MP3.
+    pub video: Option<VideoPlan>,
+    /// The sound; `None` for GIF and for a source without.
+    pub audio: Option<AudioPlan>,
+    /// Length that the clip will have.
+    pub duration: MediaTime,
+    /// By how much the length may differ: the last frame's own duration is the encoder's guess.
+    pub tolerance: MediaTime,
+}
+
+/// The frames of a cut. All times are in ticks of `time_base` on the local file's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VideoPlan {
+    /// The stream's number in the local file.
+    pub stream: u32,
+    /// Unit of the stream's timestamps.
+    pub time_base: TimeBase,
+    /// Presentation time of the first frame of the clip.
+    pub first: i64,
+    /// Presentation time of its last frame.
+    pub last: i64,
+    /// What the clock shows at the clip's zero.
+    pub zero: i64,
+    /// Presentation times on the clip's own timeline, rising.
+    pub frames: Vec<i64>,
+    /// How the picture becomes the delivered one.
+    pub fit: Fit,
+    /// The delivered picture.
+    pub picture: PictureSize,
+    /// Frames of a GIF; the number of `frames` for other formats.
+    pub frames_out: u64,
+}
+
+/// How an upright picture becomes the delivered one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It already has the size.
+    Keep,
+    /// The last row or column is left out; no pixel is resampled.
+    Crop,
+    /// It is resampled.
+    Scale,
+}
+
+/// The sound of a cut. Times are in samples of `rate` on the local file's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioPlan {
+    /// The stream's number in the local file.
+    pub stream: u32,
+    /// Samples a second of the clip.
+    pub rate: u32,
+    /// One or two channels.
+    pub channels: u32,
+    /// The clip's zero.
+    pub from: i64,
+    /// The first sample behind the clip.
+    pub to: i64,
+}
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) probe: &'a Probe,
+    /// Presentation times of the file's shown frames in ticks, in any order; none without video.
+    pub(crate) pts: &'a [i64],
+    /// The source's time at the local file's zero.
+    pub(crate) origin: MediaTime,
+    pub(crate) span: Span,
+    pub(crate) format: Format,
+    pub(crate) quality: Quality,
+}
+
+impl Request<'_> {
+    /// Decides the cut, or says why this source cannot give it.
+    pub(crate) fn plan(&self) -> Result<EncodePlan, EngineError> {
+        let (video, audio) = (self.probe.video.as_ref(), self.probe.audio.as_ref());
+        match self.format {
+            Format::Mp3 => {
+                let audio =
+                    audio.ok_or_else(|| EngineError::source("The source has no sound to make an MP3 of."))?;
+                let sound = self.audio(audio, self.local_start());
+                let length = MediaTime::from_ticks(sound.to - sound.from, sound.rate);
+                let tolerance = MediaTime(60_000);
+                let (format, audio) = (self.format, Some(sound));
+                Ok(EncodePlan { format, video: None, audio, duration: length, tolerance })
+            }
+            Format::Mp4 | Format::Gif => {
+                let video = video.ok_or_else(|| {
+                    EngineError::source("The source has no picture. Its sound can be had as MP3.")
+                })?;
+                self.with_picture(video, audio)
+            }
+        }
+    }
+
+    /// Where the span starts on the local file's clock.
+    pub(crate) const fn local_start(&self) -> MediaTime {
+        self.local(self.span.start)
+    }
+
+    fn with_picture(
+        &self,
+        stream: &VideoStream,
+        audio: Option<&AudioStream>,
+    ) -> Result<EncodePlan, EngineError> {
+        let mut video = self.video(stream)?;
+        let TimeBase { num, den } = stream.time_base;
+        let zero = MediaTime::from_ticks(video.zero.saturating_mul(num.into()), den);
+        let length = self.local(self.span.end).since(zero);
+        if self.format == Format::Gif {
+            let frames = ((length.0 * GIF_RATE + 500_000) / 1_000_000).max(1);
+            if frames > GIF_FRAMES_MAX {
+                return Err(EngineError::source("A GIF can be at most 30 seconds long."));
+            }
+            video.frames_out = frames.unsigned_abs();
+            let duration = MediaTime(frames * 1_000_000 / GIF_RATE);
+            let tolerance = MediaTime(1_000_000 / GIF_RATE);
+            let format = self.format;
+            return Ok(EncodePlan { format, video: Some(video), audio: None, duration, tolerance });
+        }
+        let audio = audio.map(|audio| self.audio(audio, zero));
+        let sound =
+            audio.map_or(MediaTime::ZERO, |audio| MediaTime::from_ticks(audio.to - audio.from, audio.rate));
+        let ticks = |count: i64| MediaTime::from_ticks(count.saturating_mul(num.into()), den);
+        let (last, frame) = match *video.frames.as_slice() {
+            [.., before, last] => (last, ticks(last - before)),
+            [only] => (only, FRAME_GUESS),
+            [] => (0, FRAME_GUESS),
+        };
+        let picture = MediaTime(ticks(last).0.saturating_add(frame.0));
+        let tolerance = frame.max(FRAME_GUESS);
+        Ok(EncodePlan {
+            format: self.format,
+            video: Some(video),
+            audio,
+            duration: picture.max(sound),
+            tolerance,
+        })
+    }
+
+    /// What the local file's clock shows at the source's time `at`.
+    const fn local(&self, at: MediaTime) -> MediaTime {
+        MediaTime(at.0.saturating_sub(self.shift().0))
+    }
+
+    /// The source's time when the local clock shows zero.
+    const fn shift(&self) -> MediaTime {
+        self.origin.since(self.probe.zero)
+    }
+
+    fn video(&self, stream: &VideoStream) -> Result<VideoPlan, EngineError> {
+        let TimeBase { num, den } = stream.time_base;
+        let num = i64::from(num);
+        let shift = samples(self.shift(), den);
+        let source = |pts: i64| pts.saturating_mul(num).saturating_add(shift);
+        let range = FrameRange::select(self.span, self.pts.iter().copied().map(source), den);
+        let range = range.ok_or_else(|| EngineError::no_frame(self.span))?;
+        let back = |ticks: i64| (ticks - shift).div_euclid(num);
+        let (first, last) = (back(range.first), back(range.last));
+        // A zero between two ticks of the stream is moved to the next one, still before the first frame.
+        let zero = div_ceil(range.origin(self.span, den) - shift, num);
+        let mut frames: Vec<i64> =
+            self.pts.iter().filter(|pts| (first..=last).contains(pts)).map(|pts| pts - zero).collect();
+        frames.sort_unstable();
+        let picture = stream.shown.delivered(self.quality);
+        let fit = if stream.shown == stream.upright { fit(stream.upright, picture) } else { Fit::Scale };
+        let (stream, time_base) = (stream.index, stream.time_base);
+        Ok(VideoPlan {
+            stream,
+            time_base,
+            first,
+            last,
+            zero,
+            frames_out: frames.len() as u64,
+            frames,
+            fit,
+            picture,
+        })
+    }
+
+    /// The sound from `zero` on the local clock to the end of the span.
+    fn audio(&self, stream: &AudioStream, zero: MediaTime) -> AudioPlan {
+        // What AAC and MPEG-1 layer III (at 192 kbit/s) both can do; anything else becomes 48 kHz.
+        let rate =
+            if matches!(stream.sample_rate, 32_000 | 44_100 | 48_000) { stream.sample_rate } else { 48_000 };
+        let from = samples(zero, rate);
+        let to = samples(self.local(self.span.end), rate).max(from + 1);
+        AudioPlan { stream: stream.index, rate, channels: stream.channels.min(2), from, to }
+    }
+}
+
+/// `at` in ticks of a clock of `rate` ticks a second, rounded to the nearest.
+fn samples(at: MediaTime, rate: u32) -> i64 {
+    let ticks = (i128::from(at.0) * i128::from(rate) + 500_000).div_euclid(1_000_000);
+    i64::try_from(ticks).unwrap_or(0)
+}
+
+/// The quotient, rounded up.
+const fn div_ceil(ticks: i64, num: i64) -> i64 {
+    -(-ticks).div_euclid(num)
+}
+
+/// Odd sides are cropped, everything else is scaled.
+const fn fit(from: PictureSize, to: PictureSize) -> Fit {
+    if from.width == to.width && from.height == to.height {
+        Fit::Keep
+    } else if from.width / 2 * 2 == to.width && from.height / 2 * 2 == to.height {
+        Fit::Crop
+    } else {
+        Fit::Scale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(num: u32, den: u32, zero: i64) -> Probe {
+        let upright = PictureSize { width: 427, height: 241 };
+        Probe {
+            container: "test".into(),
+            duration: MediaTime(10_000_000),
+            zero: MediaTime(zero),
+            video: Some(VideoStream {
+                index: 0,
+                codec: "h264".into(),
+                time_base: TimeBase { num, den },
+                upright,
+                shown: upright,
+            }),
+            audio: Some(AudioStream { index: 1, codec: "aac".into(), sample_rate: 48_000, channels: 6 }),
+            title: None,
+        }
+    }
+
+    fn plan(
+        probe: &Probe,
+        pts: &[i64],
+        origin: i64,
+        (start, end): (i64, i64),
+        format: Format,
+    ) -> Result<EncodePlan, EngineError> {
+        let span = Span { start: MediaTime(start), end: MediaTime(end) };
+        let quality = Quality::P1080;
+        Request { probe, pts, origin: MediaTime(origin), span, format, quality }.plan()
+    }
+
+    #[test]
+    fn a_local_file_with_an_origin_gives_local_ticks() {
+        // The source's frames 45 to 127 of 29.97 a second, in a file whose zero is the source's second 1.
+        let pts: Vec<i64> = (40..140).map(|n| n * 1001 - 30_000).collect();
+        let plan = plan(&probe(1, 30_000, 0), &pts, 1_000_000, (1_500_000, 4_250_000), Format::Mp4).unwrap();
+        let video = plan.video.unwrap();
+        assert_eq!(
+            (video.first, video.last, video.frames.len()),
+            (45 * 1001 - 30_000, 127 * 1001 - 30_000, 83)
+        );
+        assert_eq!((video.zero, video.frames[0], video.frames[82]), (video.first, 0, 82 * 1001));
+        assert_eq!((video.fit, video.picture), (Fit::Crop, PictureSize { width: 426, height: 240 }));
+        let audio = plan.audio.unwrap();
+        // 1.5015 s of the source are sample 24,072 of the file.
+        assert_eq!((audio.from, audio.to, audio.channels), (24_072, 156_000, 2));
+    }
+
+    #[test]
+    fn a_clock_that_starts_anywhere_and_counts_in_frames() {
+        // 25 frames a second counted singly, first shown as frame 100 of the clock.
+        let pts: Vec<i64> = (100..300).collect();
+        let plan = plan(&probe(1, 25, 4_000_000), &pts, 0, (1_000_000, 2_000_000), Format::Gif).unwrap();
+        let video = plan.video.unwrap();
+        assert_eq!((video.first, video.last, video.zero, video.frames_out), (125, 149, 125, 15));
+        let ntsc: Vec<i64> = (0..300).collect();
+        let plan = super::tests::plan(&probe(1001, 30_000, 0), &ntsc, 0, (1_500_000, 4_250_000), Format::Mp4);
+        let video = plan.unwrap().video.unwrap();
+        assert_eq!((video.first, video.last, video.zero), (45, 127, 45));
+    }
+
+    #[test]
+    fn a_picture_that_comes_late_leaves_the_zero_at_the_start() {
+        let pts: Vec<i64> = (60..90).map(|n| n * 512).collect(); // from 2 s on, 30 a second
+        let plan = plan(&probe(1, 15_360, 0), &pts, 0, (1_000_000, 2_500_000), Format::Mp4).unwrap();
+        let video = plan.video.unwrap();
+        assert_eq!((video.zero, video.frames[0], video.frames.len()), (15_360, 15_360, 15));
+    }
+
+    #[test]
+    fn says_what_the_source_lacks() {
+        let mut probe = probe(1, 25, 0);
+        let refused = |result: Result<EncodePlan, EngineError>| matches!(result, Err(EngineError::Source(_)));
+        assert!(refused(plan(&probe, &[0, 100], 0, (1_000_000, 2_000_000), Format::Mp4)));
+        let long: Vec<i64> = (0..1000).collect();
+        assert!(refused(plan(&probe, &long, 0, (0, 31_000_000), Format::Gif)));
+        probe.video = None;
+        assert!(refused(plan(&probe, &[], 0, (0, 1_000_000), Format::Mp4)));
+        probe.audio = None;
+        assert!(refused(plan(&probe, &[], 0, (0, 1_000_000), Format::Mp3)));
+    }
+}

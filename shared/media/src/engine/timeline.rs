@@ -1,0 +1,77 @@
+//! When the frames of a local file are shown, and where to begin reading it.
+
+use std::path::Path;
+
+use domain::time::MediaTime;
+
+use super::{EngineError, plan::EncodePlan};
+use crate::ffmpeg::{Probe, Tools};
+
+/// How far before the clip reading begins at least, so that sound which lies later in the file than the picture of
+/// the same instant is there too.
+const SEEK_MARGIN: MediaTime = MediaTime(5_000_000);
+
+/// Below this, reading from the beginning costs less than a seek that lands badly.
+const SEEK_MIN: MediaTime = MediaTime(20_000_000);
+
+/// How a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Frames are counted by packets, and what lies far before the clip is skipped.
+    Quick,
+    /// Frames are counted by decoding, from the beginning of the file.
+    Thorough,
+}
+
+/// A frame of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// In ticks of the video stream.
+    pub(crate) pts: i64,
+    /// Whether decoding can begin here.
+    pub(crate) key: bool,
+}
+
+/// A probed local file.
+pub(crate) struct Timeline<'a> {
+    tools: &'a Tools,
+    path: &'a Path,
+    pub(crate) probe: &'a Probe,
+}
+
+impl<'a> Timeline<'a> {
+    pub(crate) const fn new(tools: &'a Tools, path: &'a Path, probe: &'a Probe) -> Self {
+        Self { tools, path, probe }
+    }
+
+    /// The shown frames in the file's own order; none without video.
+    pub(crate) async fn frames(&self, reading: Reading) -> Result<Vec<Frame>, EngineError> {
+        let Some(video) = &self.probe.video else { return Ok(Vec::new()) };
+        if reading == Reading::Quick {
+            let packets = self.tools.packets(self.path, video).await?;
+            // AVI and elementary streams leave presentation times to the decoder.
+            let timed = packets.iter().all(|packet| packet.pts.is_some());
+            if timed && !packets.is_empty() {
+                let shown = packets.iter().filter(|packet| !packet.hidden);
+                return Ok(shown.filter_map(|p| p.pts.map(|pts| Frame { pts, key: p.key })).collect());
+            }
+        }
+        let frames = self.tools.frames(self.path, video).await?;
+        Ok(frames.into_iter().map(|pts| Frame { pts, key: false }).collect())
+    }
+
+    /// Where to begin reading, on the file's own clock; `None` for the beginning. `start` is where the clip starts.
+    pub(crate) fn seek(&self, frames: &[Frame], plan: &EncodePlan, start: MediaTime) -> Option<MediaTime> {
+        let latest = MediaTime(start.0.saturating_sub(SEEK_MARGIN.0));
+        if latest.since(self.probe.zero) < SEEK_MIN {
+            return None;
+        }
+        let (Some(stream), Some(_)) = (&self.probe.video, &plan.video) else {
+            return Some(latest); // sound alone can be decoded from anywhere
+        };
+        let time = |pts: i64| {
+            MediaTime::from_ticks(pts.saturating_mul(stream.time_base.num.into()), stream.time_base.den)
+        };
+        frames.iter().filter(|frame| frame.key).map(|frame| time(frame.pts)).filter(|at| *at <= latest).max()
+    }
+}

@@ -1,0 +1,13 @@
+//! FFmpeg as a process: crashes stay in it, it can be killed, and its licence stays its own.
+//!
+//! Invariant: a source is opened with a list of allowed protocols and containers, so no file of a user's makes
+//! FFmpeg open another file or the network.
+
+mod probe;
+mod process;
+
+pub use probe::{AudioStream, Probe, ProbeError, TimeBase, VideoStream};
+pub use process::{ProcessError, Tools};
+
+pub(crate) use probe::Packet;
+pub(crate) use process::{Args, Finished};

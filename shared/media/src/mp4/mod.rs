@@ -1,0 +1,24 @@
+//! MP4 and QuickTime files (ISO/IEC 14496-12): the index of a source, and the small file that a span makes.
+//!
+//! Reading goes from a [`ReadAt`] to an [`Index`]; planning from an [`Index`] and a span to a [`SpanFile`], which
+//! names the bytes to fetch. Nothing here reads a sample's bytes.
+//!
+//! The reader and writer are our own. `mp4-atom` decodes every table into vectors of structs and every `stsd` into
+//! typed codec boxes, which are then written anew: bytes of a codec it does not model are lost, and a decoder sees
+//! another configuration than the source's. Here a `stsd` is copied verbatim and a table is read in place, once its
+//! size has been checked against the box around it.
+
+mod boxes;
+mod index;
+mod ranges;
+mod read;
+mod samples;
+mod span;
+mod track;
+mod write;
+
+pub use index::{Index, IndexError};
+pub use read::{LocalFile, ReadAt};
+pub use samples::{Sample, Samples};
+pub use span::{SpanError, SpanFile, Wanted};
+pub use track::Track;

@@ -1,0 +1,98 @@
+//! Byte ranges of a source: few and large instead of one for each sample.
+
+use std::ops::{Deref, Range};
+
+/// Up to this gap, reading on is cheaper than another request: at 50 MB/s it takes 5 ms.
+const GAP_MAX: u64 = 256 << 10;
+
+/// More requests than this for one clip are not made; instead, larger gaps are read along.
+const RANGES_MAX: usize = 256;
+
+/// Rising byte ranges that do not touch, as they lie one behind the other in a local file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ranges {
+    list: Vec<Range<u64>>,
+    /// Where each range begins when they are put one behind the other.
+    positions: Vec<u64>,
+}
+
+impl Ranges {
+    /// Where the source's byte `offset`, which a range must hold, lies in the concatenation.
+    pub(crate) fn position(&self, offset: u64) -> u64 {
+        let n = self.list.partition_point(|range| range.start <= offset).saturating_sub(1);
+        match (self.list.get(n), self.positions.get(n)) {
+            (Some(range), Some(position)) => position + offset.saturating_sub(range.start),
+            _ => 0,
+        }
+    }
+
+    /// The ranges alone.
+    pub(crate) fn into_list(self) -> Vec<Range<u64>> {
+        self.list
+    }
+}
+
+impl Deref for Ranges {
+    type Target = [Range<u64>];
+
+    fn deref(&self) -> &[Range<u64>] {
+        &self.list
+    }
+}
+
+/// Joins ranges in any order that overlap or lie near each other.
+pub(crate) fn coalesce(mut ranges: Vec<Range<u64>>) -> Ranges {
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut gap_max = GAP_MAX;
+    loop {
+        ranges = join(ranges, gap_max);
+        if ranges.len() <= RANGES_MAX {
+            break;
+        }
+        gap_max = gap_max.saturating_mul(2);
+    }
+    let mut at = 0;
+    let positions = ranges
+        .iter()
+        .map(|range| {
+            let position = at;
+            at += range.end - range.start;
+            position
+        })
+        .collect();
+    Ranges { list: ranges, positions }
+}
+
+fn join(ranges: Vec<Range<u64>>, gap_max: u64) -> Vec<Range<u64>> {
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start.saturating_sub(last.end) <= gap_max => {
+                last.end = last.end.max(range.end)
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joins_neighbours_and_finds_every_byte_again() {
+        let far = 10 << 20;
+        let ranges = coalesce(vec![far..far + 10, 0..100, 50..60, 100..200, 300..301]);
+        assert_eq!(*ranges, [0..301, far..far + 10]);
+        assert_eq!(ranges.position(0), 0);
+        assert_eq!(ranges.position(300), 300);
+        assert_eq!(ranges.position(far + 9), 310);
+    }
+
+    #[test]
+    fn never_makes_more_requests_than_allowed() {
+        let ranges = coalesce((0..100_000u64).map(|n| (n << 22)..(n << 22) + 1).collect());
+        assert!(ranges.len() <= RANGES_MAX);
+    }
+}

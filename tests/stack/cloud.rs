@@ -1,0 +1,235 @@
+//! One local cloud for all tests, and accounts on it: each test has its own, so that tests do not meet.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+use devstack::Info;
+use domain::ids::{AccountId, ApiKey, JobId};
+use domain::ledger::EntryKind;
+use domain::money::{Amount, WalletKind};
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+use store::{Table, accounts, ledger::Immediate};
+
+use crate::root::root;
+
+/// Longer than any job here takes, with its retries; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A local cloud, as a program of its own that ends with this one: it reads from a pipe that closes then.
+pub(crate) struct Cloud {
+    pub(crate) info: Info,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    _state: Option<tempfile::TempDir>,
+}
+
+/// The local cloud that the tests share.
+pub(crate) fn cloud() -> &'static Cloud {
+    static SHARED: OnceLock<Cloud> = OnceLock::new();
+    SHARED.get_or_init(|| Cloud::fresh(&[]))
+}
+
+impl Cloud {
+    /// A cloud with an empty state of its own.
+    pub(crate) fn fresh(arguments: &[&str]) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut cloud = Self::start(state.path(), arguments);
+        cloud._state = Some(state);
+        cloud
+    }
+
+    /// A cloud on the state in `state`.
+    pub(crate) fn start(state: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(binary("devstack"))
+            .args(["up", "--port", "0", "--until-stdin-closes", "--state"])
+            .arg(state)
+            .arg("--root")
+            .arg(root())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the devstack is not built: run the tests with `cargo xtask test`");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let info =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("devstack said {line:?}: {error}"));
+        let stdin = child.stdin.take();
+        Self { info, child, stdin, _state: None }
+    }
+
+    /// Ends it as its user would, and waits until it is gone.
+    pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
+    /// Ends it as the kernel would: no time for a last word.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn end(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.info.base_url)
+    }
+
+    /// The table, to look behind the API.
+    pub(crate) fn table(&self) -> Table {
+        devstack::seed::table(&self.info).unwrap()
+    }
+
+    /// A new account with this much money.
+    pub(crate) async fn account(&self, balance: Amount) -> Account {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).unwrap();
+        let key = ApiKey::from_random(random);
+        let id = AccountId::from_random(random[..16].try_into().unwrap());
+        let account = accounts::Account { id: id.clone(), created_at: now() };
+        assert!(self.table().open_account(&account, &key, "test").await.unwrap());
+        let grant = Immediate::Grant(EntryKind::SignupBonus, balance);
+        assert!(
+            self.table().transfer(&format!("t-{id}"), (&id, WalletKind::Usd), grant, now()).await.unwrap()
+        );
+        Account {
+            id,
+            key,
+            base: self.info.base_url.clone(),
+            http: reqwest::Client::new(),
+            table: self.table(),
+        }
+    }
+
+    /// Invokes a function of the stack directly, by the template's logical id.
+    pub(crate) async fn invoke(&self, function: &str, input: &Value) -> Value {
+        let name = &self.info.functions[function];
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.info.ministack_url);
+        let answer = reqwest::Client::new().post(url).json(input).send().await.unwrap();
+        assert!(
+            answer.headers().get("x-amz-function-error").is_none(),
+            "{function}: {}",
+            answer.text().await.unwrap()
+        );
+        answer.json().await.unwrap_or(Value::Null)
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A program that `cargo xtask test` has built beside this one.
+pub(crate) fn binary(name: &str) -> std::path::PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join(name)
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp(since.as_millis().try_into().unwrap())
+}
+
+/// A user of the API.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) key: ApiKey,
+    base: String,
+    http: reqwest::Client,
+    table: Table,
+}
+
+/// An answer: its status and its JSON.
+pub(crate) type Answer = (u16, Value);
+
+impl Account {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.http.get(format!("{}{path}", self.base)).bearer_auth(self.key.reveal())).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        answer(self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.reveal()).json(body)).await
+    }
+
+    /// Asks for a clip; answers the job's id.
+    pub(crate) async fn ask(&self, body: &Value) -> JobId {
+        let (status, answer) = self.post("/v1/clip", body).await;
+        assert_eq!((status, &answer["status"]), (200, &json!("pending")), "{answer}");
+        JobId::parse(answer["job_id"].as_str().unwrap()).unwrap()
+    }
+
+    /// Waits for the end of a job as a client does, and checks on the way that nothing goes back.
+    pub(crate) async fn finish(&self, job: &JobId) -> Value {
+        let begun = Instant::now();
+        let mut progress = 0;
+        loop {
+            let (status, answer) = self.get(&format!("/v1/clip/{job}?wait=20")).await;
+            assert_eq!(status, 200, "{answer}");
+            let word = answer["status"].as_str().unwrap();
+            if word != "failed" {
+                let now = answer["progress"].as_u64().unwrap();
+                assert!(now >= progress, "progress went back from {progress}: {answer}");
+                progress = now;
+            }
+            if matches!(word, "complete" | "failed") {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "still not done: {answer}");
+        }
+    }
+
+    /// Makes a clip and fetches its file.
+    pub(crate) async fn clip(&self, body: &Value) -> (Value, Vec<u8>) {
+        let job = self.ask(body).await;
+        let answer = self.finish(&job).await;
+        assert_eq!(answer["status"], "complete", "{answer}");
+        let file = self.http.get(answer["download_url"].as_str().unwrap()).send().await.unwrap();
+        assert_eq!(file.status(), 200);
+        let bytes = file.bytes().await.unwrap().to_vec();
+        assert_eq!(answer["file_size"], bytes.len());
+        (answer, bytes)
+    }
+
+    pub(crate) async fn balance(&self) -> f64 {
+        let (status, answer) = self.get("/v1/balance").await;
+        assert_eq!(status, 200, "{answer}");
+        answer["balance"].as_f64().unwrap()
+    }
+
+    /// The books of this account balance: the wallet is the sum of its entries, numbered without gaps. Answers
+    /// what is available and what is held.
+    pub(crate) async fn audit(&self) -> (Amount, Amount) {
+        let wallet = self.table.wallet(&self.id, WalletKind::Usd).await.unwrap();
+        let rows = self.table.entries(&self.id, WalletKind::Usd).await.unwrap();
+        let available: i64 = rows.iter().map(|row| row.entry.available_delta).sum();
+        let held: i64 = rows.iter().map(|row| row.entry.held_delta).sum();
+        assert_eq!((available, held), (wallet.available.0 as i64, wallet.held.0 as i64), "{rows:#?}");
+        let numbers: Vec<u64> = rows.iter().map(|row| row.entry.seq).collect();
+        assert_eq!(numbers, (1..=wallet.seq).collect::<Vec<_>>());
+        (wallet.available, wallet.held)
+    }
+
+    /// How often each kind of entry refers to `job`.
+    pub(crate) async fn movements(&self, job: &JobId) -> Vec<EntryKind> {
+        let rows = self.table.entries(&self.id, WalletKind::Usd).await.unwrap();
+        rows.into_iter().filter(|row| row.reference == job.as_str()).map(|row| row.entry.kind).collect()
+    }
+}
+
+/// Sends a request and reads the answer, which is JSON whatever happened.
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text:?}")))
+}

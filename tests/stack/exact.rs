@@ -1,0 +1,208 @@
+//! Exact means exact: the clip has every frame with start ≤ pts < end of the source and no other.
+
+use std::path::Path;
+
+use domain::money::Amount;
+use serde_json::json;
+
+use crate::stack::cloud;
+use crate::stack::source::{distance, ffprobe, frames, lavfi, made, served};
+
+/// Small enough to decode quickly, and every frame unlike its neighbours.
+const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 50";
+
+/// The sources of the specification's list: name and what makes it.
+fn sources() -> Vec<(&'static str, std::path::PathBuf)> {
+    let plain = |name: &'static str, rate: &str, more: &str| {
+        (name, made(name, &format!("{} {X264} {more} -c:a aac", lavfi("320x180", rate, 7))))
+    };
+    let base = plain("30.mp4", "30", "-bf 0").1;
+    let base = base.display();
+    vec![
+        plain("24.mp4", "24", "-bf 0"),
+        plain("25.mp4", "25", "-bf 0"),
+        plain("29.97.mp4", "30000/1001", "-bf 0"),
+        plain("30.mp4", "30", "-bf 0"),
+        plain("b-frames.mp4", "30", "-preset veryfast -bf 3 -x264-params b-pyramid=normal:scenecut=0"),
+        plain("faststart.mp4", "25", "-bf 2 -movflags +faststart"),
+        (
+            "variable.mp4",
+            made(
+                "variable.mp4",
+                &format!(
+                    "{} -vf select='not(mod(n\\,2))+not(mod(n\\,5))',settb=1/90000 -vsync vfr -enc_time_base 1/90000 {X264} -c:a aac",
+                    lavfi("320x180", "30", 7)
+                ),
+            ),
+        ),
+        // A cut with -c copy begins in the middle of a group of pictures, which an edit list hides.
+        ("edit-list.mp4", made("edit-list.mp4", &format!("-ss 0.7 -i {base} -c copy -t 6"))),
+        (
+            "audio-late.mp4",
+            made("audio-late.mp4", &format!("-i {base} -itsoffset 0.37 -i {base} -map 0:v -map 1:a -c copy")),
+        ),
+        (
+            "video-late.mp4",
+            made("video-late.mp4", &format!("-itsoffset 0.41 -i {base} -i {base} -map 0:v -map 1:a -c copy")),
+        ),
+        ("no-audio.mp4", made("no-audio.mp4", &format!("-i {base} -an -c copy"))),
+        ("moov-at-end.mov", made("moov-at-end.mov", &format!("-i {base} -c copy"))),
+        (
+            "fragmented.mp4",
+            made("fragmented.mp4", &format!("-i {base} -c copy -movflags +frag_keyframe+empty_moov")),
+        ),
+        (
+            "odd.mp4",
+            made(
+                "odd.mp4",
+                &format!(
+                    "{} -c:v libx264 -preset ultrafast -pix_fmt yuv444p -g 50 -c:a aac",
+                    lavfi("321x181", "25", 7)
+                ),
+            ),
+        ),
+        ("rotated.mp4", made("rotated.mp4", &format!("-display_rotation:v:0 90 -i {base} -c copy"))),
+        (
+            "webm.webm",
+            made("webm.webm", &format!("-i {base} -c:v libvpx -deadline realtime -b:v 1M -c:a libopus")),
+        ),
+        ("ts.ts", made("ts.ts", &format!("-i {base} -c copy"))),
+    ]
+}
+
+/// The presentation times of a file's frames in seconds, as ffprobe prints them, in order.
+fn times(path: &Path) -> Vec<f64> {
+    let origin = if path.extension().is_some_and(|kind| kind == "ts") {
+        // The clock of a transport stream starts anywhere: its zero is the first thing shown.
+        let starts =
+            ["v", "a"].map(|stream| ffprobe(path, stream, "stream=start_time")[0].parse::<f64>().unwrap());
+        starts[0].min(starts[1])
+    } else {
+        0.0
+    };
+    let mut times: Vec<f64> = ffprobe(path, "v", "frame=pts_time")
+        .iter()
+        .map(|line| line.split(',').next().unwrap().parse::<f64>().unwrap() - origin)
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+async fn check(name: &str, path: &Path, start: f64, end: f64) {
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(path).await;
+    let ask = json!({ "url": server.url(), "start": start, "end": end, "format": "mp4", "quality": "1080p" });
+    let (answer, bytes) = account.clip(&ask).await;
+    let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+    std::fs::write(clip.path(), bytes).unwrap();
+
+    let (all, cut) = (frames(path), frames(clip.path()));
+    let (times, cut_times) = (times(path), times(clip.path()));
+    assert_eq!(all.len(), times.len(), "{name}: every frame has a time");
+    let wanted: Vec<usize> = (0..all.len()).filter(|&i| times[i] >= start && times[i] < end).collect();
+    assert!(wanted.len() > 10, "{name}: a span without frames proves nothing");
+    assert_eq!(cut.len(), wanted.len(), "{name} [{start}, {end}): frames");
+    let zero = times[wanted[0]] - cut_times[0];
+    for (position, &original) in wanted.iter().enumerate() {
+        let off = distance(&cut[position], &all[original]);
+        let neighbours =
+            [original.checked_sub(1), Some(original + 1)].into_iter().flatten().filter_map(|i| all.get(i));
+        let nearest = neighbours.map(|frame| distance(&cut[position], frame)).fold(f64::MAX, f64::min);
+        assert!(
+            off < 4.0 && off < nearest,
+            "{name}: frame {position} is off by {off}, a neighbour by {nearest}"
+        );
+        let drift = cut_times[position] + zero - times[original];
+        assert!(drift.abs() < 0.001, "{name}: frame {position} is shown {drift} s off");
+    }
+    let length = answer["duration"].as_f64().unwrap();
+    assert!((length - (end - start)).abs() < 0.15, "{name}: {length} s for [{start}, {end})");
+    let has_audio = !ffprobe(path, "a", "stream=codec_name").is_empty();
+    assert_eq!(!ffprobe(clip.path(), "a", "stream=codec_name").is_empty(), has_audio, "{name}: sound");
+    assert_eq!(account.balance().await, 0.9, "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_source_is_cut_frame_by_frame() {
+    for (name, path) in sources() {
+        check(name, &path, 1.5, 4.25).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cuts_at_the_borders_of_a_source() {
+    let (name, path) = sources().swap_remove(4);
+    let last = *times(&path).last().unwrap();
+    for (start, end) in [(0.0, 1.0), (0.033_333, 0.9), (2.0, 3.0), (last - 0.5, last), (1.0, 1.4)] {
+        check(name, &path, start, (end * 1000.0).round() / 1000.0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_span_is_read() {
+    // A minute of noise-like picture is some megabytes; a second of it must cost a second of it.
+    let input = lavfi("640x360", "30", 60);
+    let path = made("long.mp4", &format!("{input} -c:v libx264 -preset ultrafast -b:v 2M -g 30 -c:a aac"));
+    let account = cloud().account(Amount::cents(10)).await;
+    let server = served(&path).await;
+    let (answer, _) = account.clip(&json!({ "url": server.url(), "start": "0:30", "end": "0:31" })).await;
+    let whole = std::fs::metadata(&path).unwrap().len();
+    let read = answer["source_bytes_read"].as_u64().unwrap();
+    assert!(read * 10 < whole, "{read} of {whole} bytes for 1 of 60 s");
+    // What is reported is what was served, up to what the look before the job took.
+    assert!(server.bytes_served() < 3 * read, "{} served, {read} reported", server.bytes_served());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_and_gif() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&crate::stack::source::usual()).await;
+    let file = |suffix: &str, bytes: Vec<u8>| {
+        let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    };
+    let ask = json!({ "url": server.url(), "start": 1.5, "end": 4.25, "format": "mp3" });
+    let (answer, bytes) = account.clip(&ask).await;
+    assert_eq!((&answer["quality"], &answer["file_name"]), (&json!(null), &json!("clip_0-01.5-0-04.25.mp3")));
+    let mp3 = file(".mp3", bytes);
+    assert_eq!(ffprobe(mp3.path(), "a", "stream=codec_name,bit_rate"), ["mp3,192000"]);
+    assert!((answer["duration"].as_f64().unwrap() - 2.75).abs() < 0.06, "{answer}");
+
+    let ask = json!({ "url": server.url(), "start": 1, "end": 3, "format": "gif" });
+    let (answer, bytes) = account.clip(&ask).await;
+    let gif = file(".gif", bytes);
+    assert_eq!(ffprobe(gif.path(), "v", "stream=codec_name,width,height"), ["gif,320,180"]);
+    let count = frames(gif.path()).len();
+    assert!((29..=31).contains(&count), "{count} frames in 2 s at 15 a second");
+    assert_eq!((&answer["quality"], &answer["cost"]), (&json!("180p"), &json!(0.1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quality_is_what_was_delivered() {
+    let input = lavfi("1280x720", "24", 3);
+    let path = made("720.mp4", &format!("{input} {X264} -c:a aac"));
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&path).await;
+    for (asked, delivered) in [("4k", "720p"), ("high", "720p"), ("medium", "720p")] {
+        let ask = json!({ "url": server.url(), "start": 0.5, "end": 1, "quality": asked });
+        let (answer, _) = account.clip(&ask).await;
+        assert_eq!((&answer["quality"], &answer["cost"]), (&json!(delivered), &json!(0.1)), "{asked}");
+        assert_eq!(answer["aspect_ratio"], "16:9");
+    }
+    // 4K that is truly delivered costs more; the same source at 1080p does not.
+    let big = made(
+        "2160.mp4",
+        &format!("{} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac", lavfi("3840x2160", "5", 2)),
+    );
+    let server = served(&big).await;
+    let (answer, _) =
+        account.clip(&json!({ "url": server.url(), "start": 0, "end": 1, "quality": "4k" })).await;
+    assert_eq!((&answer["quality"], &answer["cost"]), (&json!("4k"), &json!(0.2)));
+    let (answer, bytes) =
+        account.clip(&json!({ "url": server.url(), "start": 0, "end": 1, "quality": "1080p" })).await;
+    assert_eq!((&answer["quality"], &answer["cost"]), (&json!("1080p"), &json!(0.1)));
+    let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+    std::fs::write(clip.path(), bytes).unwrap();
+    assert_eq!(ffprobe(clip.path(), "v", "stream=width,height"), ["1920,1080"]);
+}

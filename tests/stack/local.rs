@@ -1,0 +1,87 @@
+//! The local cloud itself: what it keeps, what it leaves behind, and where it listens.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use domain::money::Amount;
+use serde_json::json;
+
+use crate::stack::Cloud;
+use crate::stack::source::{served, usual};
+
+/// Processes that have `word` in their command line or environment.
+fn processes_with(word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let own = entry.file_name().to_string_lossy() == std::process::id().to_string();
+        if own || !entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
+        let text = [read("cmdline"), read("environ")].concat();
+        if String::from_utf8_lossy(&text).contains(word) {
+            found.push(String::from_utf8_lossy(&read("cmdline")).replace('\0', " "));
+        }
+    }
+    found
+}
+
+fn gone_soon(state: &Path) {
+    let begun = Instant::now();
+    loop {
+        let left = processes_with(state.to_str().unwrap());
+        if left.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "left behind: {left:#?}");
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_survives_a_restart_and_no_process_is_left_behind() {
+    let state = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start(state.path(), &[]);
+    let account = cloud.account(Amount::cents(100)).await;
+    let server = served(&usual()).await;
+    let job = account.ask(&json!({ "url": server.url(), "start": 1, "end": 2 })).await;
+    account.finish(&job).await;
+    let key = cloud.info.demo_api_key.clone();
+    assert!(!processes_with(state.path().to_str().unwrap()).is_empty(), "the search finds processes at all");
+    cloud.stop();
+    gone_soon(state.path());
+
+    let again = Cloud::start(state.path(), &[]);
+    assert_eq!(again.info.demo_api_key, key);
+    let get = |path: String| reqwest::Client::new().get(again.url(&path)).bearer_auth(account.key.reveal());
+    let (_, balance) = crate::stack::cloud::answer(get("/v1/balance".to_owned())).await;
+    assert_eq!(balance, json!({ "balance": 0.9 }));
+    let (_, clip) = crate::stack::cloud::answer(get(format!("/v1/clip/{job}"))).await;
+    let file = reqwest::get(clip["download_url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(clip["file_size"], file.bytes().await.unwrap().len());
+    again.kill();
+    gone_soon(state.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_listens_on_loopback_only() {
+    let cloud = crate::stack::cloud();
+    for url in [&cloud.info.base_url, &cloud.info.ministack_url, &cloud.info.dynamodb_url, &cloud.info.s3_url]
+    {
+        let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
+        let listeners: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+            .iter()
+            .flat_map(|table| {
+                std::fs::read_to_string(table)
+                    .unwrap_or_default()
+                    .lines()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .filter(|line| line.split_whitespace().nth(3) == Some("0A"))
+            .filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned))
+            .filter(|address| address.ends_with(&format!(":{port:04X}")))
+            .collect();
+        assert_eq!(listeners, [format!("0100007F:{port:04X}")], "{url}");
+    }
+}

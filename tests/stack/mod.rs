@@ -1,0 +1,13 @@
+//! Through HTTP on the local cloud.
+
+mod accept;
+mod cloud;
+mod crash;
+mod exact;
+mod local;
+mod money;
+mod queue;
+mod refuse;
+pub(crate) mod source;
+
+pub(crate) use cloud::{Account, Cloud, cloud};

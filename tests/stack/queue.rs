@@ -1,0 +1,131 @@
+//! Slots, the queue behind them, and the sweeper below everything.
+
+use std::time::{Duration, Instant};
+
+use domain::clip::ClipSpec;
+use domain::cut::Span;
+use domain::ids::JobId;
+use domain::job::Job;
+use domain::money::Amount;
+use domain::prices::PriceBook;
+use domain::quality::PictureSize;
+use domain::source::SourceInfo;
+use domain::time::MediaTime;
+use serde_json::{Value, json};
+
+use crate::stack::cloud::now;
+use crate::stack::source::{served, usual};
+use crate::stack::{Account, Cloud, cloud};
+
+/// A job as `clips.create` accepts it, from 1 to 2 s of the usual source.
+pub(crate) fn accepted(account: &Account, url: &str) -> Job {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).unwrap();
+    let span = Span { start: MediaTime(1_000_000), end: MediaTime(2_000_000) };
+    let spec = ClipSpec::new(url, span, None, None).unwrap();
+    let source = SourceInfo {
+        title: "usual".to_owned(),
+        duration: MediaTime(8_000_000),
+        picture: Some(PictureSize { width: 320, height: 180 }),
+        has_audio: true,
+    };
+    let book = PriceBook::current().unwrap();
+    let price = (book.version.clone(), book.manual_clip(false));
+    Job::accepted(JobId::from_random(random), account.id.clone(), spec, source, price, now())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_beyond_the_slots_wait_their_turn() {
+    let cloud = Cloud::fresh(&["--parameter", "ClipSlots=1"]);
+    let account = cloud.account(Amount::cents(100)).await;
+    let server = served(&usual()).await;
+    let ask = json!({ "url": server.url(), "start": 1, "end": 3 });
+    let mut jobs = Vec::new();
+    for _ in 0..4 {
+        jobs.push(account.ask(&ask).await);
+    }
+    let mut finished = Vec::new();
+    for job in &jobs {
+        let answer = account.finish(job).await;
+        assert_eq!(answer["status"], "complete", "{answer}");
+        finished.push(cloud.table().job(job).await.unwrap().unwrap().updated_at);
+    }
+    assert!(finished.is_sorted(), "the oldest comes first: {finished:?}");
+    assert_eq!(account.audit().await, (Amount::cents(60), Amount::ZERO));
+    cloud.stop();
+}
+
+/// Accepted, and then the function died before it started anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_starts_what_was_accepted_and_never_started() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&usual()).await;
+    let job = cloud().table().accept(accepted(&account, server.url()), 5).await.unwrap();
+    assert_eq!(account.get(&format!("/v1/clip/{}", job.id)).await.1["status"], "pending");
+    assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
+    cloud().invoke("SweepFunction", &json!({})).await;
+    assert_eq!(account.finish(&job.id).await["status"], "complete");
+    assert_eq!(account.audit().await, (Amount::cents(90), Amount::ZERO));
+}
+
+/// Waiting, and the message that should have woken the dispatcher got lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_wakes_what_waits_in_vain() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&usual()).await;
+    let job = cloud().table().accept(accepted(&account, server.url()), 0).await.unwrap();
+    assert!(!job.has_slot);
+    assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
+    cloud().invoke("SweepFunction", &json!({})).await;
+    assert_eq!(account.finish(&job.id).await["status"], "complete");
+}
+
+/// Its execution was stopped from outside: EventBridge, the queue and Release end the job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_execution_is_released() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let path = usual();
+    let stalled = devstack::fileserver::Behaviour::Stalled(70_000);
+    let server = devstack::fileserver::FileServer::start(&path, stalled).await.unwrap();
+    let job = cloud().table().accept(accepted(&account, server.url()), 5).await.unwrap();
+    let machine = &cloud().info.state_machines["ClipMachine"];
+    let start = json!({ "stateMachineArn": machine, "name": job.id, "input": json!({ "job_id": job.id }).to_string() });
+    let execution = states("StartExecution", &start).await["executionArn"].clone();
+    states("StopExecution", &json!({ "executionArn": execution })).await;
+    let answer = account.finish(&job.id).await;
+    assert_eq!(
+        (&answer["status"], &answer["error_code"]),
+        (&json!("failed"), &json!("internal")),
+        "{answer}"
+    );
+    assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
+}
+
+/// Overdue and its execution gone: the hold expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_ends_what_nobody_ends() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let job = cloud().table().accept(accepted(&account, "http://127.0.0.1:9/a.mp4"), 5).await.unwrap();
+    let status = domain::job::Status::Downloading;
+    assert!(cloud().table().advance(&job.id, status, 10, now()).await.unwrap());
+    assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
+    cloud().invoke("SweepFunction", &json!({})).await;
+    assert_eq!(account.finish(&job.id).await["status"], "failed");
+    assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
+}
+
+/// Calls Step Functions.
+async fn states(action: &str, input: &Value) -> Value {
+    let begun = Instant::now();
+    let answer = reqwest::Client::new()
+        .post(&cloud().info.ministack_url)
+        .header("x-amz-target", format!("AWSStepFunctions.{action}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(input.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_success(), "{action}: {}", answer.text().await.unwrap());
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    answer.json().await.unwrap()
+}
