@@ -17,6 +17,7 @@ fn sources() -> Vec<(&'static str, std::path::PathBuf)> {
         (name, made(name, &format!("{} {X264} {more} -c:a aac", lavfi("320x180", rate, 7))))
     };
     let base = plain("30.mp4", "30", "-bf 0").1;
+    let rotated = rotated(&base);
     let base = base.display();
     vec![
         plain("24.mp4", "24", "-bf 0"),
@@ -61,13 +62,28 @@ fn sources() -> Vec<(&'static str, std::path::PathBuf)> {
                 ),
             ),
         ),
-        ("rotated.mp4", made("rotated.mp4", &format!("-display_rotation:v:0 90 -i {base} -c copy"))),
+        ("rotated.mp4", rotated),
         (
             "webm.webm",
             made("webm.webm", &format!("-i {base} -c:v libvpx -deadline realtime -b:v 1M -c:a libopus")),
         ),
         ("ts.ts", made("ts.ts", &format!("-i {base} -c copy"))),
     ]
+}
+
+/// The file with its picture turned by 90°: the matrix of the first track's `tkhd` (ISO/IEC 14496-12, 8.3.2), which
+/// lies 40 bytes behind the box's name. Not every ffmpeg can write it.
+fn rotated(path: &Path) -> std::path::PathBuf {
+    let mut bytes = std::fs::read(path).unwrap();
+    let tkhd = bytes.windows(4).position(|four| four == b"tkhd").unwrap();
+    let matrix: [i32; 9] = [0, 0x1_0000, 0, -0x1_0000, 0, 0, 180 << 16, 0, 0x4000_0000];
+    for (place, value) in bytes[tkhd + 44..].chunks_mut(4).zip(matrix) {
+        place.copy_from_slice(&value.to_be_bytes());
+    }
+    let turned = path.with_file_name("rotated.mp4");
+    std::fs::write(&turned, bytes).unwrap();
+    assert_eq!(ffprobe(&turned, "v", "stream_side_data=rotation"), ["-90"]);
+    turned
 }
 
 /// The presentation times of a file's frames in seconds, as ffprobe prints them, in order.

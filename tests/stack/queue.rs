@@ -73,8 +73,10 @@ async fn the_sweeper_starts_what_was_accepted_and_never_started() {
 async fn the_sweeper_wakes_what_waits_in_vain() {
     let account = cloud().account(Amount::cents(100)).await;
     let server = served(&usual()).await;
-    let job = cloud().table().accept(accepted(&account, server.url()), 0).await.unwrap();
-    assert!(!job.has_slot);
+    // A first job holds the only slot there is, as far as the second one's acceptance knows.
+    let first = cloud().table().accept(accepted(&account, server.url()), 1).await.unwrap();
+    let job = cloud().table().accept(accepted(&account, server.url()), 1).await.unwrap();
+    assert_eq!((first.has_slot, job.has_slot), (true, false));
     assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
     cloud().invoke("SweepFunction", &json!({})).await;
     assert_eq!(account.finish(&job.id).await["status"], "complete");
