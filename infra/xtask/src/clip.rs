@@ -115,7 +115,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let out = out_path(options, &job);
     let bytes = fetch(job["download_url"].as_str().context("the job has no download link")?, &out)?;
     let balance = http::call(&agent, &format!("{}/v1/balance", service.base_url), &service.key, None)?;
-    say::answer(&summary(&job, &balance, &out, bytes, &service.base_url))?;
+    say::answer(&summary(&job, &balance, &out, bytes))?;
     if options.timings {
         let cloud = service.cloud.as_ref().context("--timings needs the local cloud")?;
         say::answer(&timings::table(&cloud.info, &id, &Marks { posted, answered, linked })?)?;
@@ -181,7 +181,7 @@ fn fetch(url: &str, out: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-fn summary(job: &Json, balance: &Json, out: &Path, bytes: u64, base_url: &str) -> String {
+fn summary(job: &Json, balance: &Json, out: &Path, bytes: u64) -> String {
     let mut lines = vec![format!("file        {} ({})", out.display(), size(bytes))];
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -193,9 +193,6 @@ fn summary(job: &Json, balance: &Json, out: &Path, bytes: u64, base_url: &str) -
     add("cost", job["cost"].as_f64().map(|dollars| format!("${dollars:.2}")));
     add("balance", balance["balance"].as_f64().map(|dollars| format!("${dollars:.2}")));
     add("read", job["source_bytes_read"].as_u64().map(|bytes| format!("{} of the source", size(bytes))));
-    let absolute =
-        |link: &str| if link.starts_with('/') { format!("{base_url}{link}") } else { link.to_owned() };
-    add("share", job["share_url"].as_str().map(absolute));
     lines.join("\n")
 }
 
