@@ -331,8 +331,8 @@ mod tests {
             let (mut granted, mut spent) = (0u64, 0u64);
             for op in ops {
                 let outcome = match op {
-                    Op::Grant(a) => wallet.grant(EntryKind::Gift, Amount(a)).map(|c| { granted += a; c }),
-                    Op::Charge(a) => wallet.charge(Amount(a)).map(|c| { spent += a; c }),
+                    Op::Grant(a) => wallet.grant(EntryKind::Gift, Amount(a)).inspect(|_| granted += a),
+                    Op::Charge(a) => wallet.charge(Amount(a)).inspect(|_| spent += a),
                     Op::Hold(a) => wallet.hold(Amount(a)).map(|(c, h)| { holds.push(h); c }),
                     Op::TrueUp(i, a) if i < holds.len() => {
                         wallet.true_up(holds[i], Amount(a)).map(|(c, h)| { holds[i] = h; c })

@@ -222,7 +222,7 @@ mod tests {
         fn delivered_is_even_bounded_and_not_larger(w in 2u32..8192, h in 2u32..8192, q in 0usize..3) {
             let quality = [Quality::P720, Quality::P1080, Quality::K4][q];
             let out = size(w, h).delivered(quality);
-            prop_assert!(out.width % 2 == 0 && out.height % 2 == 0);
+            prop_assert!(out.width.is_multiple_of(2) && out.height.is_multiple_of(2));
             prop_assert!(out.width <= w && out.height <= h);
             prop_assert!(out.short() <= quality.short_side_max());
             prop_assert_eq!(out.delivered(quality), out, "a delivered size is stable");
