@@ -106,7 +106,7 @@ fn triggers_agree() {
             .map(|event| event["Type"].as_str().unwrap().to_owned())
             .collect();
         let declared: &[&str] = match endpoint.trigger {
-            Trigger::Open(..) | Trigger::Keyed(..) => &["HttpApi"],
+            Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => &["HttpApi"],
             Trigger::Stage(_) => &[],
             Trigger::Queue(_) => &["SQS"],
             Trigger::Schedule(_) => &["ScheduleV2"],

@@ -161,7 +161,7 @@ async fn no_sound() {
 #[tokio::test]
 async fn odd_size() {
     let dir = tempfile::tempdir().unwrap();
-    let options = format!("{X264} -vf scale=427:241 -pix_fmt yuv444p");
+    let options = format!("{X264} -vf scale=427:241,setsar=1 -pix_fmt yuv444p");
     let path = source(dir.path(), "a.mp4", "25", 7.0, &options);
     Kind { size: (426, 240), ..Kind::new(path) }.check(&SPANS[..1]).await;
 }
@@ -232,7 +232,7 @@ async fn long_transport_stream() {
 #[tokio::test]
 async fn audio_video_interleave() {
     let dir = tempfile::tempdir().unwrap();
-    let options = "-c:v mpeg4 -q:v 3 -bf 2 -g 25 -c:a libmp3lame -b:a 128k";
+    let options = "-c:v mpeg4 -q:v 3 -g 25 -c:a libmp3lame -b:a 128k";
     let path = source(dir.path(), "a.avi", "30000/1001", 7.0, options);
     // AVI does not store when sound begins: the encoder's delay stays audible.
     Kind { indexed: false, sound: None, ..Kind::new(path) }.check(&SPANS[..1]).await;

@@ -1,10 +1,10 @@
-//! Who is calling: the owner of an API key.
+//! Who is calling: the owner of an API key, or a browser that has signed in.
 
-use domain::ids::{AccountId, ApiKey};
-use lambda_http::http::{HeaderMap, header};
+use domain::ids::{AccountId, ApiKey, SessionToken};
+use lambda_http::http::{HeaderMap, HeaderName, Method, header};
 use store::Table;
 
-use crate::errors::ApiError;
+use crate::{App, errors::ApiError};
 
 /// The authenticated caller.
 #[derive(Clone, Debug)]
@@ -18,6 +18,60 @@ pub(crate) async fn authenticate(headers: &HeaderMap, table: &Table) -> Result<C
     let key = bearer(headers).and_then(ApiKey::parse).ok_or_else(ApiError::invalid_key)?;
     let record = table.key_owner(&key).await?.ok_or_else(ApiError::invalid_key)?;
     Ok(Caller { account: record.account })
+}
+
+/// Name of the session's cookie. The prefix makes browsers insist on Secure, on Path=/ and on no Domain
+/// (RFC 6265bis, section 4.1.3.2).
+pub const SESSION_COOKIE: &str = "__Host-session";
+
+/// A browser that has signed in.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The account that is signed in.
+    pub account: AccountId,
+    /// The session's token, to end or to rotate it.
+    pub token: SessionToken,
+}
+
+/// Finds the session of a request, which must come from our own pages: a cookie is sent along by any page that a
+/// browser shows, so a request that changes something must name our own origin.
+pub(crate) async fn authenticate_session(
+    method: &Method,
+    headers: &HeaderMap,
+    app: &App,
+) -> Result<Session, ApiError> {
+    let token =
+        cookie(headers, SESSION_COOKIE).and_then(SessionToken::parse).ok_or_else(ApiError::no_session)?;
+    let record = app.table()?.session(&token, app.now()).await?.ok_or_else(ApiError::no_session)?;
+    if !method.is_safe() && !same_origin(headers) {
+        return Err(ApiError::foreign_origin());
+    }
+    Ok(Session { account: record.account, token })
+}
+
+/// Whether a browser says that one of our own pages sent this. No browser leaves both headers out of a request that
+/// changes something; a program that is no browser has no cookies to abuse, but must name the origin all the same.
+pub(crate) fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(host) = text(header::HOST) else { return false };
+    match text(header::ORIGIN) {
+        Some(origin) => {
+            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+        }
+        None => text(HeaderName::from_static("sec-fetch-site")) == Some("same-origin"),
+    }
+}
+
+/// The value of a cookie (RFC 6265, section 4.2). Twice the same name is an attack or a mistake: none of them counts.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(found, _)| *found == name)
+        .map(|(_, value)| value);
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1); the scheme's name has no case.

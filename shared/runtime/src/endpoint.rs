@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::{ApiError, ApiRequest, ApiResponse, App, Caller, StageError, env::Var};
+use crate::{ApiError, ApiRequest, ApiResponse, App, Caller, Session, StageError, env::Var};
 
 /// One function of the stack.
 #[derive(Clone, Copy)]
@@ -39,6 +39,8 @@ pub enum Trigger {
     Open(Route, fn(Arc<App>, ApiRequest) -> Answer<ApiResponse, ApiError>),
     /// A request through API Gateway, by the owner of a key.
     Keyed(Route, fn(Arc<App>, Caller, ApiRequest) -> Answer<ApiResponse, ApiError>),
+    /// A request through API Gateway, from a browser that has signed in.
+    Session(Route, fn(Arc<App>, Session, ApiRequest) -> Answer<ApiResponse, ApiError>),
     /// A state of the state machine, or a direct invocation: JSON in, JSON out.
     Stage(fn(Arc<App>, Value) -> Answer<Value, StageError>),
     /// Messages of a queue, one call each; those that fail come again.
@@ -52,7 +54,7 @@ impl Endpoint {
     #[must_use]
     pub const fn route(&self) -> Option<Route> {
         match self.trigger {
-            Trigger::Open(route, _) | Trigger::Keyed(route, _) => Some(route),
+            Trigger::Open(route, _) | Trigger::Keyed(route, _) | Trigger::Session(route, _) => Some(route),
             Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => None,
         }
     }
@@ -61,6 +63,12 @@ impl Endpoint {
     #[must_use]
     pub const fn needs_key(&self) -> bool {
         matches!(self.trigger, Trigger::Keyed(..))
+    }
+
+    /// Whether only a browser that has signed in may call it.
+    #[must_use]
+    pub const fn needs_session(&self) -> bool {
+        matches!(self.trigger, Trigger::Session(..))
     }
 
     /// The area, which names the binary and the folder under `functions/`.

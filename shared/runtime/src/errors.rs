@@ -39,6 +39,26 @@ impl ApiError {
         )
     }
 
+    /// 401: no browser session, or one that has ended.
+    #[must_use]
+    pub fn no_session() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not_signed_in",
+            "Sign in first: this is done with a browser session",
+        )
+    }
+
+    /// 403: another site's page sent this.
+    #[must_use]
+    pub fn foreign_origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "This request must come from this site's own pages",
+        )
+    }
+
     /// 404: there is no such thing, or it belongs to somebody else.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))

@@ -3,7 +3,7 @@
 use domain::limits::JSON_BODY_BYTES_MAX;
 use lambda_http::{
     Body, Request, RequestExt, Response,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -21,6 +21,12 @@ impl ApiRequest {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.0.headers()
+    }
+
+    /// The request's method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        self.0.method()
     }
 
     /// A parameter of the route's path; empty if the route has none of this name.

@@ -15,7 +15,7 @@ mod probe;
 mod serve;
 
 pub use app::{App, AppError, Clock, Execution, SystemClock};
-pub use auth::Caller;
+pub use auth::{Caller, SESSION_COOKIE, Session};
 pub use endpoint::{Endpoint, Route, Trigger};
 pub use env::{Config, ConfigError, Var};
 pub use errors::{ApiError, StageError};

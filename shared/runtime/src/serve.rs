@@ -10,7 +10,7 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::{
     ApiError, ApiRequest, ApiResponse, App, Endpoint, StageError, Trigger,
-    auth::authenticate,
+    auth::{authenticate, authenticate_session},
     env::Config,
     events::{Batch, BatchAnswer, FailedMessage},
 };
@@ -38,7 +38,7 @@ async fn run(endpoints: &'static [Endpoint]) -> Result<(), Error> {
     let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
     let app = Arc::new(App::connect(config).await);
     match endpoint.trigger {
-        Trigger::Open(..) | Trigger::Keyed(..) => {
+        Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
             lambda_http::run(lambda_http::service_fn(move |request| {
                 answer(endpoint, Arc::clone(&app), request)
             }))
@@ -92,6 +92,10 @@ async fn handle(endpoint: &Endpoint, app: Arc<App>, request: ApiRequest) -> Resu
             let caller = authenticate(request.headers(), app.table()?).await?;
             run(app, caller, request).await
         }
+        Trigger::Session(_, run) => {
+            let session = authenticate_session(request.method(), request.headers(), &app).await?;
+            run(app, session, request).await
+        }
         Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
             Err(ApiError::internal("this endpoint answers no HTTP requests"))
         }
@@ -137,7 +141,7 @@ async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<
             }
             serde_json::to_value(answer).map_err(|error| StageError::Passing(error.to_string()))
         }
-        Trigger::Open(..) | Trigger::Keyed(..) => {
+        Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
             Err(StageError::Passing("this endpoint answers HTTP requests only".to_owned()))
         }
     }

@@ -9,6 +9,8 @@
 //! | waiting job | `ACCOUNT#{account}` | `WAIT#{lane}#{accepted at}#{job}` |
 //! | clip, newest last | `ACCOUNT#{account}` | `CLIP#{created at}#{clip}` |
 //! | API key | `KEY#{sha256}` | `KEY` |
+//! | browser session | `SESSION#{sha256}` | `SESSION` |
+//! | sessions of an account | `ACCOUNT#{account}` | `SESSION#{sha256}` |
 //! | hold | `HOLD#{id}` | `HOLD` |
 //! | grant or immediate charge | `TRANSFER#{id}` | `TRANSFER` |
 //! | job | `JOB#{id}` | `JOB` |
@@ -20,7 +22,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    ids::{AccountId, ApiKey, JobId},
+    ids::{AccountId, ApiKey, JobId, SessionToken},
     money::WalletKind,
     time::Timestamp,
 };
@@ -106,6 +108,15 @@ pub(crate) fn account_clip(account: &AccountId, created: Timestamp, clip: &JobId
 
 pub(crate) fn api_key(key: &ApiKey) -> Key {
     Key::new(format!("KEY#{}", key.digest()), "KEY")
+}
+
+pub(crate) fn session(token: &SessionToken) -> Key {
+    Key::new(format!("SESSION#{}", token.digest()), "SESSION")
+}
+
+/// Lists a session under its account, so that all of them can be ended at once.
+pub(crate) fn account_session(account: &AccountId, token: &SessionToken) -> Key {
+    Key::new(account_partition(account), format!("SESSION#{}", token.digest()))
 }
 
 pub(crate) fn hold(id: &JobId) -> Key {

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod objects;
+pub mod sessions;
 mod table;
 
 pub use table::{StoreError, Table};
