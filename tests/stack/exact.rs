@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use devstack::fileserver::{Behaviour, FileServer};
 use domain::money::Amount;
 use serde_json::json;
 
@@ -105,8 +106,11 @@ fn times(path: &Path) -> Vec<f64> {
 }
 
 async fn check(name: &str, path: &Path, start: f64, end: f64) {
+    check_from(&served(path).await, name, path, start, end).await;
+}
+
+async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) {
     let account = cloud().account(Amount::cents(100)).await;
-    let server = served(path).await;
     let ask = json!({ "url": server.url(), "start": start, "end": end, "format": "mp4", "quality": "1080p" });
     let (answer, bytes) = account.clip(&ask).await;
     let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
@@ -151,6 +155,17 @@ async fn cuts_at_the_borders_of_a_source() {
     let last = *times(&path).last().unwrap();
     for (start, end) in [(0.0, 1.0), (0.033_333, 0.9), (2.0, 3.0), (last - 0.5, last), (1.0, 1.4)] {
         check(name, &path, start, (end * 1000.0).round() / 1000.0).await;
+    }
+}
+
+/// As from the simplest of servers: the whole file or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_ranges() {
+    for (name, path) in sources() {
+        if matches!(name, "moov-at-end.mov" | "faststart.mp4" | "webm.webm") {
+            let server = FileServer::start(&path, Behaviour::NoRanges).await.unwrap();
+            check_from(&server, name, &path, 1.5, 4.25).await;
+        }
     }
 }
 

@@ -13,7 +13,6 @@ pub mod sweep;
 /// What it takes to end a job: read it, move its money, wake `dispatch`, clear its work files.
 const END_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl];
 const END_ACTIONS: &[&str] = &[
-    "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
@@ -28,7 +27,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: "stages.reserve",
         trigger: Trigger::Stage(handler!(reserve::handle; app, input)),
         env: &[Var::TableName],
-        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     },
     Endpoint {
         handler: "stages.settle",
@@ -65,7 +64,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
         trigger: Trigger::Schedule(handler!(sweep::handle; app)),
         env: &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl, Var::ClipMachineArn],
         actions: &[
-            "dynamodb:BatchGetItem",
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",

@@ -48,7 +48,7 @@ impl Table {
             self.create(&keys::profile(&account.id), account)?,
             self.create(&keys::api_key(key), &record)?,
         ];
-        match self.transact(format!("open-{}", account.id), actions).await {
+        match self.transact(actions).await {
             Ok(()) => Ok(true),
             Err(Refused::Conditions(_)) => Ok(false),
             Err(Refused::Conflict) => Err(StoreError::Busy),

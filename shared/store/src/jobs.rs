@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clips::{Clip, ClipPointer},
     keys,
-    ledger::{token, wallet_in},
+    ledger::wallet_in,
     table::{Attempts, Changes, Item, Refused, StoreError, Table},
 };
 
@@ -83,8 +83,7 @@ impl Table {
                 job.id.as_str(),
                 job.created_at,
             )?);
-            let name = format!("{}-{}", if job.has_slot { "run" } else { "wait" }, job.id);
-            match self.transact(token(&name, wallet), actions).await {
+            match self.transact(actions).await {
                 Ok(()) => return Ok(job),
                 Err(Refused::Conditions(failed)) => {
                     if failed.first().is_some_and(Option::is_some) {
@@ -140,7 +139,7 @@ impl Table {
                 self.update(&keys::job(&job.id), not_ended(promoted))?,
                 self.delete(&keys::wait(account, job.created_at, &job.id))?,
             ];
-            match self.transact(format!("promote-{}", job.id), actions).await {
+            match self.transact(actions).await {
                 Ok(()) => return Ok(Some(job.id)),
                 Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
                     return Ok(None);
@@ -250,7 +249,7 @@ impl Table {
                 id.as_str(),
                 now,
             )?);
-            match self.transact(token(&format!("true-{id}"), standing.wallet), actions).await {
+            match self.transact(actions).await {
                 Ok(()) => return Ok(()),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -294,7 +293,7 @@ impl Table {
                 id.as_str(),
                 now,
             )?);
-            match self.transact(token(&format!("end-{id}"), standing.wallet), actions).await {
+            match self.transact(actions).await {
                 Ok(()) => return Ok(true),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -312,12 +311,12 @@ impl Table {
         ])
     }
 
-    /// Job, hold and wallet, read in two round trips.
+    /// Job, wallet and hold. The wallet is read before the hold: a hold that is then still open is part of that
+    /// wallet, and if the wallet has moved on since, the condition on its `seq` notices.
     async fn standing(&self, id: &JobId) -> Result<Standing, StoreError> {
-        let [job, hold] = self.get_all([&keys::job(id), &keys::hold(id)]).await?;
-        let job: Job = serde_dynamo::from_item(job.ok_or(StoreError::NotFound)?)?;
-        let record: HoldRecord = serde_dynamo::from_item(hold.ok_or(StoreError::NotFound)?)?;
+        let job: Job = self.get(&keys::job(id)).await?.ok_or(StoreError::NotFound)?;
         let wallet = self.wallet(&job.account, WALLET).await?;
+        let record: HoldRecord = self.get(&keys::hold(id)).await?.ok_or(StoreError::NotFound)?;
         Ok(Standing { job, record, wallet })
     }
 

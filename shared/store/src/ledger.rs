@@ -73,7 +73,7 @@ impl Table {
             let record = TransferRecord { account: account.clone(), at: now };
             let mut actions = vec![self.create(&keys::transfer(transfer), &record)?];
             actions.extend(self.wallet_actions((account, kind), wallet, &change, transfer, now)?);
-            match self.transact(token(transfer, wallet), actions).await {
+            match self.transact(actions).await {
                 Ok(()) => return Ok(true),
                 Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
                     return Ok(false);
@@ -168,11 +168,4 @@ pub(crate) fn wallet_in(failed: &[Option<Item>], index: usize) -> Result<Option<
         Some(Some(item)) if !item.is_empty() => Ok(Some(serde_dynamo::from_item(item.clone())?)),
         _ => Ok(None),
     }
-}
-
-/// An idempotency token for one decision: the SDK's own repeats of a call are recognised by DynamoDB, while a
-/// decision made anew on another wallet is another call. 36 characters at most.
-pub(crate) fn token(transfer: &str, decided_on: Wallet) -> String {
-    let text = format!("{:x}-{transfer}", decided_on.seq);
-    text.chars().take(36).collect()
 }

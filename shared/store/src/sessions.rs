@@ -34,7 +34,7 @@ impl Table {
             self.create(&keys::session(token), record)?,
             self.create(&keys::account_session(&record.account, token), record)?,
         ];
-        match self.transact(token.digest().chars().take(36).collect(), actions).await {
+        match self.transact(actions).await {
             Ok(()) => Ok(()),
             Err(Refused::Conditions(_) | Refused::Conflict) => Err(StoreError::Busy),
             Err(Refused::Error(error)) => Err(error),

@@ -163,12 +163,16 @@ impl Table {
         Ok(found)
     }
 
-    /// Carries out all `actions` or none. `token` makes a repeat of the very same call harmless.
-    pub(crate) async fn transact(
-        &self,
-        token: String,
-        actions: Vec<TransactWriteItem>,
-    ) -> Result<(), Refused> {
+    /// Carries out all `actions` or none.
+    ///
+    /// The client request token is this call's own: DynamoDB knows by it the SDK's repeats of the call after a lost
+    /// answer. A token made from what is decided would also be that of another caller who decides the same at the
+    /// same time, and tell both of them that they were first.
+    pub(crate) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<(), Refused> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)
+            .map_err(|error| Refused::Error(StoreError::Malformed(error.to_string())))?;
+        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let outcome = self
             .client
             .transact_write_items()

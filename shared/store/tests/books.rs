@@ -1,0 +1,216 @@
+//! The ledger against a real DynamoDB implementation: many writers at once, and everything twice.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use domain::clip::ClipSpec;
+use domain::cut::Span;
+use domain::ids::{AccountId, JobId};
+use domain::job::{Failure, Job, Status};
+use domain::ledger::{EntryKind, LedgerError};
+use domain::money::{Amount, WalletKind};
+use domain::source::SourceInfo;
+use domain::time::{MediaTime, Timestamp};
+use dynoxide::Database;
+use store::jobs::Ending;
+use store::ledger::Immediate;
+use store::{StoreError, Table};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const USD: WalletKind = WalletKind::Usd;
+
+/// A table of its own, in memory.
+async fn table() -> Table {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().unwrap()));
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(endpoint)
+        .build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    let key =
+        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let attribute = |name: &str, kind| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
+    };
+    let open = GlobalSecondaryIndex::builder()
+        .index_name("open")
+        .key_schema(key("open", KeyType::Hash))
+        .key_schema(key("due_at", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()
+        .unwrap();
+    client
+        .create_table()
+        .table_name("books")
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute("pk", ScalarAttributeType::S))
+        .attribute_definitions(attribute("sk", ScalarAttributeType::S))
+        .attribute_definitions(attribute("open", ScalarAttributeType::S))
+        .attribute_definitions(attribute("due_at", ScalarAttributeType::N))
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("sk", KeyType::Range))
+        .global_secondary_indexes(open)
+        .send()
+        .await
+        .unwrap();
+    Table::new(client, "books".to_owned())
+}
+
+fn id(number: u8) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[15] = number % 36;
+    bytes[14] = number / 36;
+    bytes
+}
+
+fn account() -> AccountId {
+    AccountId::from_random(id(0))
+}
+
+fn job(number: u8, reserved: u64) -> Job {
+    let span = Span { start: MediaTime(0), end: MediaTime(1) };
+    let spec = ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
+    let source = SourceInfo { title: "a".to_owned(), duration: MediaTime(9), picture: None, has_audio: true };
+    let price = ("fastclip-2026-03".to_owned(), Amount(reserved));
+    Job::accepted(JobId::from_random(id(number)), account(), spec, source, price, NOW)
+}
+
+fn failed() -> Ending {
+    Ending::Failed { failure: Failure::internal(), expired: false }
+}
+
+async fn grant(table: &Table, transfer: &str, amount: u64) -> bool {
+    let grant = Immediate::Grant(EntryKind::Gift, Amount(amount));
+    table.transfer(transfer, (&account(), USD), grant, NOW).await.unwrap()
+}
+
+/// The wallet is the sum of its entries, which are numbered without gaps.
+async fn audit(table: &Table) -> (u64, u64) {
+    let wallet = table.wallet(&account(), USD).await.unwrap();
+    let rows = table.entries(&account(), USD).await.unwrap();
+    assert_eq!(rows.iter().map(|r| r.entry.available_delta).sum::<i64>(), wallet.available.0 as i64);
+    assert_eq!(rows.iter().map(|r| r.entry.held_delta).sum::<i64>(), wallet.held.0 as i64);
+    assert_eq!(rows.iter().map(|r| r.entry.seq).collect::<Vec<_>>(), (1..=wallet.seq).collect::<Vec<_>>());
+    (wallet.available.0, wallet.held.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_happens_once_however_often_it_is_tried() {
+    let table = table().await;
+    let tries = (0..16).map(|_| {
+        let table = table.clone();
+        tokio::spawn(async move { grant(&table, "purchase-1", 100).await })
+    });
+    let mut first = 0;
+    for attempt in tries.collect::<Vec<_>>() {
+        first += u32::from(attempt.await.unwrap());
+    }
+    assert_eq!((first, audit(&table).await), (1, (100, 0)));
+    let charge = Immediate::Charge(Amount(100));
+    assert!(table.transfer("charge-1", (&account(), USD), charge, NOW).await.unwrap());
+    // The wallet is empty now; the repeat is still told from a charge that is not covered.
+    assert!(!table.transfer("charge-1", (&account(), USD), charge, NOW).await.unwrap());
+    let other = table.transfer("charge-2", (&account(), USD), charge, NOW).await;
+    assert!(matches!(other, Err(StoreError::Ledger(LedgerError::Insufficient { .. }))), "{other:?}");
+    assert_eq!(audit(&table).await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_two_writers_lose_nothing() {
+    let table = table().await;
+    grant(&table, "start", 1000).await;
+    let writers = (1..=32_u8).map(|number| {
+        let table = table.clone();
+        tokio::spawn(async move {
+            let Ok(job) = table.accept(job(number, 50), 100).await else { return 0 };
+            match number % 3 {
+                0 => assert!(table.end(&job.id, &failed(), NOW).await.unwrap()),
+                1 => table.true_up(&job.id, Amount(20), NOW).await.unwrap(),
+                _ => assert!(grant(&table, &format!("gift-{number}"), 7).await),
+            }
+            u64::from(number % 3 == 2) * 7
+        })
+    });
+    let mut given = 0;
+    for writer in writers.collect::<Vec<_>>() {
+        given += writer.await.unwrap();
+    }
+    let (available, held) = audit(&table).await;
+    assert_eq!(available + held, 1000 + given);
+    assert!(held > 0 && given > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_ends_once_whoever_comes_first() {
+    let table = table().await;
+    grant(&table, "start", 100).await;
+    let job = table.accept(job(1, 60), 5).await.unwrap();
+    assert_eq!(audit(&table).await, (40, 60));
+    let enders = (0..8).map(|_| {
+        let (table, id) = (table.clone(), job.id.clone());
+        tokio::spawn(async move { table.end(&id, &failed(), NOW).await.unwrap() })
+    });
+    let mut first = 0;
+    for ender in enders.collect::<Vec<_>>() {
+        first += u32::from(ender.await.unwrap());
+    }
+    assert_eq!((first, audit(&table).await), (1, (100, 0)));
+    // What has ended changes no more.
+    assert!(!table.advance(&job.id, Status::Processing, 50, NOW).await.unwrap());
+    assert!(!table.begin(&job.id, NOW).await.unwrap());
+    let true_up = table.true_up(&job.id, Amount(10), NOW).await;
+    assert!(matches!(true_up, Err(StoreError::Ledger(LedgerError::Resolved(_)))), "{true_up:?}");
+    assert_eq!(table.due_jobs(Timestamp(i64::MAX), 10).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_not_covered_leaves_nothing_behind() {
+    let table = table().await;
+    grant(&table, "start", 59).await;
+    let refused = table.accept(job(1, 60), 5).await;
+    assert!(matches!(refused, Err(StoreError::Ledger(LedgerError::Insufficient { .. }))), "{refused:?}");
+    assert_eq!(table.job(&job(1, 60).id).await.unwrap(), None);
+    assert_eq!(audit(&table).await, (59, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_jobs_get_freed_slots_in_order() {
+    let table = table().await;
+    grant(&table, "start", 100).await;
+    let mut jobs = Vec::new();
+    for number in 1..=3 {
+        let mut job = job(number, 10);
+        job.created_at = NOW.plus_ms(number.into());
+        jobs.push(table.accept(job, 1).await.unwrap());
+    }
+    assert_eq!(jobs.iter().map(|job| job.has_slot).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), None, "no slot is free");
+    // A waiting job that ends leaves the queue.
+    assert!(table.end(&jobs[1].id, &failed(), NOW).await.unwrap());
+    assert!(table.end(&jobs[0].id, &failed(), NOW).await.unwrap());
+    assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), Some(jobs[2].id.clone()));
+    assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), None);
+    assert!(table.job(&jobs[2].id).await.unwrap().unwrap().has_slot);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_and_the_sweepers_index() {
+    let table = table().await;
+    grant(&table, "start", 100).await;
+    let job = table.accept(job(1, 10), 5).await.unwrap();
+    let progress = async || table.job(&job.id).await.unwrap().unwrap().progress;
+    assert!(table.advance(&job.id, Status::Processing, 40, NOW).await.unwrap());
+    assert!(table.advance(&job.id, Status::Downloading, 20, NOW).await.unwrap(), "late, but the job is open");
+    assert_eq!(progress().await, 40);
+    let due = job.due_at;
+    assert_eq!(table.due_jobs(due, 10).await.unwrap(), [], "due at the instant itself is not overdue");
+    assert_eq!(table.due_jobs(due.plus_ms(1), 10).await.unwrap(), [job.id.clone()]);
+}
