@@ -73,8 +73,11 @@ pub(crate) fn python() -> anyhow::Result<()> {
     install(&["python3", "python3-venv"])
 }
 
-/// Node runs the JavaScript client tests, npm brings one of the tools.
-pub(crate) fn node() -> anyhow::Result<()> {
+/// What runs the clients in tests/conformance; npm also brings one of the tools.
+pub(crate) fn clients() -> anyhow::Result<()> {
+    if !works("curl", &["--version"]) {
+        install(&["curl"])?;
+    }
     if works("node", &["--version"]) && works("npm", &["--version"]) {
         return Ok(());
     }

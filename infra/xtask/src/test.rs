@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         given => return Err(Value(given[0].clone()).unexpected().into()),
     };
     setup::cloud()?;
-    setup::node()?;
+    setup::clients()?;
     let mut cargo = setup::cargo();
     cargo.arg("test");
     // `--workspace` would win over a choice of packages.
