@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::root::{read, root, tool};
 
 pub(crate) fn endpoints() -> Vec<&'static Endpoint> {
-    [clips::ENDPOINTS, stages::ENDPOINTS, media_functions::ENDPOINTS, pages::ENDPOINTS]
+    [accounts::ENDPOINTS, clips::ENDPOINTS, stages::ENDPOINTS, media_functions::ENDPOINTS, pages::ENDPOINTS]
         .into_iter()
         .flatten()
         .collect()

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use devstack::Info;
+use domain::account::Scope;
 use domain::ids::{AccountId, ApiKey, JobId};
 use domain::ledger::EntryKind;
 use domain::money::{Amount, WalletKind};
@@ -93,7 +94,7 @@ impl Cloud {
         getrandom::fill(&mut random).unwrap();
         let key = ApiKey::from_random(random);
         let id = AccountId::from_random(random[..16].try_into().unwrap());
-        let account = accounts::Account { id: id.clone(), created_at: now() };
+        let account = accounts::Account::new(id.clone(), None, now());
         assert!(self.table().open_account(&account, &key, "test").await.unwrap());
         let grant = Immediate::Grant(EntryKind::SignupBonus, balance);
         assert!(
@@ -159,6 +160,27 @@ impl Account {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         answer(self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.reveal()).json(body)).await
+    }
+
+    /// The same account with another key.
+    pub(crate) async fn with_key(&self, scopes: &[Scope], daily_cap: Option<Amount>) -> Self {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).unwrap();
+        let key = ApiKey::from_random(random);
+        let record = accounts::KeyRecord {
+            account: self.id.clone(),
+            name: "other".to_owned(),
+            created_at: now(),
+            scopes: scopes.to_vec(),
+            daily_cap,
+        };
+        self.table.create_key(&key, &record).await.unwrap();
+        Self { key, ..self.clone() }
+    }
+
+    /// A request of this account, to be sent as the test likes.
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.reveal())
     }
 
     /// Asks for a clip; answers the job's id.

@@ -3,7 +3,9 @@
 mod accept;
 mod cloud;
 mod crash;
+mod door;
 mod exact;
+mod limits;
 mod local;
 mod money;
 mod queue;

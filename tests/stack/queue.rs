@@ -12,13 +12,14 @@ use domain::quality::PictureSize;
 use domain::source::SourceInfo;
 use domain::time::MediaTime;
 use serde_json::{Value, json};
+use store::accept::{Acceptance, Terms};
 
 use crate::stack::cloud::now;
 use crate::stack::source::{served, usual};
 use crate::stack::{Account, Cloud, cloud};
 
 /// A job as `clips.create` accepts it, from 1 to 2 s of the usual source.
-pub(crate) fn accepted(account: &Account, url: &str) -> Job {
+fn accepted(account: &Account, url: &str) -> Job {
     let mut random = [0; 16];
     getrandom::fill(&mut random).unwrap();
     let span = Span { start: MediaTime(1_000_000), end: MediaTime(2_000_000) };
@@ -32,6 +33,16 @@ pub(crate) fn accepted(account: &Account, url: &str) -> Job {
     let book = PriceBook::current().unwrap();
     let price = (book.version.clone(), book.manual_clip(false));
     Job::accepted(JobId::from_random(random), account.id.clone(), spec, source, price, now())
+}
+
+/// As `clips.create` accepts it, and then the function died before it started anything.
+pub(crate) async fn accept(account: &Account, url: &str, slots_max: u32) -> Job {
+    let (table, job, quota) = (cloud().table(), accepted(account, url), domain::rate::clip_jobs(1000));
+    let outlook = table.outlook(&account.id, quota, None, job.created_at).await.unwrap();
+    match table.accept(job, &outlook, &Terms { slots_max, quota, intention: None }).await.unwrap() {
+        Acceptance::Accepted(job) => job,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +71,7 @@ async fn jobs_beyond_the_slots_wait_their_turn() {
 async fn the_sweeper_starts_what_was_accepted_and_never_started() {
     let account = cloud().account(Amount::cents(100)).await;
     let server = served(&usual()).await;
-    let job = cloud().table().accept(accepted(&account, server.url()), 5).await.unwrap();
+    let job = accept(&account, server.url(), 5).await;
     assert_eq!(account.get(&format!("/v1/clip/{}", job.id)).await.1["status"], "pending");
     assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
     cloud().invoke("SweepFunction", &json!({})).await;
@@ -74,8 +85,8 @@ async fn the_sweeper_wakes_what_waits_in_vain() {
     let account = cloud().account(Amount::cents(100)).await;
     let server = served(&usual()).await;
     // A first job holds the only slot there is, as far as the second one's acceptance knows.
-    let first = cloud().table().accept(accepted(&account, server.url()), 1).await.unwrap();
-    let job = cloud().table().accept(accepted(&account, server.url()), 1).await.unwrap();
+    let first = accept(&account, server.url(), 1).await;
+    let job = accept(&account, server.url(), 1).await;
     assert_eq!((first.has_slot, job.has_slot), (true, false));
     assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
     cloud().invoke("SweepFunction", &json!({})).await;
@@ -89,7 +100,7 @@ async fn a_stopped_execution_is_released() {
     let path = usual();
     let stalled = devstack::fileserver::Behaviour::Stalled(70_000);
     let server = devstack::fileserver::FileServer::start(&path, stalled).await.unwrap();
-    let job = cloud().table().accept(accepted(&account, server.url()), 5).await.unwrap();
+    let job = accept(&account, server.url(), 5).await;
     let machine = &cloud().info.state_machines["ClipMachine"];
     let start = json!({ "stateMachineArn": machine, "name": job.id, "input": json!({ "job_id": job.id }).to_string() });
     let execution = states("StartExecution", &start).await["executionArn"].clone();
@@ -107,7 +118,7 @@ async fn a_stopped_execution_is_released() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweeper_ends_what_nobody_ends() {
     let account = cloud().account(Amount::cents(100)).await;
-    let job = cloud().table().accept(accepted(&account, "http://127.0.0.1:9/a.mp4"), 5).await.unwrap();
+    let job = accept(&account, "http://127.0.0.1:9/a.mp4", 5).await;
     let status = domain::job::Status::Downloading;
     assert!(cloud().table().advance(&job.id, status, 10, now()).await.unwrap());
     assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());

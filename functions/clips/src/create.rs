@@ -17,6 +17,7 @@ use domain::{
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
+use store::accept::{Acceptance, Terms};
 use tracing::{error, info};
 use utoipa::{
     ToSchema,
@@ -108,24 +109,48 @@ impl<'de> Deserialize<'de> for TimeInput {
 /// Answers `POST /v1/clip`.
 ///
 /// # Errors
-/// 400 for a bad request, 401 without a key, 402 without money, 422 for a source that cannot serve the request.
-/// Nothing is spent or left behind then.
+/// 400 for a bad request, 401 without a key, 402 without money, 422 for a source that cannot serve the request or a
+/// reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: ClipRequest = request.json()?;
     let span = Span { start: ask.start.named("start")?, end: ask.end.named("end")? };
     let spec = ClipSpec::new(&ask.url, span, ask.format.as_deref(), ask.quality.as_deref())?;
+    let intention = request.intention()?;
+    let (table, quota) = (app.table()?, app.config().clip_jobs()?);
+    // Before the source is looked at: it may be gone by the time a client repeats itself.
+    let mut outlook = table.outlook(&caller.account, quota, intention.as_ref(), app.now()).await?;
+    if let Some(earlier) = outlook.earlier.take() {
+        return ApiResponse::replayed(earlier);
+    }
+    if !outlook.jobs.allowed && intention.is_none() {
+        return Err(ApiError::rate_limited("clip jobs", outlook.jobs));
+    }
     let source = app.prober()?.look(&spec.url).await?;
     spec.check_source(&source)?;
 
     let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
     let price = spec.price(book, spec.delivered_picture(&source));
     let id = JobId::from_random(random()?);
-    let job = Job::accepted(id, caller.account, spec, source, (book.version.clone(), price), app.now());
-    let job = app.table()?.accept(job, app.config().clip_slots()?).await?;
+    let accepted = Accepted { job_id: id.to_string(), status: Status::Pending.word() };
+    let response = ApiResponse::ok(&accepted);
+    let answer = response.to_answer();
+    let mut job = Job::accepted(id, caller.account, spec, source, (book.version.clone(), price), app.now());
+    job.cap = caller.cap;
+    let terms = Terms {
+        slots_max: app.config().clip_slots()?,
+        quota,
+        intention: intention.as_ref().map(|intention| (intention, &answer)),
+    };
+    let job = match table.accept(job, &outlook, &terms).await? {
+        Acceptance::Accepted(job) => job,
+        Acceptance::Earlier(earlier) => return ApiResponse::replayed(earlier),
+        Acceptance::Capped => return Err(ApiError::daily_cap()),
+        Acceptance::TooMany(limit) => return Err(ApiError::rate_limited("clip jobs", limit)),
+    };
     info!(job_id = %job.id, account = %job.account, reserved = job.reserved.0, has_slot = job.has_slot, "accepted");
 
     start(&app, &job).await;
-    Ok(ApiResponse::ok(&Accepted { job_id: job.id.to_string(), status: Status::Pending.word() }))
+    Ok(response.limited(outlook.jobs))
 }
 
 /// Starts the job, or sees to it that it is started when a slot is free. The job is accepted already: a failure

@@ -1,5 +1,6 @@
 //! `/v1/clip` and what belongs to it: look at a source, ask for a clip, follow the job, read the balance.
 
+use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Route, Trigger, Var, handler};
 
 pub mod balance;
@@ -15,13 +16,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Route { method: "POST", path: "/v1/clip/info" },
             handler!(info::handle; app, request),
         ),
-        env: &[Var::ProbeFunction, Var::AllowPrivateSources],
-        actions: &["lambda:InvokeFunction"],
+        env: &[Var::TableName, Var::OpenRequestsPerMinute, Var::ProbeFunction, Var::AllowPrivateSources],
+        actions: &["dynamodb:UpdateItem", "lambda:InvokeFunction"],
     },
     Endpoint {
         handler: "clips.create",
         trigger: Trigger::Keyed(
             Route { method: "POST", path: "/v1/clip" },
+            Scope::ClipsWrite,
+            Limit::Requests,
             handler!(create::handle; app, caller, request),
         ),
         env: &[
@@ -29,10 +32,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Var::ClipMachineArn,
             Var::DispatchQueueUrl,
             Var::ClipSlots,
+            Var::ClipJobsPerHour,
             Var::ProbeFunction,
             Var::AllowPrivateSources,
         ],
         actions: &[
+            "dynamodb:BatchGetItem",
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
@@ -45,19 +50,23 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: "clips.get",
         trigger: Trigger::Keyed(
             Route { method: "GET", path: "/v1/clip/{job_id}" },
+            Scope::ClipsRead,
+            Limit::StatusReads,
             handler!(get::handle; app, caller, request),
         ),
         env: &[Var::TableName, Var::MediaBucket],
         // GetObject is what a presigned link is allowed to do.
-        actions: &["dynamodb:GetItem", "s3:GetObject"],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
     },
     Endpoint {
         handler: "clips.balance",
         trigger: Trigger::Keyed(
             Route { method: "GET", path: "/v1/balance" },
+            Scope::Billing,
+            Limit::Requests,
             handler!(balance::handle; app, caller, request),
         ),
         env: &[Var::TableName],
-        actions: &["dynamodb:GetItem"],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
     },
 ];

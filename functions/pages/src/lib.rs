@@ -1,6 +1,6 @@
 //! What is there to read: the API description, later the pages.
 
-use runtime::{Endpoint, Route, Trigger, handler};
+use runtime::{Endpoint, Route, Trigger, Var, handler};
 
 pub mod openapi;
 
@@ -11,6 +11,6 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
         Route { method: "GET", path: "/openapi.json" },
         handler!(openapi::handle; app, request),
     ),
-    env: &[],
-    actions: &[],
+    env: &[Var::TableName, Var::OpenRequestsPerMinute],
+    actions: &["dynamodb:UpdateItem"],
 }];

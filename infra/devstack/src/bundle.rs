@@ -35,7 +35,9 @@ fn bootstrap(options: &Options, binary: &Path, logs: &Path) -> anyhow::Result<St
     // ministack keeps only the last lines of a function's output, in memory; a file per function is what a
     // developer can read and grep.
     let log = format!("{}/\"$AWS_LAMBDA_FUNCTION_NAME\".log", quoted(logs)?);
-    Ok(format!("#!/bin/sh\nexec {command} >>{log} 2>&1\n"))
+    // The SDK names its caller by this; see `meter`.
+    let name = "export AWS_SDK_UA_APP_ID=\"$_HANDLER\"";
+    Ok(format!("#!/bin/sh\n{name}\nexec {command} >>{log} 2>&1\n"))
 }
 
 /// The path as one word of a shell script.

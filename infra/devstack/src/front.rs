@@ -1,8 +1,9 @@
-//! The front door: the one address of the local cloud. `/_local/info` tells where everything is; every other
-//! request goes to the stack's HTTP API, as it would reach API Gateway on AWS.
+//! The front door: the one address of the local cloud. `/_local/info` tells where everything is, `/_local/mail` what
+//! mail was sent, `/_local/calls` what was asked of DynamoDB, if that is counted; every other request goes to the
+//! stack's HTTP API, as it would reach API Gateway on AWS.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -15,6 +16,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::mail::{self, Sent};
+use crate::meter::Calls;
 use crate::routes::STAGE;
 use crate::stack::Info;
 
@@ -40,14 +43,22 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 struct Front {
     info: Info,
     client: reqwest::Client,
+    calls: Option<Arc<Mutex<Calls>>>,
 }
 
 /// Serves the front door on `listener`.
-pub(crate) fn serve(listener: TcpListener, info: Info, client: reqwest::Client) -> JoinHandle<()> {
+pub(crate) fn serve(
+    listener: TcpListener,
+    info: Info,
+    client: reqwest::Client,
+    calls: Option<Arc<Mutex<Calls>>>,
+) -> JoinHandle<()> {
     let app = Router::new()
         .route("/_local/info", get(local_info))
+        .route("/_local/calls", get(local_calls))
+        .route("/_local/mail", get(local_mail))
         .fallback(forward)
-        .with_state(Arc::new(Front { info, client }))
+        .with_state(Arc::new(Front { info, client, calls }))
         .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {
@@ -58,6 +69,20 @@ pub(crate) fn serve(listener: TcpListener, info: Info, client: reqwest::Client) 
 
 async fn local_info(State(front): State<Arc<Front>>) -> Json<Info> {
     Json(front.info.clone())
+}
+
+/// 404 unless the devstack was asked to count.
+async fn local_calls(State(front): State<Arc<Front>>) -> Result<Json<Calls>, StatusCode> {
+    let calls = front.calls.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(calls.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+}
+
+/// The mail that was sent, oldest first.
+async fn local_mail(State(front): State<Arc<Front>>) -> Result<Json<Vec<Sent>>, StatusCode> {
+    mail::sent(&front.client, &front.info.ministack_url).await.map(Json).map_err(|error| {
+        tracing::warn!("no mail to show: {error:#}");
+        StatusCode::BAD_GATEWAY
+    })
 }
 
 async fn forward(

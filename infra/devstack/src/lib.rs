@@ -21,6 +21,8 @@ mod cloudformation;
 mod dynamodb;
 mod front;
 mod http;
+mod mail;
+mod meter;
 mod ministack;
 mod routes;
 mod s3;
@@ -29,5 +31,6 @@ mod stack;
 pub mod template;
 mod venv;
 
+pub use meter::Calls;
 pub use options::Options;
 pub use stack::{Devstack, Info};

@@ -19,6 +19,7 @@ devstack up [options]     start it; one line of JSON on stdout says that it is r
   --template FILE         the SAM template (template.yaml of the checkout)
   --parameter NAME=VALUE  a stack parameter, as often as needed
   --faults FOLDER         crash functions on demand; see the shim module
+  --count-calls           count the functions' calls of DynamoDB; GET /_local/calls tells
   --fresh                 throw the kept data away first
   --until-stdin-closes    end when stdin closes, not only on Ctrl-C
   --greeting              say it for people instead of as JSON
@@ -85,6 +86,7 @@ fn options(arguments: &mut lexopt::Parser) -> anyhow::Result<(Options, Manner)> 
             Long("template") => template = Some(PathBuf::from(arguments.value()?)),
             Long("faults") => options.faults = Some(PathBuf::from(arguments.value()?)),
             Long("bin-dir") => options.bin_dir = PathBuf::from(arguments.value()?),
+            Long("count-calls") => options.count_calls = true,
             Long("fresh") => options.fresh = true,
             Long("until-stdin-closes") => manner.until_stdin_closes = true,
             Long("greeting") => manner.greeting = true,
@@ -131,6 +133,7 @@ The local cloud is ready.
 
   base URL   {base_url}
   demo key   {key}
+  mail       {base_url}/_local/mail (nothing leaves this machine)
   logs       {logs}/ (one file per function)
   all ports  {base_url}/_local/info
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub parameters: BTreeMap<String, String>,
     /// Crash on demand: the folder of fault files that the [`crate::shim`] watches.
     pub faults: Option<PathBuf>,
+    /// Count the functions' calls of DynamoDB; `/_local/calls` tells.
+    pub count_calls: bool,
     /// Throw the state away first.
     pub fresh: bool,
 }
@@ -54,6 +56,7 @@ impl Options {
             bin_dir,
             parameters: BTreeMap::new(),
             faults: None,
+            count_calls: false,
             fresh: false,
         })
     }

@@ -50,7 +50,7 @@ pub(crate) async fn demo_account(info: &Info) -> anyhow::Result<String> {
     let table = table(info)?;
     let now = now()?;
     let key = ApiKey::from_random(DEMO_KEY);
-    let account = Account { id: AccountId::from_random(DEMO_ACCOUNT), created_at: now };
+    let account = Account::new(AccountId::from_random(DEMO_ACCOUNT), None, now);
     table.open_account(&account, &key, "demo").await?;
     let usd = (&account.id, WalletKind::Usd);
     table.transfer("demo-signup", usd, Immediate::Grant(EntryKind::SignupBonus, OPENING), now).await?;

@@ -13,10 +13,11 @@ use crate::bend::{Bent, CODE_BUCKET};
 use crate::cloudformation::Resource;
 use crate::dynamodb::DynamoDb;
 use crate::http::for_service;
+use crate::meter::Meter;
 use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, REGION, SECRET_KEY};
 use crate::s3::S3;
-use crate::{Options, bend, bundle, cloudformation, front, routes, seed, template};
+use crate::{Options, bend, bundle, cloudformation, front, mail, routes, seed, template};
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -63,6 +64,7 @@ pub struct Devstack {
     front: JoinHandle<()>,
     ministack: Ministack,
     dynamodb: DynamoDb,
+    _meter: Option<Meter>,
     s3: S3,
     /// Two devstacks on one state folder would tear each other's data.
     _lock: File,
@@ -80,7 +82,12 @@ impl Devstack {
         tracing::info!("starting DynamoDB, S3 and ministack");
         let dynamodb = DynamoDb::start(&options.state, &bent.tables).await?;
         let s3 = S3::start(&options.state, &bent.buckets).await?;
-        let ministack = Ministack::start(&options, &dynamodb.url, &s3.url).await?;
+        let meter = match options.count_calls {
+            true => Some(Meter::start(&dynamodb.url).await?),
+            false => None,
+        };
+        let table_url = meter.as_ref().map_or(&dynamodb.url, |meter| &meter.url);
+        let ministack = Ministack::start(&options, table_url, &s3.url).await?;
 
         tracing::info!("deploying {}", options.template.display());
         let client = crate::http::client()?;
@@ -104,8 +111,8 @@ impl Devstack {
         };
         deploy(&options, &client, &bent, &mut info).await?;
         info.demo_api_key = seed::demo_account(&info).await.context("cannot make the demo account")?;
-        let front = front::serve(listener, info.clone(), client);
-        Ok(Self { info, front, ministack, dynamodb, s3, _lock: lock })
+        let front = front::serve(listener, info.clone(), client, meter.as_ref().map(Meter::calls));
+        Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, _lock: lock })
     }
 
     /// Where everything is.
@@ -213,9 +220,15 @@ async fn deploy(
     }
     let mut parameters = BTreeMap::from([
         ("AllowPrivateSources".to_owned(), "true".to_owned()),
+        // One person's machine: all that runs here is one account or one address.
+        ("ClipJobsPerHour".to_owned(), "1000".to_owned()),
+        ("OpenRequestsPerMinute".to_owned(), "1000".to_owned()),
+        ("MailsPerHour".to_owned(), "1000".to_owned()),
+        ("MailFrom".to_owned(), mail::SENDER.to_owned()),
         ("PublicUrl".to_owned(), info.base_url.clone()),
     ]);
     parameters.extend(options.parameters.clone());
+    mail::allow_sender(client, &info.ministack_url, &parameters["MailFrom"]).await?;
     let template_url = format!("{bucket}/template.json");
     put(client, &template_url, bent.template.to_string().into_bytes()).await?;
     let template = (&bent.template, template_url.as_str());

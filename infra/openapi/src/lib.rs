@@ -3,6 +3,8 @@
 //! Paths, methods and who may call come from `ENDPOINTS`; what a request and an answer look like from the types
 //! that the handlers really use. An endpoint without a row in [`operation`] is an error, so none is forgotten.
 
+mod accounts_area;
+
 use std::collections::BTreeMap;
 
 use runtime::Endpoint;
@@ -15,22 +17,32 @@ use utoipa::{
 /// Every HTTP endpoint of the product.
 #[must_use]
 pub fn endpoints() -> Vec<&'static Endpoint> {
-    [clips::ENDPOINTS, pages::ENDPOINTS]
+    [accounts::ENDPOINTS, clips::ENDPOINTS, pages::ENDPOINTS]
         .into_iter()
         .flatten()
         .filter(|endpoint| endpoint.route().is_some())
         .collect()
 }
 
+/// Endpoints that spend money, and so take an `Idempotency-Key`.
+const SPENDING: &[&str] = &["clips.create"];
+
 /// What the table does not tell of an endpoint.
 struct Operation {
     summary: &'static str,
     request: Option<Named>,
     answer: Option<Named>,
-    /// Query parameters: name and description.
-    query: &'static [(&'static str, &'static str)],
-    /// Statuses beside 200, 401 and 500, which follow from the table.
+    /// Query parameters: name, type and description.
+    query: &'static [(&'static str, &'static str, &'static str)],
+    /// Statuses beside 200, 401, 403, 429 and 500, which follow from the table.
     problems: &'static [u16],
+}
+
+impl Operation {
+    /// One without a body, parameters or problems of its own.
+    const fn plain(summary: &'static str, answer: Option<Named>) -> Self {
+        Self { summary, request: None, answer, query: &[], problems: &[] }
+    }
 }
 
 /// A type's schema, and those it refers to.
@@ -66,7 +78,11 @@ fn operation(handler: &str) -> Option<Operation> {
             summary: "Follow a job, and fetch the clip when it is done",
             request: None,
             answer: named::<JobView>(),
-            query: &[("wait", "1 to 25: answer when status or progress change, or after this many seconds")],
+            query: &[(
+                "wait",
+                "integer",
+                "1 to 25: answer when status or progress change, or after this many seconds",
+            )],
             problems: &[400, 404],
         },
         "clips.balance" => Operation {
@@ -79,7 +95,7 @@ fn operation(handler: &str) -> Option<Operation> {
         "pages.openapi" => {
             Operation { summary: "This description", request: None, answer: None, query: &[], problems: &[] }
         }
-        _ => return None,
+        handler => return accounts_area::operation(handler),
     })
 }
 
@@ -115,7 +131,11 @@ pub fn document() -> Result<Value, String> {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "bearerFormat": "sk_live_..." } },
+            "headers": headers(),
+            "securitySchemes": {
+                "key": { "type": "http", "scheme": "bearer", "bearerFormat": "sk_live_..." },
+                "session": { "type": "apiKey", "in": "cookie", "name": runtime::SESSION_COOKIE },
+            },
         },
     }))
 }
@@ -130,10 +150,20 @@ fn path_item(endpoint: &Endpoint, path: &str, operation: &Operation) -> Value {
     let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path = in_path
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
-    let in_query = operation.query.iter().map(|(name, description)| {
-        json!({ "name": name, "in": "query", "description": description, "schema": { "type": "integer" } })
+    let in_query = operation.query.iter().map(|(name, kind, description)| {
+        json!({ "name": name, "in": "query", "description": description, "schema": { "type": kind } })
     });
-    let parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let in_header = SPENDING.contains(&endpoint.handler).then(|| {
+        json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Your name for what you mean to do. The same request with the same key is carried out once \
+                within 24 hours, and answered alike each time (a repeat with `Idempotency-Replayed: true`); another \
+                request with the key is a 422.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+        })
+    });
+    let parameters: Vec<Value> = in_path.chain(in_query).chain(in_header).collect();
     if !parameters.is_empty() {
         item["parameters"] = json!(parameters);
     }
@@ -142,6 +172,9 @@ fn path_item(endpoint: &Endpoint, path: &str, operation: &Operation) -> Value {
     }
     if endpoint.needs_key() {
         item["security"] = json!([{ "key": [] }]);
+    }
+    if endpoint.needs_session() {
+        item["security"] = json!([{ "session": [] }]);
     }
     item
 }
@@ -152,14 +185,45 @@ fn responses(endpoint: &Endpoint, operation: &Operation) -> Value {
         |answer| content(&answer.name),
     );
     let mut responses = json!({ "200": { "description": "OK", "content": answer } });
-    let by_key = endpoint.needs_key().then_some(401);
-    for status in operation.problems.iter().copied().chain(by_key).chain([500]) {
+    let authenticated = endpoint.needs_key() || endpoint.needs_session();
+    let by_caller = authenticated.then_some(401);
+    let by_scope = endpoint.needs_key().then_some(403);
+    let by_limit = endpoint.is_limited().then_some(429);
+    let by_table = by_caller.into_iter().chain(by_scope).chain(by_limit);
+    for status in operation.problems.iter().copied().chain(by_table).chain([500]) {
         responses[status.to_string()] = json!({
             "description": runtime::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()),
             "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
         });
     }
+    if endpoint.is_limited() {
+        for status in ["200", "429"] {
+            let names = headers().into_iter().map(|(name, _)| name);
+            let names = names.filter(|name| status == "429" || name != "Retry-After");
+            let link = |name: String| {
+                let link = json!({ "$ref": format!("#/components/headers/{name}") });
+                (name, link)
+            };
+            responses[status]["headers"] = Value::Object(names.map(link).collect());
+        }
+    }
     responses
+}
+
+/// The headers of limited endpoints. Every answer has them, errors too, once the caller is known.
+fn headers() -> Map<String, Value> {
+    let header = |name: &str, description: &str| {
+        (name.to_owned(), json!({ "description": description, "schema": { "type": "integer" } }))
+    };
+    Map::from_iter([
+        header(
+            "X-RateLimit-Limit",
+            "How many requests pass in a window. Of several limits the strictest shows.",
+        ),
+        header("X-RateLimit-Remaining", "How many more pass in this window."),
+        header("X-RateLimit-Reset", "When the window ends, in seconds since the epoch."),
+        header("Retry-After", "Seconds to wait before a request passes again."),
+    ])
 }
 
 fn content(schema: &str) -> Value {

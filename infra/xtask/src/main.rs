@@ -7,6 +7,7 @@ mod http;
 mod progress;
 mod say;
 mod setup;
+mod signup;
 mod test;
 mod timings;
 
@@ -23,6 +24,8 @@ clip <URL or file> --start S --end E    cut a clip through the local cloud's HTT
     --out FILE             where to write it (default: the name that the service gives it)
     --timings              also print where the time went
     --base-url URL --key KEY   use this service instead of the local cloud
+
+signup EMAIL               an account and an API key on the local cloud, by the mail that it sends
 
 dev                        the local cloud in the foreground at http://127.0.0.1:4000, Ctrl-C ends it
     --port PORT            another port
@@ -55,6 +58,12 @@ fn run() -> anyhow::Result<()> {
                 Some(options) => clip::run(&options),
                 None => say::answer(HELP),
             },
+            Some("signup") => {
+                let Some(Value(email)) = arguments.next()? else {
+                    bail!("which address? Give an e-mail address")
+                };
+                signup::run(&email.string()?)
+            }
             Some("dev") => cloud::dev(&mut arguments),
             Some("test") => test::run(&mut arguments),
             Some("generate") => generate(&mut arguments),

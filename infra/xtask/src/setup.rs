@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 use crate::say;
 
 /// The packages whose binaries the local cloud runs.
-const BINARIES: [&str; 5] = [
+const BINARIES: [&str; 6] = [
+    "clipwright-accounts",
     "clipwright-clips",
     "clipwright-stages",
     "clipwright-media-functions",

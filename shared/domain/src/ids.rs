@@ -21,6 +21,11 @@ pub struct JobId(String);
 #[serde(transparent)]
 pub struct AccountId(String);
 
+/// The id of an API key: what its owner calls it by, as the key itself is shown only once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(String);
+
 macro_rules! id {
     ($name:ident) => {
         impl $name {
@@ -59,9 +64,13 @@ macro_rules! id {
 
 id!(JobId);
 id!(AccountId);
+id!(KeyId);
 
 /// An API key's text begins with this.
 pub const API_KEY_PREFIX: &str = "sk_live_";
+
+/// How many digits of a key's beginning and end stay readable; 56 digits, 224 bits, remain secret.
+const KEY_DIGITS_SHOWN: usize = 4;
 
 /// An API key. It is shown once and never stored: only its [`ApiKey::digest`] is.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,6 +96,18 @@ impl ApiKey {
     #[must_use]
     pub fn digest(&self) -> String {
         hex(&Sha256::digest(self.0.as_bytes()))
+    }
+
+    /// How the key begins, for its owner to recognise it by: the prefix and four of the 64 digits.
+    #[must_use]
+    pub fn beginning(&self) -> &str {
+        &self.0[..API_KEY_PREFIX.len() + KEY_DIGITS_SHOWN]
+    }
+
+    /// The last four digits, for the same purpose.
+    #[must_use]
+    pub fn last_four(&self) -> &str {
+        &self.0[self.0.len() - KEY_DIGITS_SHOWN..]
     }
 
     /// The key itself, to be shown to its owner once.
@@ -139,7 +160,13 @@ impl fmt::Debug for SessionToken {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// SHA-256 of a text in hexadecimal: what is stored of a thing that must not be stored itself.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -163,6 +190,7 @@ mod tests {
         let key = ApiKey::from_random([0xab; 32]);
         assert_eq!(ApiKey::parse(key.reveal()).as_ref(), Some(&key));
         assert_eq!(key.digest().len(), 64);
+        assert_eq!((key.beginning(), key.last_four()), ("sk_live_abab", "abab"));
         assert_eq!(format!("{key:?}"), "sk_live_…");
         assert_eq!(ApiKey::parse("sk_live_"), None);
         assert_eq!(ApiKey::parse(&key.reveal().to_uppercase()), None);

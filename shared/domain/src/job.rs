@@ -137,6 +137,18 @@ impl Failure {
     }
 }
 
+/// A cap on what may be spent with one API key in a day. What a job reserves counts at once, and what it gives back
+/// counts no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cap {
+    /// SHA-256 of the key in hexadecimal.
+    pub key: String,
+    /// When the day ends in which the job was accepted, in epoch seconds.
+    pub day_end: i64,
+    /// What may be spent.
+    pub amount: Amount,
+}
+
 /// One request for a clip and all that became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -146,6 +158,9 @@ pub struct Job {
     pub account: AccountId,
     /// What was asked for.
     pub spec: ClipSpec,
+    /// The cap of the key that it was asked for with, if that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Cap>,
     /// The price book that the job was priced by.
     pub price_book: String,
     /// What is set aside for it.
@@ -195,6 +210,7 @@ impl Job {
             id,
             account,
             spec,
+            cap: None,
             price_book,
             reserved,
             status: Status::Pending,

@@ -4,9 +4,12 @@
 //! and `now` and return a decision; the crates above act on it. (`tests/contract/layers.rs` enforces the first
 //! half, the lack of any such dependency the second.)
 
+pub mod account;
 pub mod clip;
 pub mod cut;
+pub mod email;
 pub mod expiry;
+pub mod idempotency;
 pub mod ids;
 pub mod job;
 pub mod ledger;
@@ -14,5 +17,7 @@ pub mod limits;
 pub mod money;
 pub mod prices;
 pub mod quality;
+pub mod rate;
+pub mod sign_in;
 pub mod source;
 pub mod time;

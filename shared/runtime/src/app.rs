@@ -8,6 +8,7 @@ use domain::{
     ids::{AccountId, JobId},
     time::Timestamp,
 };
+use serde::Serialize;
 use serde_json::json;
 use sources::{Guard, Limits, SourceClient, SourceError};
 use store::{Table, objects::Objects};
@@ -174,12 +175,24 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn wake_dispatch(&self, account: &AccountId) -> Result<(), AppError> {
-        let send = self
-            .queues
-            .send_message()
-            .queue_url(self.config.get(Var::DispatchQueueUrl)?)
-            .message_body(json!({ "account": account }).to_string());
+        self.enqueue(Var::DispatchQueueUrl, &json!({ "account": account })).await
+    }
+
+    /// Puts a message, as JSON, into the queue whose URL is in `queue`.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn enqueue<T: Serialize>(&self, queue: Var, message: &T) -> Result<(), AppError> {
+        let body = serde_json::to_string(message).map_err(|error| AppError::aws("SendMessage", &error))?;
+        let send = self.queues.send_message().queue_url(self.config.get(queue)?).message_body(body);
         send.send().await.map(drop).map_err(|error| AppError::aws("SendMessage", &error))
+    }
+
+    /// What a client of one more AWS service is made from: one that so few functions use that the others should
+    /// not carry it.
+    #[must_use]
+    pub const fn sdk(&self) -> &SdkConfig {
+        &self.sdk
     }
 
     /// `arn:…:stateMachine:NAME` names its executions `arn:…:execution:NAME:EXECUTION`.
@@ -209,7 +222,9 @@ pub enum AppError {
 }
 
 impl AppError {
-    pub(crate) fn aws(operation: &'static str, error: &dyn std::error::Error) -> Self {
+    /// What the SDK says of a failed call, with its causes.
+    #[must_use]
+    pub fn aws(operation: &'static str, error: &dyn std::error::Error) -> Self {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {

@@ -1,23 +1,47 @@
 //! Who is calling: the owner of an API key, or a browser that has signed in.
 
-use domain::ids::{AccountId, ApiKey, SessionToken};
+use domain::{
+    account::Scope,
+    ids::{AccountId, ApiKey, SessionToken},
+    job::Cap,
+    rate::{self, Decision, Limit, Window},
+};
 use lambda_http::http::{HeaderMap, HeaderName, Method, header};
-use store::Table;
+use store::rate::Admission;
 
-use crate::{App, errors::ApiError};
+use crate::{ApiRequest, App, errors::ApiError};
 
 /// The authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The account that the key belongs to.
     pub account: AccountId,
+    /// What the key may do; everything if it is empty.
+    pub scopes: Vec<Scope>,
+    /// What may be spent with the key today, if that is bounded.
+    pub cap: Option<Cap>,
 }
 
-/// Finds the caller of a request. The key is looked up by its digest, so nothing is compared byte by byte.
-pub(crate) async fn authenticate(headers: &HeaderMap, table: &Table) -> Result<Caller, ApiError> {
+/// Finds the caller of a request and counts the request, in one round trip. The key is looked up by its digest, so
+/// nothing is compared byte by byte, and a key that is none of ours is answered as one that could not be any.
+pub(crate) async fn authenticate(
+    headers: &HeaderMap,
+    limit: Limit,
+    app: &App,
+) -> Result<(Caller, Vec<Decision>), ApiError> {
     let key = bearer(headers).and_then(ApiKey::parse).ok_or_else(ApiError::invalid_key)?;
-    let record = table.key_owner(&key).await?.ok_or_else(ApiError::invalid_key)?;
-    Ok(Caller { account: record.account })
+    let admission = app.table()?.admit(&key, limit.quotas(), app.now()).await?;
+    let Admission { key: record, decisions } = admission.ok_or_else(ApiError::invalid_key)?;
+    let day_end = Window::Day.end(app.now());
+    let cap = record.daily_cap.map(|amount| Cap { key: key.digest(), day_end, amount });
+    Ok((Caller { account: record.account, scopes: record.scopes, cap }, decisions))
+}
+
+/// Counts a request that needs no key for the address it comes from.
+pub(crate) async fn count_open(request: &ApiRequest, app: &App) -> Result<Decision, ApiError> {
+    // API Gateway always tells; who calls the function past it shares one count.
+    let client = request.client().map_or_else(|| "unknown".to_owned(), rate::client);
+    Ok(app.table()?.count(&client, app.config().open_requests()?, app.now()).await?)
 }
 
 /// Name of the session's cookie. The prefix makes browsers insist on Secure, on Path=/ and on no Domain
@@ -63,7 +87,7 @@ pub(crate) fn same_origin(headers: &HeaderMap) -> bool {
 }
 
 /// The value of a cookie (RFC 6265, section 4.2). Twice the same name is an attack or a mistake: none of them counts.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut values = lines
         .flat_map(|line| line.split(';'))

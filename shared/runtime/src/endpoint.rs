@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use domain::{account::Scope, rate::Limit};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
@@ -35,10 +36,11 @@ type Answer<T, E> = BoxFuture<'static, Result<T, E>>;
 /// What calls an endpoint, and the function that answers.
 #[derive(Clone, Copy)]
 pub enum Trigger {
-    /// A request through API Gateway, by anyone.
+    /// A request through API Gateway, by anyone. It counts for the client's address.
     Open(Route, fn(Arc<App>, ApiRequest) -> Answer<ApiResponse, ApiError>),
-    /// A request through API Gateway, by the owner of a key.
-    Keyed(Route, fn(Arc<App>, Caller, ApiRequest) -> Answer<ApiResponse, ApiError>),
+    /// A request through API Gateway, by the owner of a key that has the right. It counts for the key, as the limit
+    /// says.
+    Keyed(Route, Scope, Limit, fn(Arc<App>, Caller, ApiRequest) -> Answer<ApiResponse, ApiError>),
     /// A request through API Gateway, from a browser that has signed in.
     Session(Route, fn(Arc<App>, Session, ApiRequest) -> Answer<ApiResponse, ApiError>),
     /// A state of the state machine, or a direct invocation: JSON in, JSON out.
@@ -54,7 +56,7 @@ impl Endpoint {
     #[must_use]
     pub const fn route(&self) -> Option<Route> {
         match self.trigger {
-            Trigger::Open(route, _) | Trigger::Keyed(route, _) | Trigger::Session(route, _) => Some(route),
+            Trigger::Open(route, _) | Trigger::Keyed(route, ..) | Trigger::Session(route, _) => Some(route),
             Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => None,
         }
     }
@@ -69,6 +71,12 @@ impl Endpoint {
     #[must_use]
     pub const fn needs_session(&self) -> bool {
         matches!(self.trigger, Trigger::Session(..))
+    }
+
+    /// Whether its requests are counted, for a key or for an address.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        matches!(self.trigger, Trigger::Open(..) | Trigger::Keyed(..))
     }
 
     /// The area, which names the binary and the folder under `functions/`.

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use domain::{
+    rate::{self, Quota},
+    sign_in,
+};
+
 /// A variable that an endpoint may declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Var {
@@ -13,23 +18,44 @@ pub enum Var {
     ClipMachineArn,
     /// URL of the queue that wakes `dispatch`.
     DispatchQueueUrl,
+    /// URL of the queue of mails to send.
+    MailQueueUrl,
+    /// URL of the queue of accounts to erase.
+    EraseQueueUrl,
+    /// The address that mail comes from.
+    MailFrom,
+    /// Where people reach the product; links in mails begin with it.
+    PublicUrl,
     /// Name of the function that looks at sources with ffprobe.
     ProbeFunction,
     /// How many clip jobs of one account run at once.
     ClipSlots,
+    /// How many clip jobs one account may ask for in an hour.
+    ClipJobsPerHour,
+    /// How many requests without a key one client address may make in a minute.
+    OpenRequestsPerMinute,
+    /// How many sign-in mails one client address may ask for in an hour.
+    MailsPerHour,
     /// `true` lets sources live on private addresses. For the local cloud only.
     AllowPrivateSources,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
         Self::DispatchQueueUrl,
+        Self::MailQueueUrl,
+        Self::EraseQueueUrl,
+        Self::MailFrom,
+        Self::PublicUrl,
         Self::ProbeFunction,
         Self::ClipSlots,
+        Self::ClipJobsPerHour,
+        Self::OpenRequestsPerMinute,
+        Self::MailsPerHour,
         Self::AllowPrivateSources,
     ];
 
@@ -41,8 +67,15 @@ impl Var {
             Self::MediaBucket => "MEDIA_BUCKET",
             Self::ClipMachineArn => "CLIP_MACHINE_ARN",
             Self::DispatchQueueUrl => "DISPATCH_QUEUE_URL",
+            Self::MailQueueUrl => "MAIL_QUEUE_URL",
+            Self::EraseQueueUrl => "ERASE_QUEUE_URL",
+            Self::MailFrom => "MAIL_FROM",
+            Self::PublicUrl => "PUBLIC_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
             Self::ClipSlots => "CLIP_SLOTS",
+            Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
+            Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
+            Self::MailsPerHour => "MAILS_PER_HOUR",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
         }
     }
@@ -50,8 +83,14 @@ impl Var {
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
             Self::ClipMachineArn => value.starts_with("arn:"),
-            Self::DispatchQueueUrl => value.starts_with("http://") || value.starts_with("https://"),
+            Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl | Self::PublicUrl => {
+                value.starts_with("http://") || value.starts_with("https://")
+            }
+            Self::MailFrom => value.contains('@'),
             Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
+            Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
+                value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max))
+            }
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::TableName | Self::MediaBucket | Self::ProbeFunction => !value.is_empty(),
         };
@@ -61,8 +100,13 @@ impl Var {
     const fn expected(self) -> &'static str {
         match self {
             Self::ClipMachineArn => "must be an ARN",
-            Self::DispatchQueueUrl => "must be a queue's URL",
+            Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl => "must be a queue's URL",
+            Self::MailFrom => "must be an e-mail address",
+            Self::PublicUrl => "must be an http or https URL",
             Self::ClipSlots => "must be a whole number from 1 to 1000",
+            Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
+                "must be a whole number from 1 to 1000000"
+            }
             Self::AllowPrivateSources => "must be true or false",
             Self::TableName | Self::MediaBucket | Self::ProbeFunction => "must not be empty",
         }
@@ -120,7 +164,34 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn clip_slots(&self) -> Result<u32, ConfigError> {
-        let var = Var::ClipSlots;
+        self.number(Var::ClipSlots)
+    }
+
+    /// How many clip jobs one account may ask for.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn clip_jobs(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::ClipJobsPerHour).map(rate::clip_jobs)
+    }
+
+    /// How many requests without a key one client address may make.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn open_requests(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::OpenRequestsPerMinute).map(rate::open_requests)
+    }
+
+    /// How many sign-in mails one client address may ask for.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn mails_asked_for(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::MailsPerHour).map(sign_in::mails_asked_for)
+    }
+
+    fn number(&self, var: Var) -> Result<u32, ConfigError> {
         let invalid = ConfigError::Invalid { name: var.name(), problem: var.expected() };
         self.get(var)?.parse().map_err(|_| invalid)
     }

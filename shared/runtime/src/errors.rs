@@ -1,6 +1,12 @@
 //! Errors: one type for HTTP, one for stages, each mapped once.
 
-use domain::{clip::Refusal, job::Failure, ledger::LedgerError};
+use domain::{
+    clip::Refusal,
+    idempotency::MalformedKey,
+    job::Failure,
+    ledger::LedgerError,
+    rate::{Decision, Window},
+};
 use lambda_http::http::StatusCode;
 use serde_json::json;
 use sources::SourceError;
@@ -17,11 +23,13 @@ pub struct ApiError {
     detail: String,
     /// What really happened, for the log alone.
     internal: Option<String>,
+    /// The limit that refused the request.
+    limit: Option<Decision>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), internal: None }
+        Self { status, code, detail: detail.into(), internal: None, limit: None }
     }
 
     /// 400: the request is wrong; `detail` says what to change.
@@ -59,6 +67,32 @@ impl ApiError {
         )
     }
 
+    /// 402: the owner lets no more be spent with this key today.
+    #[must_use]
+    pub fn daily_cap() -> Self {
+        let detail = "this would spend more than this API key may in a day (UTC); its owner sets the cap";
+        Self::new(StatusCode::PAYMENT_REQUIRED, "daily_cap_reached", detail)
+    }
+
+    /// 403: the key is good, but not for this.
+    #[must_use]
+    pub fn missing_scope(scope: &str) -> Self {
+        let detail = format!("this API key may not do this: it needs the scope `{scope}`");
+        Self::new(StatusCode::FORBIDDEN, "missing_scope", detail)
+    }
+
+    /// 401: a link or a code that signs nobody in. Never says why, nor whether the address is known.
+    #[must_use]
+    pub fn invalid_sign_in() -> Self {
+        let detail = "This link or code is wrong, has expired or was used before. Ask for a new one.";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_sign_in", detail)
+    }
+
+    /// 409: it cannot be done as things stand; `detail` says what to do first.
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
     /// 404: there is no such thing, or it belongs to somebody else.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
@@ -79,6 +113,32 @@ impl ApiError {
     pub fn not_json() -> Self {
         let detail = "send JSON, with the header `Content-Type: application/json`";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    /// 422: the key of an intention was used for another one.
+    #[must_use]
+    pub fn key_reused() -> Self {
+        Self::unprocessable(
+            "idempotency_key_reused",
+            "this `Idempotency-Key` was used for another request; send a new key with a new request",
+        )
+    }
+
+    /// 429: too many in this window.
+    #[must_use]
+    pub fn rate_limited(what: &str, limit: Decision) -> Self {
+        let detail = format!(
+            "Rate limited: {} {what} pass in {}; try again in {} s",
+            limit.limit,
+            match limit.window {
+                Window::Minute => "a minute",
+                Window::Hour => "an hour",
+                Window::Day => "a day",
+            },
+            limit.retry_after
+        );
+        let limited = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        Self { limit: Some(limit), ..limited }
     }
 
     /// 422: the source cannot serve this request.
@@ -118,6 +178,9 @@ impl ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response = response.with_header("retry-after", "1");
         }
+        if let Some(limit) = self.limit {
+            response = response.limited(limit).with_header("retry-after", &limit.retry_after.to_string());
+        }
         response
     }
 }
@@ -136,6 +199,12 @@ impl From<StoreError> for ApiError {
             }
             other => Self::internal(other.to_string()),
         }
+    }
+}
+
+impl From<MalformedKey> for ApiError {
+    fn from(problem: MalformedKey) -> Self {
+        Self::bad_request(problem.to_string())
     }
 }
 

@@ -1,11 +1,19 @@
 //! Requests and answers as handlers see them: path, query and a bounded JSON body in, JSON out.
 
-use domain::limits::JSON_BODY_BYTES_MAX;
+use std::net::IpAddr;
+
+use domain::{
+    idempotency::Intention,
+    limits::JSON_BODY_BYTES_MAX,
+    rate::{Decision, Window},
+};
 use lambda_http::{
     Body, Request, RequestExt, Response,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    request::RequestContext,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use store::idempotency::{Answer, Earlier};
 
 use crate::errors::ApiError;
 
@@ -41,17 +49,45 @@ impl ApiRequest {
         self.0.query_string_parameters().first(name).map(str::to_owned)
     }
 
+    /// The address that API Gateway was called from. Headers do not tell: anyone may send them.
+    #[must_use]
+    pub fn client(&self) -> Option<IpAddr> {
+        match self.0.request_context_ref()? {
+            RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
+            #[allow(unreachable_patterns)] // other features of lambda_http know other callers
+            _ => None,
+        }
+    }
+
+    /// What the client means to do, if it gave that a name in the header `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// 400 for a name that cannot be one.
+    pub fn intention(&self) -> Result<Option<Intention>, ApiError> {
+        let mut keys = self.0.headers().get_all("idempotency-key").iter();
+        let Some(key) = keys.next() else { return Ok(None) };
+        if keys.next().is_some() {
+            return Err(ApiError::bad_request("send one `Idempotency-Key`, not several"));
+        }
+        let (method, path) = (self.0.method().as_str(), self.0.raw_http_path());
+        Ok(Some(Intention::new(key.as_bytes(), method, path, self.body()?)?))
+    }
+
+    fn body(&self) -> Result<&[u8], ApiError> {
+        match self.0.body() {
+            Body::Empty => Ok(b""),
+            Body::Text(text) => Ok(text.as_bytes()),
+            Body::Binary(bytes) => Ok(bytes),
+            _ => Err(ApiError::bad_request("the body could not be read")),
+        }
+    }
+
     /// The JSON body as `T`.
     ///
     /// # Errors
     /// 413 above 64 KiB, 415 without a JSON content type, 400 if it does not read, saying where.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        let body: &[u8] = match self.0.body() {
-            Body::Empty => b"",
-            Body::Text(text) => text.as_bytes(),
-            Body::Binary(bytes) => bytes,
-            _ => return Err(ApiError::bad_request("the body could not be read")),
-        };
+        let body = self.body()?;
         if body.len() > JSON_BODY_BYTES_MAX {
             return Err(ApiError::body_too_large(JSON_BODY_BYTES_MAX));
         }
@@ -79,6 +115,8 @@ pub struct ApiResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
+    /// The strictest limit that the request has met.
+    limit: Option<Decision>,
 }
 
 impl ApiResponse {
@@ -103,7 +141,7 @@ impl ApiResponse {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         // Answers carry balances and links: no cache may keep them. Pages that may be kept say so.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status, headers, body }
+        Self { status, headers, body, limit: None }
     }
 
     pub(crate) fn with_content_type(mut self, content_type: &'static str) -> Self {
@@ -118,6 +156,40 @@ impl ApiResponse {
             self.headers.insert(HeaderName::from_static(name), value);
         }
         self
+    }
+
+    /// Tells the client of a limit. Of several the strictest shows; a daily one is told beside it.
+    #[must_use]
+    pub fn limited(mut self, limit: Decision) -> Self {
+        if limit.window == Window::Day {
+            self = self
+                .with_header("x-ratelimit-limit-daily", &limit.limit.to_string())
+                .with_header("x-ratelimit-remaining-daily", &limit.remaining.to_string());
+        }
+        let strictest = self.limit.map_or(limit, |so_far| so_far.stricter(limit));
+        self.limit = Some(strictest);
+        self.with_header("x-ratelimit-limit", &strictest.limit.to_string())
+            .with_header("x-ratelimit-remaining", &strictest.remaining.to_string())
+            .with_header("x-ratelimit-reset", &strictest.reset.to_string())
+    }
+
+    /// This answer as it is kept, to be given again.
+    #[must_use]
+    pub fn to_answer(&self) -> Answer {
+        // JSON is always text.
+        Answer { status: self.status.as_u16(), body: String::from_utf8_lossy(&self.body).into_owned() }
+    }
+
+    /// What a client hears whose intention was carried out before.
+    ///
+    /// # Errors
+    /// 422 if it was another intention.
+    pub fn replayed(earlier: Earlier) -> Result<Self, ApiError> {
+        let Earlier::Same(answer) = earlier else { return Err(ApiError::key_reused()) };
+        let status = StatusCode::from_u16(answer.status)
+            .map_err(|_| ApiError::internal(format!("a kept answer has the status {}", answer.status)))?;
+        let again = Self::new(status, "application/json", answer.body.into_bytes());
+        Ok(again.with_header("idempotency-replayed", "true"))
     }
 
     /// The status code.
@@ -146,6 +218,8 @@ impl ApiResponse {
 
 #[cfg(test)]
 mod tests {
+    use domain::{rate::Tier, time::Timestamp};
+
     use super::*;
 
     fn post(content_type: Option<&str>, body: &str) -> ApiRequest {
@@ -169,5 +243,57 @@ mod tests {
         let large = format!("\"{}\"", "a".repeat(JSON_BODY_BYTES_MAX));
         assert_eq!(status(post(Some("application/json"), &large)), Err(StatusCode::PAYLOAD_TOO_LARGE));
         assert_eq!(status(post(None, &"[".repeat(10_000))), Err(StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn of_several_limits_the_strictest_shows_and_the_day_beside_it() {
+        let now = Timestamp(1_800_057_600_000);
+        let header = |response: &ApiResponse, name: &str| response.headers[name].to_str().unwrap().to_owned();
+        let free = Tier::Free.quotas();
+        let (minute, day) = (free[0].decision(1, true, now), free[1].decision(48, true, now));
+        for order in [[minute, day], [day, minute]] {
+            let response = order.into_iter().fold(ApiResponse::ok(&0), ApiResponse::limited);
+            assert_eq!(header(&response, "x-ratelimit-limit"), "50");
+            assert_eq!(header(&response, "x-ratelimit-remaining"), "2");
+            assert_eq!(header(&response, "x-ratelimit-reset"), "1800144000");
+            assert_eq!(header(&response, "x-ratelimit-limit-daily"), "50");
+            assert_eq!(header(&response, "x-ratelimit-remaining-daily"), "2");
+        }
+        let refused = free[0].decision(5, false, now.plus_ms(17_500));
+        let response = ApiError::rate_limited("requests", refused).response("r").limited(day);
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(
+            (header(&response, "retry-after"), header(&response, "x-ratelimit-limit")),
+            ("43".to_owned(), "5".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_answer_is_given_again_and_a_reused_key_is_not() {
+        let first = ApiResponse::json(StatusCode::CREATED, &[1, 2]);
+        let again = ApiResponse::replayed(Earlier::Same(first.to_answer())).unwrap();
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!((again.status(), again.into_body()), (StatusCode::CREATED, first.into_body()));
+        let other = ApiResponse::replayed(Earlier::Other).map_err(|problem| problem.response("").status());
+        assert_eq!(other.err(), Some(StatusCode::UNPROCESSABLE_ENTITY));
+    }
+
+    #[test]
+    fn an_intention_has_one_name() {
+        let named = |keys: &[&str]| {
+            let mut request = post(None, "{}");
+            for key in keys {
+                request
+                    .0
+                    .headers_mut()
+                    .append("idempotency-key", HeaderValue::from_bytes(key.as_bytes()).unwrap());
+            }
+            request.intention().map_err(|problem| problem.response("").status())
+        };
+        assert_eq!(named(&[]), Ok(None));
+        assert!(named(&["k"]).unwrap().is_some());
+        for keys in [&["k", "k"][..], &[""], &["a b"], &["schlüssel"]] {
+            assert_eq!(named(keys), Err(StatusCode::BAD_REQUEST), "{keys:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod cookie;
 mod endpoint;
 mod env;
 mod errors;

@@ -2,6 +2,7 @@
 
 use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
+use domain::rate::Decision;
 use futures_util::FutureExt;
 use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -10,7 +11,7 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::{
     ApiError, ApiRequest, ApiResponse, App, Endpoint, StageError, Trigger,
-    auth::{authenticate, authenticate_session},
+    auth::{authenticate, authenticate_session, count_open},
     env::Config,
     events::{Batch, BatchAnswer, FailedMessage},
 };
@@ -71,12 +72,14 @@ async fn answer(
         request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let (method, path) = (request.method().clone(), request.raw_http_path().to_owned());
     let span = info_span!("request", handler = endpoint.handler, request_id);
-    let response = caught(handle(endpoint, app, ApiRequest::new(request)))
+    let mut limits = Vec::new();
+    let response = caught(handle(endpoint, app, ApiRequest::new(request), &mut limits))
         .instrument(span.clone())
         .await
         .unwrap_or_else(|panic| Err(ApiError::internal(panic)));
     let internal = response.as_ref().err().and_then(ApiError::internals).map(str::to_owned);
     let response = response.unwrap_or_else(|problem| problem.response(&request_id));
+    let response = limits.into_iter().fold(response, ApiResponse::limited);
     let (status, duration_ms) = (response.status().as_u16(), elapsed_ms(begun));
     span.in_scope(|| match internal {
         Some(internal) => error!(%method, path, status, duration_ms, internal, "answered"),
@@ -85,11 +88,27 @@ async fn answer(
     Ok(response.with_header("x-request-id", &request_id).into_lambda())
 }
 
-async fn handle(endpoint: &Endpoint, app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+/// The answer of the endpoint's handler, or why it was not asked. `limits` gets what the request was counted in, so
+/// that every answer from there on tells of it.
+async fn handle(
+    endpoint: &Endpoint,
+    app: Arc<App>,
+    request: ApiRequest,
+    limits: &mut Vec<Decision>,
+) -> Result<ApiResponse, ApiError> {
     match endpoint.trigger {
-        Trigger::Open(_, run) => run(app, request).await,
-        Trigger::Keyed(_, run) => {
-            let caller = authenticate(request.headers(), app.table()?).await?;
+        Trigger::Open(_, run) => {
+            limits.push(count_open(&request, &app).await?);
+            within(limits)?;
+            run(app, request).await
+        }
+        Trigger::Keyed(_, scope, limit, run) => {
+            let (caller, decisions) = authenticate(request.headers(), limit, &app).await?;
+            limits.extend(decisions);
+            within(limits)?;
+            if !scope.allowed_by(&caller.scopes) {
+                return Err(ApiError::missing_scope(scope.word()));
+            }
             run(app, caller, request).await
         }
         Trigger::Session(_, run) => {
@@ -100,6 +119,12 @@ async fn handle(endpoint: &Endpoint, app: Arc<App>, request: ApiRequest) -> Resu
             Err(ApiError::internal("this endpoint answers no HTTP requests"))
         }
     }
+}
+
+/// 429 if one of the limits refuses the request.
+fn within(limits: &[Decision]) -> Result<(), ApiError> {
+    let refused = limits.iter().copied().filter(|limit| !limit.allowed).reduce(Decision::stricter);
+    refused.map_or(Ok(()), |limit| Err(ApiError::rate_limited("requests", limit)))
 }
 
 /// Performs what a state, a queue or a timer asks for.

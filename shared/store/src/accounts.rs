@@ -1,14 +1,19 @@
-//! Accounts and their API keys.
+//! Accounts, and whose key a key is.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    ids::{AccountId, ApiKey},
+    account::{Scope, Settings},
+    email::EmailAddress,
+    ids::{AccountId, ApiKey, KeyId},
+    money::Amount,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api_keys::KeyListing,
     keys,
-    table::{Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, StoreError, Table},
 };
 
 /// An account.
@@ -18,6 +23,24 @@ pub struct Account {
     pub id: AccountId,
     /// When it was opened.
     pub created_at: Timestamp,
+    /// The address that it belongs to, in its one form; `None` for the demo account and once it is erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// What its owner has set.
+    #[serde(default)]
+    pub settings: Settings,
+    /// Since when its owner wants it gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+}
+
+impl Account {
+    /// A new account.
+    #[must_use]
+    pub fn new(id: AccountId, email: Option<&EmailAddress>, now: Timestamp) -> Self {
+        let email = email.map(|address| address.as_str().to_owned());
+        Self { id, created_at: now, email, settings: Settings::default(), closed_at: None }
+    }
 }
 
 /// What is stored of an API key, under the key's digest.
@@ -29,10 +52,25 @@ pub struct KeyRecord {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it may do; everything if it is empty.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
+    /// What may be spent with it in a day (UTC); without bound if there is none.
+    #[serde(default)]
+    pub daily_cap: Option<Amount>,
+}
+
+/// The attribute of a profile that holds the ids of the account's keys: its size is what bounds their number.
+pub(crate) const KEY_IDS: &str = "key_ids";
+
+/// Adds the condition that the account exists and is not closed.
+pub(crate) fn still_open(change: Changes) -> Changes {
+    change.when("attribute_exists(pk) AND attribute_not_exists(#closed_at)", ["closed_at"], [])
 }
 
 impl Table {
-    /// Opens an account with a first key; `false` if the account or the key exists already.
+    /// Opens an account with a first key and no address; `false` if the account or the key exists already. For the
+    /// demo account and for tests: people sign up with an address.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -42,11 +80,19 @@ impl Table {
         key: &ApiKey,
         name: &str,
     ) -> Result<bool, StoreError> {
-        let record =
-            KeyRecord { account: account.id.clone(), name: name.to_owned(), created_at: account.created_at };
+        let id = KeyId::from_random(random()?);
+        let record = KeyRecord {
+            account: account.id.clone(),
+            name: name.to_owned(),
+            created_at: account.created_at,
+            scopes: Vec::new(),
+            daily_cap: None,
+        };
+        let ids = [(KEY_IDS, AttributeValue::Ss(vec![id.to_string()]))];
         let actions = vec![
-            self.create(&keys::profile(&account.id), account)?,
+            self.create_with(&keys::profile(&account.id), account, ids)?,
             self.create(&keys::api_key(key), &record)?,
+            self.create(&keys::account_key(&account.id, &id), &KeyListing::of(id, key, &record))?,
         ];
         match self.transact(actions).await {
             Ok(()) => Ok(true),
@@ -56,11 +102,70 @@ impl Table {
         }
     }
 
-    /// Whose key this is, if it is one.
+    /// An account.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn key_owner(&self, key: &ApiKey) -> Result<Option<KeyRecord>, StoreError> {
-        self.get(&keys::api_key(key)).await
+    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        self.get(&keys::profile(id)).await
     }
+
+    /// Changes an account's settings; answers the account as it is then, `None` if there is none or it is closed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_settings(
+        &self,
+        id: &AccountId,
+        settings: &Settings,
+    ) -> Result<Option<Account>, StoreError> {
+        let change = still_open(Changes::default().set("settings", settings)?);
+        let item = self.update_one(&keys::profile(id), change).await?;
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// Closes an account: its address is free again, its keys and sessions are worth nothing from now on. A repeat
+    /// does what is left to do.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn close_account(&self, id: &AccountId, now: Timestamp) -> Result<(), StoreError> {
+        let mut attempts = Attempts::default();
+        while let Some(account) = self.account(id).await?.filter(|account| account.closed_at.is_none()) {
+            let close = still_open(Changes::default().set("closed_at", &now)?);
+            let mut actions = vec![self.update(&keys::profile(id), close)?];
+            let address = account.email.as_deref().map(EmailAddress::parse).and_then(Result::ok);
+            if let Some(address) = address {
+                actions.push(self.delete(&keys::address_account(&address))?);
+            }
+            match self.transact(actions).await {
+                Ok(()) => break,
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        // Neither a key nor a session can be made for a closed account, so each list is complete.
+        for key in self.keys_of(id).await? {
+            self.delete_key(id, &key.id).await?;
+        }
+        self.end_sessions(id).await
+    }
+
+    /// Takes the personal data out of a closed account. What remains is its id and its dates, which the ledger's
+    /// rows refer to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_account(&self, id: &AccountId) -> Result<(), StoreError> {
+        let change = Changes::default().remove("email").remove("settings").remove(KEY_IDS);
+        let change = change.when("attribute_exists(#closed_at)", ["closed_at"], []);
+        self.update_one(&keys::profile(id), change).await.map(drop)
+    }
+}
+
+/// Random bytes for an id.
+pub(crate) fn random() -> Result<[u8; 16], StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(StoreError::aws("getrandom"))?;
+    Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Jobs: accepted, started, moved on, and ended exactly once.
+//! Jobs: started, moved on, and ended exactly once. (`accept` has their beginning.)
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{
@@ -14,25 +14,25 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clips::{Clip, ClipPointer},
     keys,
-    ledger::wallet_in,
+    rate::respend,
     table::{Attempts, Changes, Item, Refused, StoreError, Table},
 };
 
 /// The wallet that clip jobs are paid from.
-const WALLET: WalletKind = WalletKind::Usd;
+pub(crate) const WALLET: WalletKind = WalletKind::Usd;
 
 /// A hold as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct HoldRecord {
-    account: AccountId,
+pub(crate) struct HoldRecord {
+    pub(crate) account: AccountId,
     #[serde(flatten)]
-    hold: Hold,
+    pub(crate) hold: Hold,
 }
 
 /// Points from an account's queue to a job that waits for a slot.
 #[derive(Serialize, Deserialize)]
-struct WaitRecord {
-    job: JobId,
+pub(crate) struct WaitRecord {
+    pub(crate) job: JobId,
 }
 
 /// How a job ends.
@@ -55,60 +55,6 @@ pub enum Ending {
 }
 
 impl Table {
-    /// Accepts a job: its hold, its record and its place (a slot, or else the queue) in one transaction. Returns
-    /// the job as stored: `has_slot` tells whether it may start.
-    ///
-    /// # Errors
-    /// [`StoreError::Ledger`] if the wallet does not cover it; then nothing was written.
-    pub async fn accept(&self, mut job: Job, slots_max: u32) -> Result<Job, StoreError> {
-        let mut attempts = Attempts::default();
-        let mut wallet = self.wallet(&job.account, WALLET).await?;
-        loop {
-            let (change, hold) = wallet.hold(job.reserved)?;
-            let record = HoldRecord { account: job.account.clone(), hold };
-            let mut actions = vec![
-                self.place(&job, slots_max)?,
-                self.create(&keys::hold(&job.id), &record)?,
-                self.create_with(
-                    &keys::job(&job.id),
-                    &job,
-                    [(keys::OPEN, AttributeValue::S(keys::OPEN_VALUE.to_owned()))],
-                )?,
-            ];
-            let wallet_at = actions.len();
-            actions.extend(self.wallet_actions(
-                (&job.account, WALLET),
-                wallet,
-                &change,
-                job.id.as_str(),
-                job.created_at,
-            )?);
-            match self.transact(actions).await {
-                Ok(()) => return Ok(job),
-                Err(Refused::Conditions(failed)) => {
-                    if failed.first().is_some_and(Option::is_some) {
-                        job.has_slot = false;
-                    }
-                    let seen = wallet_in(&failed, wallet_at)?;
-                    if seen.is_some() {
-                        wallet = self.current(seen, &job.account, WALLET).await?;
-                    }
-                }
-                Err(Refused::Conflict) => wallet = self.wallet(&job.account, WALLET).await?,
-                Err(Refused::Error(error)) => return Err(error),
-            }
-            attempts.pause().await?;
-        }
-    }
-
-    /// The action that gives a job its place: one of the account's slots, or the end of its queue.
-    fn place(&self, job: &Job, slots_max: u32) -> Result<TransactWriteItem, StoreError> {
-        if job.has_slot {
-            return self.update(&keys::slots(&job.account), take_slot(&job.id, slots_max));
-        }
-        self.create(&keys::wait(&job.account, job.created_at, &job.id), &WaitRecord { job: job.id.clone() })
-    }
-
     /// A job by its id.
     ///
     /// # Errors
@@ -241,6 +187,9 @@ impl Table {
                 self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
                 self.update(&keys::job(id), not_ended(Changes::default().set("reserved", &amount)?))?,
             ];
+            if let Some(cap) = &standing.job.cap {
+                actions.push(respend(self, cap, (standing.record.hold.amount, amount))?);
+            }
             let account = &standing.record.account;
             actions.extend(self.wallet_actions(
                 (account, WALLET),
@@ -280,6 +229,9 @@ impl Table {
                 self.update(&keys::job(id), ended(&standing.job, ending, now)?)?,
             ];
             actions.extend(self.leave_place(&standing.job)?);
+            if let Some(cap) = &standing.job.cap {
+                actions.push(respend(self, cap, (standing.record.hold.amount, hold.posted))?);
+            }
             if let Ending::Complete { clip, .. } = ending {
                 actions.push(self.create(&keys::clip(id), clip)?);
                 let pointer = ClipPointer { clip: id.clone() };
@@ -354,7 +306,7 @@ struct Standing {
     wallet: Wallet,
 }
 
-fn take_slot(job: &JobId, slots_max: u32) -> Changes {
+pub(crate) fn take_slot(job: &JobId, slots_max: u32) -> Changes {
     Changes::default().add_member("running", job.as_str()).when(
         "attribute_not_exists(#running) OR size(#running) < :max OR contains(#running, :job)",
         ["running"],

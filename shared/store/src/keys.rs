@@ -8,9 +8,18 @@
 //! | running jobs | `ACCOUNT#{account}` | `SLOTS#{lane}` |
 //! | waiting job | `ACCOUNT#{account}` | `WAIT#{lane}#{accepted at}#{job}` |
 //! | clip, newest last | `ACCOUNT#{account}` | `CLIP#{created at}#{clip}` |
-//! | API key | `KEY#{sha256}` | `KEY` |
+//! | jobs or reloads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
+//! | requests in a window, by whom there is no key for | `RATE#{sha256}` | `{quota}_{end}` |
+//! | spent with an API key in a day | `KEY#{sha256}` | `SPENT#{end}` |
+//! | answer to an `Idempotency-Key` | `IDEM#{account}#{sha256}` | `IDEM` |
+//! | API key, with counts `rate_{quota}_{end}` | `KEY#{sha256}` | `KEY` |
 //! | browser session | `SESSION#{sha256}` | `SESSION` |
-//! | sessions of an account | `ACCOUNT#{account}` | `SESSION#{sha256}` |
+//! | key in its owner's list | `ACCOUNT#{account}` | `KEY#{key id}` |
+//! | session in its account's list | `ACCOUNT#{account}` | `SESSION#{sha256}` |
+//! | sign-in link and code | `SIGNIN#{sha256 of the link's token}` | `SIGNIN` |
+//! | account of an address | `ADDRESS#{sha256}` | `ACCOUNT` |
+//! | an address's latest code | `ADDRESS#{sha256}` | `SIGNIN` |
+//! | an address had its bonus | `ADDRESS#{sha256}` | `BONUS` |
 //! | hold | `HOLD#{id}` | `HOLD` |
 //! | grant or immediate charge | `TRANSFER#{id}` | `TRANSFER` |
 //! | job | `JOB#{id}` | `JOB` |
@@ -22,8 +31,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    ids::{AccountId, ApiKey, JobId, SessionToken},
+    email::EmailAddress,
+    idempotency::Intention,
+    ids::{AccountId, ApiKey, JobId, KeyId, SessionToken, digest},
+    job::Cap,
     money::WalletKind,
+    rate::Quota,
     time::Timestamp,
 };
 
@@ -103,20 +116,102 @@ pub(crate) fn wait(account: &AccountId, accepted: Timestamp, job: &JobId) -> Key
 }
 
 pub(crate) fn account_clip(account: &AccountId, created: Timestamp, clip: &JobId) -> Key {
-    Key::new(account_partition(account), format!("CLIP#{:015}#{clip}", created.0))
+    Key::new(account_partition(account), format!("{ACCOUNT_CLIPS}{:015}#{clip}", created.0))
 }
 
+/// An item that was found in an account's partition under `sk`.
+pub(crate) fn listed(account: &AccountId, sk: &str) -> Key {
+    Key::new(account_partition(account), sk)
+}
+
+/// Prefix of an account's clips.
+pub(crate) const ACCOUNT_CLIPS: &str = "CLIP#";
+
 pub(crate) fn api_key(key: &ApiKey) -> Key {
-    Key::new(format!("KEY#{}", key.digest()), "KEY")
+    api_key_of(&key.digest())
+}
+
+/// The key whose digest is `digest`.
+pub(crate) fn api_key_of(digest: &str) -> Key {
+    Key::new(format!("KEY#{digest}"), "KEY")
+}
+
+/// Prefix of an account's list of keys.
+pub(crate) const ACCOUNT_KEYS: &str = "KEY#";
+
+/// Lists a key under its account, by the id that its owner calls it by.
+pub(crate) fn account_key(account: &AccountId, key: &KeyId) -> Key {
+    Key::new(account_partition(account), format!("{ACCOUNT_KEYS}{key}"))
+}
+
+/// Attribute of an API key: when a request with it last passed, in epoch milliseconds.
+pub const LAST_USED_AT: &str = "last_used_at";
+
+/// Start of the attributes of an API key that count its requests.
+pub const COUNT_PREFIX: &str = "rate_";
+
+/// The attribute of an API key that counts its requests in the window around `now`.
+pub(crate) fn count_attribute(quota: Quota, now: Timestamp) -> String {
+    format!("{COUNT_PREFIX}{}", quota.counter(now))
+}
+
+/// What an account has used of a quota in the window around `now`.
+pub(crate) fn account_rate(account: &AccountId, quota: Quota, now: Timestamp) -> Key {
+    Key::new(account_partition(account), format!("RATE#{}", quota.counter(now)))
+}
+
+/// What anyone else has used of a quota in the window around `now`; `who` is stored as its digest only.
+pub(crate) fn rate(who: &str, quota: Quota, now: Timestamp) -> Key {
+    Key::new(format!("RATE#{}", digest(who)), quota.counter(now))
+}
+
+/// What was spent in a day with a key that has a cap. Not in the key's own item, which every request writes to.
+pub(crate) fn spent(cap: &Cap) -> Key {
+    Key::new(format!("KEY#{}", cap.key), format!("SPENT#{}", cap.day_end))
+}
+
+pub(crate) fn idempotency(account: &AccountId, intention: &Intention) -> Key {
+    Key::new(format!("IDEM#{account}#{}", intention.key), "IDEM")
 }
 
 pub(crate) fn session(token: &SessionToken) -> Key {
-    Key::new(format!("SESSION#{}", token.digest()), "SESSION")
+    session_of(&token.digest())
 }
 
+/// The session whose token's digest is `digest`.
+pub(crate) fn session_of(digest: &str) -> Key {
+    Key::new(format!("SESSION#{digest}"), "SESSION")
+}
+
+/// Prefix of an account's list of sessions.
+pub(crate) const ACCOUNT_SESSIONS: &str = "SESSION#";
+
 /// Lists a session under its account, so that all of them can be ended at once.
-pub(crate) fn account_session(account: &AccountId, token: &SessionToken) -> Key {
-    Key::new(account_partition(account), format!("SESSION#{}", token.digest()))
+pub(crate) fn account_session(account: &AccountId, digest: &str) -> Key {
+    Key::new(account_partition(account), format!("{ACCOUNT_SESSIONS}{digest}"))
+}
+
+/// The sign-in link whose token's digest is `digest`.
+pub(crate) fn sign_in(digest: &str) -> Key {
+    Key::new(format!("SIGNIN#{digest}"), "SIGNIN")
+}
+
+/// Partition of what is known of one address. Only who has the address finds it.
+fn address_partition(address: &EmailAddress) -> String {
+    format!("ADDRESS#{}", address.digest())
+}
+
+pub(crate) fn address_account(address: &EmailAddress) -> Key {
+    Key::new(address_partition(address), "ACCOUNT")
+}
+
+pub(crate) fn address_sign_in(address: &EmailAddress) -> Key {
+    Key::new(address_partition(address), "SIGNIN")
+}
+
+/// Outlives the account, so that an address that comes back gets no second bonus.
+pub(crate) fn address_bonus(address: &EmailAddress) -> Key {
+    Key::new(address_partition(address), "BONUS")
 }
 
 pub(crate) fn hold(id: &JobId) -> Key {

@@ -3,13 +3,20 @@
 //! Invariants: every key is spelled in [`keys`]; every movement of money is one transaction with a condition on
 //! the wallet it was decided on; a job ends in the transaction that resolves its hold.
 
+pub mod accept;
 pub mod accounts;
+pub mod api_keys;
+mod changes;
 pub mod clips;
+pub mod history;
+pub mod idempotency;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod objects;
+pub mod rate;
 pub mod sessions;
+pub mod sign_in;
 mod table;
 
 pub use table::{StoreError, Table};

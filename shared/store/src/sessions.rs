@@ -1,14 +1,17 @@
-//! Browser sessions, stored under the digest of their token.
+//! Browser sessions, stored under the digest of their token and listed under their account.
 
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{
     ids::{AccountId, SessionToken},
+    sign_in,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    accounts::still_open,
     keys,
-    table::{Refused, StoreError, Table},
+    table::{Changes, Refused, StoreError, Table},
 };
 
 /// What is stored of a session.
@@ -20,25 +23,36 @@ pub struct SessionRecord {
     pub created_at: Timestamp,
     /// From this instant on it is worth nothing.
     pub expires_at: Timestamp,
+    /// Whether another token has taken this one's place.
+    #[serde(default)]
+    pub rotated: bool,
     /// When DynamoDB may delete it, in epoch seconds.
     pub ttl: i64,
 }
 
+impl SessionRecord {
+    /// A session that is opened at `now`.
+    #[must_use]
+    pub fn opened(account: AccountId, now: Timestamp) -> Self {
+        let expires_at = now.plus_ms(sign_in::SESSION_LIFETIME_MS);
+        Self { account, created_at: now, expires_at, rotated: false, ttl: expires_at.epoch_seconds() }
+    }
+}
+
+/// Sessions ended in one transaction: two items each, and DynamoDB takes 100.
+const SESSIONS_A_TRANSACTION: i32 = 25;
+
 impl Table {
-    /// Opens a session.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn open_session(&self, token: &SessionToken, record: &SessionRecord) -> Result<(), StoreError> {
-        let actions = vec![
+    /// The actions that open a session.
+    pub(crate) fn session_actions(
+        &self,
+        token: &SessionToken,
+        record: &SessionRecord,
+    ) -> Result<[TransactWriteItem; 2], StoreError> {
+        Ok([
             self.create(&keys::session(token), record)?,
-            self.create(&keys::account_session(&record.account, token), record)?,
-        ];
-        match self.transact(actions).await {
-            Ok(()) => Ok(()),
-            Err(Refused::Conditions(_) | Refused::Conflict) => Err(StoreError::Busy),
-            Err(Refused::Error(error)) => Err(error),
-        }
+            self.create(&keys::account_session(&record.account, &token.digest()), record)?,
+        ])
     }
 
     /// The session of a token, if it is alive at `now`.
@@ -52,5 +66,76 @@ impl Table {
     ) -> Result<Option<SessionRecord>, StoreError> {
         let record: Option<SessionRecord> = self.get(&keys::session(token)).await?;
         Ok(record.filter(|record| now < record.expires_at))
+    }
+
+    /// Ends the session of a token, if it has one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_session(&self, token: &SessionToken) -> Result<(), StoreError> {
+        let record: Option<SessionRecord> = self.get(&keys::session(token)).await?;
+        let Some(record) = record else { return Ok(()) };
+        self.delete_sessions(&record.account, &[token.digest()]).await
+    }
+
+    /// Gives a session a new token. The old one works for a moment longer, because requests with it are under way.
+    /// `false` if the session was rotated, or ended, by somebody else meanwhile: then the new token is worth nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rotate_session(
+        &self,
+        (old, seen): (&SessionToken, &SessionRecord),
+        new: &SessionToken,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let opened = SessionRecord::opened(seen.account.clone(), now);
+        let last = now.plus_ms(sign_in::SESSION_GRACE_MS);
+        let fade = Changes::default()
+            .set("expires_at", &last)?
+            .set("rotated", &true)?
+            .set(keys::TTL, &last.epoch_seconds())?
+            .when(
+                "#expires_at = :seen",
+                ["expires_at"],
+                [("seen", AttributeValue::N(seen.expires_at.0.to_string()))],
+            );
+        let mut actions = vec![
+            self.update(&keys::session(old), fade)?,
+            self.update(&keys::profile(&seen.account), still_open(Changes::default().set("seen_at", &now)?))?,
+        ];
+        actions.extend(self.session_actions(new, &opened)?);
+        match self.transact(actions).await {
+            Ok(()) => Ok(true),
+            Err(Refused::Conditions(_) | Refused::Conflict) => Ok(false),
+            Err(Refused::Error(error)) => Err(error),
+        }
+    }
+
+    /// Ends all sessions of an account that is closed already, so that no new ones can be opened meanwhile.
+    pub(crate) async fn end_sessions(&self, account: &AccountId) -> Result<(), StoreError> {
+        loop {
+            let partition = keys::account_partition(account);
+            let listed =
+                self.first_of(partition, keys::ACCOUNT_SESSIONS.to_owned(), SESSIONS_A_TRANSACTION).await?;
+            let digest = |item: &crate::table::Item| match item.get(keys::SK) {
+                Some(AttributeValue::S(sk)) => sk.strip_prefix(keys::ACCOUNT_SESSIONS).map(str::to_owned),
+                _ => None,
+            };
+            let digests: Vec<String> = listed.iter().filter_map(digest).collect();
+            if digests.is_empty() {
+                return Ok(());
+            }
+            self.delete_sessions(account, &digests).await?;
+        }
+    }
+
+    async fn delete_sessions(&self, account: &AccountId, digests: &[String]) -> Result<(), StoreError> {
+        let mut actions = Vec::new();
+        for digest in digests {
+            actions.push(self.delete(&keys::session_of(digest))?);
+            actions.push(self.delete(&keys::account_session(account, digest))?);
+        }
+        self.transact_until_done(&actions).await
     }
 }

@@ -5,15 +5,16 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::transact_write_items::TransactWriteItemsError,
+    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{
-        AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put,
+        AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnValue,
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
 use domain::ledger::LedgerError;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub(crate) use crate::changes::Changes;
 use crate::keys::Key;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -135,8 +136,14 @@ impl Table {
         &self,
         keys: [&Key; N],
     ) -> Result<[Option<Item>; N], StoreError> {
+        let found = self.get_many(&keys).await?;
+        found.try_into().map_err(|_| StoreError::Malformed("a batch of another length".to_owned()))
+    }
+
+    /// As [`Table::get_all`], for a number of keys that is known only at run time; DynamoDB takes 100.
+    pub(crate) async fn get_many(&self, keys: &[&Key]) -> Result<Vec<Option<Item>>, StoreError> {
         let mut attempts = Attempts::default();
-        let mut found = [const { None }; N];
+        let mut found = vec![None; keys.len()];
         let mut open: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
         while !open.is_empty() {
             let wanted = KeysAndAttributes::builder().set_keys(Some(open)).consistent_read(true).build();
@@ -163,6 +170,25 @@ impl Table {
         Ok(found)
     }
 
+    /// Up to `limit` items of a partition whose sort keys begin with `prefix`, in order, strongly consistent.
+    pub(crate) async fn first_of(
+        &self,
+        partition: String,
+        prefix: String,
+        limit: i32,
+    ) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(partition))
+            .expression_attribute_values(":prefix", AttributeValue::S(prefix))
+            .consistent_read(true)
+            .limit(limit);
+        Ok(query.send().await.map_err(StoreError::aws("Query"))?.items.unwrap_or_default())
+    }
+
     /// Carries out all `actions` or none.
     ///
     /// The client request token is this call's own: DynamoDB knows by it the SDK's repeats of the call after a lost
@@ -183,6 +209,18 @@ impl Table {
         match outcome {
             Ok(_) => Ok(()),
             Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Carries out actions without conditions, again when another transaction holds one of the items.
+    pub(crate) async fn transact_until_done(&self, actions: &[TransactWriteItem]) -> Result<(), StoreError> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.transact(actions.to_vec()).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
         }
     }
 
@@ -219,6 +257,20 @@ impl Table {
             .build())
     }
 
+    /// An action that deletes an item, on the condition in `condition`.
+    pub(crate) fn delete_if(&self, key: &Key, condition: Changes) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .set_condition_expression(condition.condition)
+            .set_expression_attribute_names(Some(condition.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::aws("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
     /// An action that updates an item.
     pub(crate) fn update(&self, key: &Key, change: Changes) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder()
@@ -236,6 +288,16 @@ impl Table {
 
     /// Updates one item outside a transaction; `Ok(None)` if the condition failed.
     pub(crate) async fn update_one(&self, key: &Key, change: Changes) -> Result<Option<Item>, StoreError> {
+        self.try_update(key, change).await.map(Result::ok)
+    }
+
+    /// Updates one item outside a transaction and answers it as it is then, or, if the condition failed, as it
+    /// stands (empty if it is not there).
+    pub(crate) async fn try_update(
+        &self,
+        key: &Key,
+        change: Changes,
+    ) -> Result<Result<Item, Item>, StoreError> {
         let outcome = self
             .client
             .update_item()
@@ -245,17 +307,20 @@ impl Table {
             .set_condition_expression(change.condition)
             .set_expression_attribute_names(Some(change.names).filter(|names| !names.is_empty()))
             .set_expression_attribute_values(Some(change.values).filter(|values| !values.is_empty()))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match outcome {
-            Ok(answer) => Ok(answer.attributes),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(None)
+        let error = match outcome {
+            Ok(answer) => return Ok(Ok(answer.attributes.unwrap_or_default())),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Err(failed.item.clone().unwrap_or_default()))
             }
-            Err(error) => Err(StoreError::aws("UpdateItem")(error)),
+            Some(UpdateItemError::TransactionConflictException(_)) => Err(StoreError::Busy),
+            _ => Err(StoreError::aws("UpdateItem")(error)),
         }
     }
 }
@@ -283,100 +348,4 @@ fn refused(error: SdkError<TransactWriteItemsError>) -> Refused {
         return Refused::Conflict;
     }
     Refused::Error(StoreError::aws("TransactWriteItems")(error))
-}
-
-/// An update expression in the making. Names and values are always placeholders, so that no attribute can clash
-/// with DynamoDB's reserved words.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    sections: Vec<(&'static str, String)>,
-    condition: Option<String>,
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-}
-
-impl Changes {
-    pub(crate) fn set<T: Serialize>(self, name: &str, value: &T) -> Result<Self, StoreError> {
-        let value = serde_dynamo::to_attribute_value(value)?;
-        Ok(self.change("SET", name, Some(value)))
-    }
-
-    /// Puts `member` into a set of strings.
-    pub(crate) fn add_member(self, name: &str, member: &str) -> Self {
-        self.change("ADD", name, Some(AttributeValue::Ss(vec![member.to_owned()])))
-    }
-
-    /// Takes `member` out of a set of strings.
-    pub(crate) fn delete_member(self, name: &str, member: &str) -> Self {
-        self.change("DELETE", name, Some(AttributeValue::Ss(vec![member.to_owned()])))
-    }
-
-    pub(crate) fn remove(self, name: &str) -> Self {
-        self.change("REMOVE", name, None)
-    }
-
-    /// Adds a condition; all of them must hold. `values` are named `:name` in `expression`, attributes `#name`.
-    pub(crate) fn when<const N: usize, const M: usize>(
-        mut self,
-        expression: &str,
-        names: [&str; N],
-        values: [(&str, AttributeValue); M],
-    ) -> Self {
-        self.names.extend(names.map(|name| (format!("#{name}"), name.to_owned())));
-        self.values.extend(values.map(|(name, value)| (format!(":{name}"), value)));
-        self.condition = Some(match self.condition {
-            None => format!("({expression})"),
-            Some(so_far) => format!("{so_far} AND ({expression})"),
-        });
-        self
-    }
-
-    fn change(mut self, section: &'static str, name: &str, value: Option<AttributeValue>) -> Self {
-        let (attribute, placeholder) = (format!("#{name}"), format!(":new_{name}"));
-        let text = match (section, value.is_some()) {
-            ("SET", _) => format!("{attribute} = {placeholder}"),
-            (_, true) => format!("{attribute} {placeholder}"),
-            (_, false) => attribute.clone(),
-        };
-        self.sections.push((section, text));
-        self.names.insert(attribute, name.to_owned());
-        if let Some(value) = value {
-            self.values.insert(placeholder, value);
-        }
-        self
-    }
-
-    fn expression(&self) -> String {
-        let part = |section: &str| {
-            let parts: Vec<&str> =
-                self.sections.iter().filter(|(s, _)| *s == section).map(|(_, text)| text.as_str()).collect();
-            (!parts.is_empty()).then(|| format!("{section} {}", parts.join(", ")))
-        };
-        ["SET", "REMOVE", "ADD", "DELETE"].into_iter().filter_map(part).collect::<Vec<_>>().join(" ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_update_expression_has_each_section_once() {
-        let changes = Changes::default()
-            .set("status", &"failed")
-            .unwrap()
-            .remove("open")
-            .set("progress", &100)
-            .unwrap()
-            .add_member("running", "a")
-            .when("#status <> :done", ["status"], [("done", AttributeValue::S("complete".to_owned()))])
-            .when("attribute_exists(pk)", [], []);
-        assert_eq!(
-            changes.expression(),
-            "SET #status = :new_status, #progress = :new_progress REMOVE #open ADD #running :new_running"
-        );
-        assert_eq!(changes.condition.as_deref(), Some("(#status <> :done) AND (attribute_exists(pk))"));
-        assert_eq!(changes.names["#open"], "open");
-        assert_eq!(changes.values.len(), 4);
-    }
 }

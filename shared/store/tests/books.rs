@@ -2,11 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
-};
+mod kit;
+
 use domain::clip::ClipSpec;
 use domain::cut::Span;
 use domain::ids::{AccountId, JobId};
@@ -15,54 +12,14 @@ use domain::ledger::{EntryKind, LedgerError};
 use domain::money::{Amount, WalletKind};
 use domain::source::SourceInfo;
 use domain::time::{MediaTime, Timestamp};
-use dynoxide::Database;
+use kit::table;
+use store::accept::{Acceptance, Terms};
 use store::jobs::Ending;
 use store::ledger::Immediate;
 use store::{StoreError, Table};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const USD: WalletKind = WalletKind::Usd;
-
-/// A table of its own, in memory.
-async fn table() -> Table {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().unwrap()));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .endpoint_url(endpoint)
-        .build();
-    let client = aws_sdk_dynamodb::Client::from_conf(config);
-    let key =
-        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    let attribute = |name: &str, kind| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
-    };
-    let open = GlobalSecondaryIndex::builder()
-        .index_name("open")
-        .key_schema(key("open", KeyType::Hash))
-        .key_schema(key("due_at", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
-        .build()
-        .unwrap();
-    client
-        .create_table()
-        .table_name("books")
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute("pk", ScalarAttributeType::S))
-        .attribute_definitions(attribute("sk", ScalarAttributeType::S))
-        .attribute_definitions(attribute("open", ScalarAttributeType::S))
-        .attribute_definitions(attribute("due_at", ScalarAttributeType::N))
-        .key_schema(key("pk", KeyType::Hash))
-        .key_schema(key("sk", KeyType::Range))
-        .global_secondary_indexes(open)
-        .send()
-        .await
-        .unwrap();
-    Table::new(client, "books".to_owned())
-}
 
 fn id(number: u8) -> [u8; 16] {
     let mut bytes = [0; 16];
@@ -85,6 +42,15 @@ fn job(number: u8, reserved: u64) -> Job {
 
 fn failed() -> Ending {
     Ending::Failed { failure: Failure::internal(), expired: false }
+}
+
+async fn accept(table: &Table, job: Job, slots_max: u32) -> Result<Job, StoreError> {
+    let quota = domain::rate::clip_jobs(1000);
+    let outlook = table.outlook(&job.account, quota, None, NOW).await?;
+    match table.accept(job, &outlook, &Terms { slots_max, quota, intention: None }).await? {
+        Acceptance::Accepted(job) => Ok(job),
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn grant(table: &Table, transfer: &str, amount: u64) -> bool {
@@ -130,7 +96,7 @@ async fn thirty_two_writers_lose_nothing() {
     let writers = (1..=32_u8).map(|number| {
         let table = table.clone();
         tokio::spawn(async move {
-            let Ok(job) = table.accept(job(number, 50), 100).await else { return 0 };
+            let Ok(job) = accept(&table, job(number, 50), 100).await else { return 0 };
             match number % 3 {
                 0 => assert!(table.end(&job.id, &failed(), NOW).await.unwrap()),
                 1 => table.true_up(&job.id, Amount(20), NOW).await.unwrap(),
@@ -152,7 +118,7 @@ async fn thirty_two_writers_lose_nothing() {
 async fn a_job_ends_once_whoever_comes_first() {
     let table = table().await;
     grant(&table, "start", 100).await;
-    let job = table.accept(job(1, 60), 5).await.unwrap();
+    let job = accept(&table, job(1, 60), 5).await.unwrap();
     assert_eq!(audit(&table).await, (40, 60));
     let enders = (0..8).map(|_| {
         let (table, id) = (table.clone(), job.id.clone());
@@ -175,7 +141,7 @@ async fn a_job_ends_once_whoever_comes_first() {
 async fn a_job_that_is_not_covered_leaves_nothing_behind() {
     let table = table().await;
     grant(&table, "start", 59).await;
-    let refused = table.accept(job(1, 60), 5).await;
+    let refused = accept(&table, job(1, 60), 5).await;
     assert!(matches!(refused, Err(StoreError::Ledger(LedgerError::Insufficient { .. }))), "{refused:?}");
     assert_eq!(table.job(&job(1, 60).id).await.unwrap(), None);
     assert_eq!(audit(&table).await, (59, 0));
@@ -189,7 +155,7 @@ async fn waiting_jobs_get_freed_slots_in_order() {
     for number in 1..=3 {
         let mut job = job(number, 10);
         job.created_at = NOW.plus_ms(number.into());
-        jobs.push(table.accept(job, 1).await.unwrap());
+        jobs.push(accept(&table, job, 1).await.unwrap());
     }
     assert_eq!(jobs.iter().map(|job| job.has_slot).collect::<Vec<_>>(), [true, false, false]);
     assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), None, "no slot is free");
@@ -205,12 +171,12 @@ async fn waiting_jobs_get_freed_slots_in_order() {
 async fn progress_and_the_sweepers_index() {
     let table = table().await;
     grant(&table, "start", 100).await;
-    let job = table.accept(job(1, 10), 5).await.unwrap();
+    let job = accept(&table, job(1, 10), 5).await.unwrap();
     let progress = async || table.job(&job.id).await.unwrap().unwrap().progress;
     assert!(table.advance(&job.id, Status::Processing, 40, NOW).await.unwrap());
     assert!(table.advance(&job.id, Status::Downloading, 20, NOW).await.unwrap(), "late, but the job is open");
     assert_eq!(progress().await, 40);
     let due = job.due_at;
     assert_eq!(table.due_jobs(due, 10).await.unwrap(), [], "due at the instant itself is not overdue");
-    assert_eq!(table.due_jobs(due.plus_ms(1), 10).await.unwrap(), [job.id.clone()]);
+    assert_eq!(table.due_jobs(due.plus_ms(1), 10).await.unwrap(), std::slice::from_ref(&job.id));
 }

@@ -1,0 +1,16 @@
+//! `POST /v1/auth/signup`: open an account, by a link and a code that are sent by mail. An address that has one already is signed in: the
+//! answer is the same, so that nobody learns who has an account here.
+
+use std::sync::Arc;
+
+use runtime::{ApiError, ApiRequest, ApiResponse, App};
+
+use crate::begin::begin;
+
+/// Answers `POST /v1/auth/signup`.
+///
+/// # Errors
+/// 400 for what is no address, 403 for a foreign page, 429 for too many mails to this address or from this client.
+pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    begin(app, request).await
+}

@@ -1,0 +1,75 @@
+//! `PATCH /v1/account`: change settings. What is left out stays as it is.
+
+use std::sync::Arc;
+
+use domain::account::Settings;
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use serde::Deserialize;
+use tracing::info;
+use utoipa::ToSchema;
+
+use crate::get::{AccountView, owner};
+
+/// What to change.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct AccountChange {
+    /// Settings.
+    pub settings: SettingsChange,
+}
+
+/// Which settings to change.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SettingsChange {
+    /// Reloading the balance with an API key.
+    pub api_reload: Option<ApiReloadChange>,
+}
+
+/// Which switches of API reload to change.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ApiReloadChange {
+    /// Whether an API key may reload the balance.
+    pub enabled: Option<bool>,
+    /// Whether each reload must first be approved by mail.
+    pub confirm_by_email: Option<bool>,
+}
+
+impl AccountChange {
+    fn of(self, before: Settings) -> Settings {
+        let Some(change) = self.settings.api_reload else { return before };
+        Settings {
+            api_reload_enabled: change.enabled.unwrap_or(before.api_reload_enabled),
+            api_reload_confirm_by_email: change
+                .confirm_by_email
+                .unwrap_or(before.api_reload_confirm_by_email),
+        }
+    }
+}
+
+/// Answers `PATCH /v1/account`.
+///
+/// # Errors
+/// 400 for a body that is no change, 401 without a session, 403 for a foreign page.
+pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    let change: AccountChange = request.json()?;
+    let before = owner(&app, &session).await?.settings;
+    let settings = change.of(before);
+    let after = app.table()?.set_settings(&session.account, &settings).await?;
+    let account = after.ok_or_else(ApiError::no_session)?;
+    info!(account = %account.id, ?settings, "changed settings");
+    Ok(ApiResponse::ok(&AccountView::of(&account)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_stays() {
+        let before = Settings { api_reload_enabled: true, api_reload_confirm_by_email: false };
+        let after = |json: &str| serde_json::from_str::<AccountChange>(json).unwrap().of(before);
+        assert_eq!(after(r#"{"settings":{}}"#), before);
+        assert_eq!(after(r#"{"settings":{"api_reload":{}}}"#), before);
+        let after = after(r#"{"settings":{"api_reload":{"confirm_by_email":true}}}"#);
+        assert_eq!(after, Settings { api_reload_enabled: true, api_reload_confirm_by_email: true });
+    }
+}

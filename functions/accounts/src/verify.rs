@@ -1,0 +1,73 @@
+//! `POST /v1/auth/verify`: the second half of signing in. Whoever has the link or the code owns the address.
+
+use std::sync::Arc;
+
+use domain::{
+    email::EmailAddress,
+    ids::SessionToken,
+    sign_in::{SignInCode, SignInToken},
+};
+use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use serde::{Deserialize, Serialize};
+use store::sign_in::{Proof, SignedIn};
+use tracing::info;
+use utoipa::ToSchema;
+
+use crate::secrets::random;
+
+/// Either `token`, or `email` and `code`.
+#[derive(Deserialize, ToSchema)]
+pub struct VerifyRequest {
+    /// The token of the link.
+    pub token: Option<String>,
+    /// The address that the code was sent to.
+    #[schema(example = "ann@example.com")]
+    pub email: Option<String>,
+    /// The six digits.
+    #[schema(example = "042137")]
+    pub code: Option<String>,
+}
+
+/// Who is signed in now. The session comes as a cookie.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Verified {
+    /// The account.
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
+    pub account_id: String,
+    /// Whether it was opened just now.
+    pub is_new: bool,
+}
+
+/// Answers `POST /v1/auth/verify`.
+///
+/// # Errors
+/// 400 without a token or an address and a code, 401 for one that is wrong, expired or used, 403 for a foreign page.
+pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    request.must_not_be_foreign()?;
+    let ask: VerifyRequest = request.json()?;
+    let session = SessionToken::from_random(random()?);
+    let SignedIn { account, is_new } = sign_in(&app, &ask, &session).await?;
+    info!(%account, is_new, "signed in");
+    // Whatever session the browser came with, somebody else may know its token.
+    if let Some(old) = request.session_token() {
+        app.table()?.end_session(&old).await?;
+    }
+    Ok(ApiResponse::ok(&Verified { account_id: account.to_string(), is_new }).with_session(&session))
+}
+
+async fn sign_in(app: &App, ask: &VerifyRequest, session: &SessionToken) -> Result<SignedIn, ApiError> {
+    let (table, now) = (app.table()?, app.now());
+    let signed_in = match (&ask.token, &ask.email, &ask.code) {
+        (Some(token), None, None) => {
+            let token = SignInToken::parse(token).ok_or_else(ApiError::invalid_sign_in)?;
+            table.sign_in(Proof::Link(&token), session, now).await?
+        }
+        (None, Some(email), Some(code)) => {
+            let address = EmailAddress::parse(email).map_err(|_| ApiError::invalid_sign_in())?;
+            let code = SignInCode::parse(code).ok_or_else(ApiError::invalid_sign_in)?;
+            table.sign_in(Proof::Code(&address, &code), session, now).await?
+        }
+        _ => return Err(ApiError::bad_request("send either `token`, or `email` and `code`")),
+    };
+    signed_in.ok_or_else(ApiError::invalid_sign_in)
+}

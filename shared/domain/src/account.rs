@@ -1,0 +1,103 @@
+//! What an account has beside its money: its keys' rights, its settings, and what it is given when it is opened.
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::{Amount, WalletKind};
+
+/// What an address gets when it is verified for the first time, as `signup_bonus`: $5.00, 300 edit credits and 50
+/// track credits.
+pub const SIGNUP_GRANTS: [(WalletKind, Amount); 3] =
+    [(WalletKind::Usd, Amount::cents(500)), (WalletKind::Edit, Amount(300)), (WalletKind::Track, Amount(50))];
+
+/// How many API keys an account has at most.
+pub const KEYS_MAX: u32 = 10;
+/// The longest name of a key, in characters.
+pub const KEY_NAME_CHARS_MAX: usize = 64;
+/// The largest daily cap that can be asked for: a million dollars, far above any wallet here.
+const DAILY_CAP_DOLLARS_MAX: f64 = 1e6;
+
+/// A right of an API key. A key without any scope has all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// Read jobs and clips.
+    #[serde(rename = "clips:read")]
+    ClipsRead,
+    /// Make and change clips, which spends money.
+    #[serde(rename = "clips:write")]
+    ClipsWrite,
+    /// Read balances and transactions, and reload.
+    #[serde(rename = "billing")]
+    Billing,
+}
+
+impl Scope {
+    /// The word used in requests and answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ClipsRead => "clips:read",
+            Self::ClipsWrite => "clips:write",
+            Self::Billing => "billing",
+        }
+    }
+
+    /// Whether a key with `scopes` has this right.
+    #[must_use]
+    pub fn allowed_by(self, scopes: &[Self]) -> bool {
+        scopes.is_empty() || scopes.contains(&self)
+    }
+}
+
+/// A key's name as it is kept: trimmed, one to 64 characters, none of them a control character.
+#[must_use]
+pub fn key_name(text: &str) -> Option<&str> {
+    let name = text.trim();
+    let fits = (1..=KEY_NAME_CHARS_MAX).contains(&name.chars().count());
+    (fits && !name.chars().any(char::is_control)).then_some(name)
+}
+
+/// A key's daily cap, from dollars to whole micro-dollars; `None` for what no cap can be.
+#[must_use]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in range: checked in the line before
+pub fn daily_cap(dollars: f64) -> Option<Amount> {
+    (dollars > 0.0 && dollars <= DAILY_CAP_DOLLARS_MAX).then(|| Amount((dollars * 1e6).round() as u64))
+}
+
+/// An account's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Whether an API key may reload the balance from a saved card. Off unless the owner switches it on.
+    pub api_reload_enabled: bool,
+    /// Whether each such reload must first be approved by mail.
+    pub api_reload_confirm_by_email: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_scopes_may_do_everything() {
+        assert!(Scope::Billing.allowed_by(&[]));
+        assert!(Scope::ClipsRead.allowed_by(&[Scope::ClipsRead, Scope::ClipsWrite]));
+        assert!(!Scope::ClipsWrite.allowed_by(&[Scope::ClipsRead]));
+        for scope in [Scope::ClipsRead, Scope::ClipsWrite, Scope::Billing] {
+            assert_eq!(serde_json::to_value(scope).unwrap(), scope.word());
+        }
+    }
+
+    #[test]
+    fn names_and_caps_have_bounds() {
+        assert_eq!(key_name("  laptop "), Some("laptop"));
+        assert_eq!(key_name(&"ä".repeat(64)), Some("ä".repeat(64).as_str()));
+        for text in ["", "   ", "a\r\nb", "a\u{0}b"] {
+            assert_eq!(key_name(text), None, "{text:?}");
+        }
+        assert_eq!(key_name(&"a".repeat(65)), None);
+        assert_eq!(daily_cap(0.1), Some(Amount(100_000)));
+        for dollars in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e6 + 1.0] {
+            assert_eq!(daily_cap(dollars), None, "{dollars}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Answers that are given again: what a request with an `Idempotency-Key` was answered when it spent something.
+//!
+//! The answer is written in the transaction that spends, so it is there exactly if the spending is. DynamoDB deletes
+//! it late; what counts is `expires_at`.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use domain::{
+    idempotency::{self, Intention},
+    ids::AccountId,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    keys,
+    table::{Changes, Item, StoreError, Table},
+};
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body.
+    pub body: String,
+}
+
+/// An intention that was carried out before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// By the same request: this was its answer.
+    Same(Answer),
+    /// By another request, to which the client gave the same key.
+    Other,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    request: String,
+    #[serde(flatten)]
+    answer: Answer,
+    expires_at: Timestamp,
+}
+
+impl Table {
+    /// The action that writes the answer down, and fails if the key is in use.
+    pub(crate) fn remember(
+        &self,
+        account: &AccountId,
+        (intention, answer): (&Intention, &Answer),
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let expires_at = idempotency::kept_until(now);
+        let change = Changes::default()
+            .set("request", &intention.request)?
+            .set("status", &answer.status)?
+            .set("body", &answer.body)?
+            .set("expires_at", &expires_at)?
+            .set(keys::TTL, &expires_at.epoch_seconds())?
+            .when(
+                "attribute_not_exists(pk) OR #expires_at <= :now",
+                ["expires_at"],
+                [("now", AttributeValue::N(now.0.to_string()))],
+            );
+        self.update(&keys::idempotency(account, intention), change)
+    }
+
+    /// Whether an account's intention was carried out before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn earlier(
+        &self,
+        account: &AccountId,
+        intention: &Intention,
+        now: Timestamp,
+    ) -> Result<Option<Earlier>, StoreError> {
+        let [item] = self.get_all([&keys::idempotency(account, intention)]).await?;
+        earlier_in(item, intention, now)
+    }
+}
+
+/// What an item says about an intention; an item that is not there or has expired says nothing.
+pub(crate) fn earlier_in(
+    item: Option<Item>,
+    intention: &Intention,
+    now: Timestamp,
+) -> Result<Option<Earlier>, StoreError> {
+    let Some(item) = item.filter(|item| !item.is_empty()) else { return Ok(None) };
+    let record: Record = serde_dynamo::from_item(item)?;
+    if record.expires_at <= now {
+        return Ok(None);
+    }
+    let same = record.request == intention.request;
+    Ok(Some(if same { Earlier::Same(record.answer) } else { Earlier::Other }))
+}

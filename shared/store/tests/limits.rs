@@ -1,0 +1,290 @@
+//! Counting and remembering against a real DynamoDB implementation, with a clock that the test holds.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kit;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::clip::ClipSpec;
+use domain::cut::Span;
+use domain::idempotency::{Intention, kept_until};
+use domain::ids::{AccountId, ApiKey, JobId};
+use domain::job::{Cap, Failure, Job};
+use domain::ledger::EntryKind;
+use domain::money::{Amount, WalletKind};
+use domain::rate::{Quota, REQUESTS, STATUS_READS, Tier, Window, clip_jobs};
+use domain::source::SourceInfo;
+use domain::time::{MediaTime, Timestamp};
+use kit::{NAME, table, table_and_client};
+use store::Table;
+use store::accept::{Acceptance, Terms};
+use store::accounts::Account;
+use store::idempotency::{Answer, Earlier};
+use store::jobs::Ending;
+use store::ledger::Immediate;
+
+/// A full minute, hour and day.
+const MIDNIGHT: Timestamp = Timestamp(1_800_057_600_000);
+
+fn account() -> AccountId {
+    AccountId::from_random([1; 16])
+}
+
+async fn with_key(table: &Table) -> ApiKey {
+    let key = ApiKey::from_random([7; 32]);
+    assert!(table.open_account(&Account::new(account(), None, MIDNIGHT), &key, "test").await.unwrap());
+    key
+}
+
+/// Whether a request passes, and how many are left.
+async fn ask(table: &Table, key: &ApiKey, quota: Quota, now: Timestamp) -> (bool, u32) {
+    let admission = table.admit(key, &[quota], now).await.unwrap().unwrap();
+    assert_eq!(admission.key.account, account());
+    (admission.decisions[0].allowed, admission.decisions[0].remaining)
+}
+
+#[tokio::test]
+async fn windows_are_exact_at_their_borders() {
+    let table = table().await;
+    let key = with_key(&table).await;
+    let two = Quota { max: 2, ..REQUESTS };
+    assert_eq!(ask(&table, &key, two, MIDNIGHT).await, (true, 1));
+    let last = MIDNIGHT.plus_ms(59_999);
+    assert_eq!(ask(&table, &key, two, last).await, (true, 0));
+    assert_eq!(ask(&table, &key, two, last).await, (false, 0));
+    let next = MIDNIGHT.plus_ms(60_000);
+    assert_eq!(ask(&table, &key, two, next).await, (true, 1));
+    // A function whose clock is behind by a millisecond finds the old window as full as it was.
+    assert_eq!(ask(&table, &key, two, last).await, (false, 0));
+    // Another quota of the same key has a count of its own.
+    assert_eq!(ask(&table, &key, STATUS_READS, last).await, (true, 299));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_at_once_exactly_60_pass() {
+    let table = table().await;
+    let key = with_key(&table).await;
+    let asks = (0..64).map(|_| {
+        let (table, key) = (table.clone(), key.clone());
+        tokio::spawn(async move { ask(&table, &key, REQUESTS, MIDNIGHT).await })
+    });
+    let mut left = Vec::new();
+    for (allowed, remaining) in futures(asks).await {
+        if allowed {
+            left.push(remaining);
+        }
+    }
+    left.sort_unstable();
+    assert_eq!(left, (0..60).collect::<Vec<_>>());
+}
+
+async fn futures<T>(tasks: impl Iterator<Item = tokio::task::JoinHandle<T>>) -> Vec<T> {
+    let mut all = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        all.push(task.await.unwrap());
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_request_counts_in_all_of_its_quotas_or_in_none() {
+    let table = table().await;
+    let key = with_key(&table).await;
+    for minute in 0..10 {
+        for _ in 0..5 {
+            let admission =
+                table.admit(&key, Tier::Free.quotas(), MIDNIGHT.plus_ms(minute * 60_000)).await.unwrap();
+            assert!(admission.unwrap().decisions.iter().all(|decision| decision.allowed), "{minute}");
+        }
+        let now = MIDNIGHT.plus_ms(minute * 60_000 + 1);
+        let [minute, day] = table.admit(&key, Tier::Free.quotas(), now).await.unwrap().unwrap().decisions[..]
+        else {
+            panic!("two quotas, two decisions")
+        };
+        assert!(!minute.allowed);
+        assert_eq!(day.window, Window::Day);
+    }
+    // The 50 of the day are used up: a fresh minute does not help, the next day does.
+    let late = table.admit(&key, Tier::Free.quotas(), MIDNIGHT.plus_ms(3_600_000)).await.unwrap().unwrap();
+    assert_eq!(late.decisions.iter().map(|d| d.allowed).collect::<Vec<_>>(), [true, false]);
+    assert_eq!((late.decisions[0].remaining, late.decisions[1].remaining), (5, 0));
+    let tomorrow =
+        table.admit(&key, Tier::Free.quotas(), MIDNIGHT.plus_ms(86_400_000)).await.unwrap().unwrap();
+    assert_eq!(tomorrow.decisions.iter().map(|d| d.remaining).collect::<Vec<_>>(), [4, 49]);
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_has_is_none() {
+    let table = table().await;
+    let key = with_key(&table).await;
+    let stranger = ApiKey::from_random([8; 32]);
+    assert!(table.admit(&stranger, &[REQUESTS], MIDNIGHT).await.unwrap().is_none());
+    assert!(table.admit(&stranger, &[REQUESTS], MIDNIGHT).await.unwrap().is_none(), "the first left an item");
+    assert!(table.admit(&key, &[REQUESTS], MIDNIGHT).await.unwrap().is_some());
+}
+
+/// A key that is used for a minute now and then leaves a count each time; they are taken away before they are many.
+#[tokio::test]
+async fn a_keys_item_does_not_grow() {
+    let (table, client) = table_and_client().await;
+    let key = with_key(&table).await;
+    let size = async || {
+        let item = client
+            .get_item()
+            .table_name(NAME)
+            .key("pk", AttributeValue::S(format!("KEY#{}", key.digest())))
+            .key("sk", AttributeValue::S("KEY".to_owned()))
+            .send();
+        let item = item.await.unwrap().item.unwrap();
+        item.keys().filter(|name| name.starts_with("rate_")).count()
+    };
+    let mut largest = 0;
+    for visit in 0..60 {
+        ask(&table, &key, REQUESTS, MIDNIGHT.plus_ms(visit * 1_000_000)).await;
+        largest = largest.max(size().await);
+    }
+    assert!((10..=18).contains(&largest), "{largest}");
+    // In steady use the update itself takes the old ones away.
+    let before = size().await;
+    for minute in 0..60 {
+        ask(&table, &key, REQUESTS, MIDNIGHT.plus_ms(100_000_000 + minute * 60_000)).await;
+    }
+    assert!(size().await <= before + 2, "{before} {}", size().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_key_is_counted_by_name() {
+    let (table, client) = table_and_client().await;
+    let quota = domain::rate::open_requests(3);
+    let asks = (0..5).map(|_| {
+        let table = table.clone();
+        tokio::spawn(async move { table.count("192.0.2.7", quota, MIDNIGHT).await.unwrap().allowed })
+    });
+    assert_eq!(futures(asks).await.into_iter().filter(|allowed| *allowed).count(), 3);
+    assert!(table.count("192.0.2.8", quota, MIDNIGHT).await.unwrap().allowed);
+    assert!(table.count("192.0.2.7", quota, MIDNIGHT.plus_ms(60_000)).await.unwrap().allowed);
+    let items = client.scan().table_name(NAME).send().await.unwrap().items.unwrap();
+    assert_eq!(items.len(), 3);
+    for item in items {
+        assert!(item["ttl"].as_n().unwrap().parse::<i64>().unwrap() > MIDNIGHT.epoch_seconds());
+        assert!(!format!("{item:?}").contains("192.0.2"), "an address is personal data: {item:?}");
+    }
+}
+
+fn job(number: u8, now: Timestamp) -> Job {
+    let span = Span { start: MediaTime(0), end: MediaTime(1) };
+    let spec = ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
+    let source = SourceInfo { title: "a".to_owned(), duration: MediaTime(9), picture: None, has_audio: true };
+    let price = ("fastclip-2026-03".to_owned(), Amount(10));
+    Job::accepted(JobId::from_random([number; 16]), account(), spec, source, price, now)
+}
+
+fn intention(key: &str, body: &str) -> Intention {
+    Intention::new(key.as_bytes(), "POST", "/v1/clip", body.as_bytes()).unwrap()
+}
+
+/// Asks for job `number`; the answer is its number.
+async fn accept(table: &Table, number: u8, quota: Quota, named: &Intention, now: Timestamp) -> Acceptance {
+    let outlook = table.outlook(&account(), quota, Some(named), now).await.unwrap();
+    if let Some(earlier) = outlook.earlier {
+        return Acceptance::Earlier(earlier);
+    }
+    let answer = Answer { status: 200, body: number.to_string() };
+    let terms = Terms { slots_max: 100, quota, intention: Some((named, &answer)) };
+    table.accept(job(number, now), &outlook, &terms).await.unwrap()
+}
+
+async fn rich(table: &Table, amount: u64) {
+    let gift = Immediate::Grant(EntryKind::Gift, Amount(amount));
+    assert!(table.transfer("gift", (&account(), WalletKind::Usd), gift, MIDNIGHT).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_intention_is_carried_out_once() {
+    let table = table().await;
+    // Enough for one job: a second hold would not even be possible.
+    rich(&table, 10).await;
+    let tries = (1..=20).map(|number| {
+        let table = table.clone();
+        tokio::spawn(async move {
+            match accept(&table, number, clip_jobs(1), &intention("k", "{}"), MIDNIGHT).await {
+                Acceptance::Accepted(job) => (true, job.id.to_string()),
+                Acceptance::Earlier(Earlier::Same(answer)) => {
+                    (false, JobId::from_random([answer.body.parse().unwrap(); 16]).to_string())
+                }
+                other => panic!("{other:?}"),
+            }
+        })
+    });
+    let heard = futures(tries).await;
+    assert_eq!(heard.iter().filter(|(first, _)| *first).count(), 1);
+    assert!(heard.iter().all(|(_, job)| *job == heard[0].1), "{heard:?}");
+    let wallet = table.wallet(&account(), WalletKind::Usd).await.unwrap();
+    assert_eq!((wallet.available, wallet.held), (Amount(0), Amount(10)));
+}
+
+#[tokio::test]
+async fn a_key_is_kept_for_24_hours_and_no_longer() {
+    let table = table().await;
+    rich(&table, 100).await;
+    let quota = clip_jobs(20);
+    let first = accept(&table, 1, quota, &intention("k", "{}"), MIDNIGHT).await;
+    assert!(matches!(first, Acceptance::Accepted(_)));
+    let last = kept_until(MIDNIGHT).plus_ms(-1);
+    let again = accept(&table, 2, quota, &intention("k", "{}"), last).await;
+    let Acceptance::Earlier(Earlier::Same(answer)) = again else { panic!("{again:?}") };
+    assert_eq!(answer, Answer { status: 200, body: "1".to_owned() });
+    let other = accept(&table, 3, quota, &intention("k", "{ }"), last).await;
+    assert!(matches!(other, Acceptance::Earlier(Earlier::Other)), "{other:?}");
+    // DynamoDB has not deleted the record yet; the clock says that it is over.
+    let late = accept(&table, 4, quota, &intention("k", "{ }"), kept_until(MIDNIGHT)).await;
+    assert!(matches!(late, Acceptance::Accepted(_)), "{late:?}");
+    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap().held, Amount(20));
+}
+
+#[tokio::test]
+async fn a_job_past_the_hours_quota_spends_nothing() {
+    let table = table().await;
+    rich(&table, 1000).await;
+    let quota = clip_jobs(2);
+    let mut numbers = 1..;
+    let mut next = async |now| {
+        let number = numbers.next().unwrap();
+        accept(&table, number, quota, &intention(&number.to_string(), "{}"), now).await
+    };
+    for _ in 0..2 {
+        assert!(matches!(next(MIDNIGHT).await, Acceptance::Accepted(_)));
+    }
+    let before = table.wallet(&account(), WalletKind::Usd).await.unwrap();
+    let refused = next(MIDNIGHT.plus_ms(3_599_000)).await;
+    let Acceptance::TooMany(limit) = refused else { panic!("{refused:?}") };
+    assert_eq!((limit.allowed, limit.remaining, limit.retry_after), (false, 0, 1));
+    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap(), before);
+    // What was refused was not remembered either: it may be asked for again, under the same name.
+    let again = accept(&table, 3, quota, &intention("3", "{}"), MIDNIGHT.plus_ms(3_600_000)).await;
+    assert!(matches!(again, Acceptance::Accepted(_)), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_key_spends_no_more_than_its_cap_and_what_comes_back_may_be_spent_again() {
+    let table = table().await;
+    rich(&table, 1000).await;
+    let quota = clip_jobs(100);
+    let ask = async |number: u8, amount: u64| {
+        let cap = Cap { key: "abc".to_owned(), day_end: Window::Day.end(MIDNIGHT), amount: Amount(amount) };
+        let job = Job { cap: Some(cap), ..job(number, MIDNIGHT) };
+        let outlook = table.outlook(&account(), quota, None, MIDNIGHT).await.unwrap();
+        table.accept(job, &outlook, &Terms { slots_max: 100, quota, intention: None }).await.unwrap()
+    };
+    assert!(matches!(ask(1, 9).await, Acceptance::Capped), "a job of 10 under a cap of 9");
+    let Acceptance::Accepted(first) = ask(2, 25).await else { panic!("the first") };
+    let Acceptance::Accepted(second) = ask(3, 25).await else { panic!("the second") };
+    assert!(matches!(ask(4, 25).await, Acceptance::Capped), "20 of 25 are spent");
+    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap().held, Amount(20));
+    // One fails and gives back all; the other turns out to be dearer by 5.
+    let failed = Ending::Failed { failure: Failure::internal(), expired: false };
+    assert!(table.end(&first.id, &failed, MIDNIGHT).await.unwrap());
+    table.true_up(&second.id, Amount(15), MIDNIGHT).await.unwrap();
+    assert!(matches!(ask(5, 24).await, Acceptance::Capped), "15 of 24");
+    assert!(matches!(ask(6, 25).await, Acceptance::Accepted(_)), "15 of 25");
+}
