@@ -223,6 +223,29 @@ async fn verifications_at_once_grant_once() {
     assert_eq!(bonuses(&accounts[0]).await, full_bonus());
 }
 
+/// Killed before it did anything, and after it did everything but answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_grants_neither_half_nor_twice() {
+    let faults = tempfile::tempdir().unwrap();
+    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
+    for (place, left) in [("start", 200), ("end", 401)] {
+        let (mut browser, email) = (Browser::new(&cloud), address(place));
+        let mail = browser.ask_for_mail(&cloud, &email).await;
+        let fault = faults.path().join(format!("accounts.verify.{place}"));
+        std::fs::write(&fault, "").unwrap();
+        let (status, _) = verify(&mut browser, &json!({ "token": mail.token })).await;
+        assert!(status >= 500 && !fault.exists(), "{place}: {status}");
+        assert_eq!(verify(&mut browser, &json!({ "token": mail.token })).await.0, left, "{place}");
+        let account = browser.sign_in(&cloud, &email).await;
+        let account = domain::ids::AccountId::parse(&account).unwrap();
+        for (wallet, amount) in domain::account::SIGNUP_GRANTS {
+            let stands = cloud.table().wallet(&account, wallet).await.unwrap();
+            assert_eq!((stands.available, stands.seq), (amount, 1), "{place}");
+        }
+    }
+    cloud.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_cannot_smuggle_headers() {
     let mut browser = Browser::new(cloud());
