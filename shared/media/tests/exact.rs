@@ -1,7 +1,7 @@
 //! A clip has exactly the frames of its span, at their ticks, with its sound in sync: over every kind of source,
 //! once from the whole file and once from the bytes of the span alone.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod kit;
 
@@ -34,6 +34,7 @@ impl Kind {
     async fn check(&self, spans: &[Span]) {
         let reference = frames(&self.path, self.filter);
         for &span in spans {
+            println!("{span:?} of {:?}", self.path);
             self.check_one(&reference, &self.path, MediaTime::ZERO, span).await;
             if self.indexed {
                 let (local, plan) = fetch(&self.path, span, BOTH).await;
@@ -51,6 +52,12 @@ impl Kind {
         let picture = output.verified.picture.unwrap();
         assert_eq!((picture.width, picture.height), self.size);
         assert!(output.poster.unwrap().metadata().unwrap().len() > 1000);
+        let length = (kit::shown_length(&output.media) * 1e6).round() + zero * 1e6;
+        let tick = 1e6 * reference.num as f64 / reference.den as f64;
+        assert!(
+            (length - span.end.0 as f64).abs() <= tick + 2.0,
+            "the picture lasts until the end: {length}"
+        );
         let Some(after) = self.sound else { return };
         let pcm = sound(&output.media);
         let wanted = ((span.end.0 as f64 / 1e6 - zero) * 48_000.0).round();
@@ -59,6 +66,8 @@ impl Kind {
         let began = zero - first - after;
         let silent = ((-began * 48_000.0).max(0.0) as usize).saturating_sub(2048);
         assert!(pcm[..silent].iter().all(|sample| sample.abs() < 0.01), "silence before the sound begins");
+        let packets = kit::packet_times(&output.media, "a:0");
+        assert!(packets.windows(2).all(|pair| pair[1] - pair[0] == 1024), "sound without gaps: {packets:?}");
         let lag = lag(&pcm, began);
         assert!(lag.abs() <= self.lag_max, "the sound is {lag} samples late");
     }
@@ -163,7 +172,7 @@ async fn odd_size() {
     let dir = tempfile::tempdir().unwrap();
     let options = format!("{X264} -vf scale=427:241,setsar=1 -pix_fmt yuv444p");
     let path = source(dir.path(), "a.mp4", "25", 7.0, &options);
-    Kind { size: (426, 240), ..Kind::new(path) }.check(&SPANS[..1]).await;
+    Kind { filter: "crop=426:240:0:0", size: (426, 240), ..Kind::new(path) }.check(&SPANS[..1]).await;
 }
 
 #[tokio::test]
@@ -192,8 +201,8 @@ async fn open_groups() {
 #[tokio::test]
 async fn open_groups_for_longer_than_anybody_looks_back() {
     let dir = tempfile::tempdir().unwrap();
-    let options = format!("{X264} -x264-params open-gop=1:keyint=25:scenecut=0:bframes=3:b-pyramid=normal");
-    let path = source(dir.path(), "a.mp4", "25", 40.0, &options);
+    let open = "open-gop=1:keyint=25:scenecut=0:bframes=3:b-adapt=0:b-pyramid=normal";
+    let path = source(dir.path(), "a.mp4", "25", 40.0, &format!("{X264} -x264-params {open}"));
     Kind::new(path).check(&[span(36_500, 38_000)]).await;
 }
 
@@ -209,8 +218,10 @@ async fn vp9_and_opus_in_webm() {
     let dir = tempfile::tempdir().unwrap();
     let options = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 40 -b:v 1M -c:a libopus";
     let path = source(dir.path(), "a.webm", "30000/1001", 7.0, options);
-    // Matroska's clock has milliseconds.
-    Kind { lag_max: 48, indexed: false, ..Kind::new(path) }.check(&SPANS).await;
+    // Matroska's clock has milliseconds, and some versions of FFmpeg write the picture late by the priming of Opus,
+    // 6.5 ms, which its first packet begins early.
+    let after = kit::start(&path, "a:0") + 0.0065 - kit::start(&path, "v:0");
+    Kind { sound: Some(after), lag_max: 48, indexed: false, ..Kind::new(path) }.check(&SPANS).await;
 }
 
 #[tokio::test]
@@ -232,10 +243,9 @@ async fn long_transport_stream() {
 #[tokio::test]
 async fn audio_video_interleave() {
     let dir = tempfile::tempdir().unwrap();
-    let options = "-c:v mpeg4 -q:v 3 -g 25 -c:a libmp3lame -b:a 128k";
+    let options = "-c:v mpeg4 -q:v 3 -g 25 -c:a pcm_s16le";
     let path = source(dir.path(), "a.avi", "30000/1001", 7.0, options);
-    // AVI does not store when sound begins: the encoder's delay stays audible.
-    Kind { indexed: false, sound: None, ..Kind::new(path) }.check(&SPANS[..1]).await;
+    Kind { indexed: false, ..Kind::new(path) }.check(&SPANS[..1]).await;
 }
 
 #[tokio::test]

@@ -8,13 +8,16 @@ use super::{
     EngineError,
     plan::{AudioPlan, EncodePlan, Fit, GIF_RATE, VideoPlan},
 };
-use crate::ffmpeg::{Args, Finished, Tools};
+use crate::ffmpeg::{Args, Finished, TimeBase, Tools};
 
 /// Told how much of the work is done, from 0 to 1, a few times a second.
 pub type Progress<'a> = &'a (dyn Fn(f64) + Send + Sync);
 
 /// Nothing of the source's own words, pictures and data goes along: they may be private or wrong for the clip.
 const NO_EXTRAS: &str = "-map_metadata -1 -map_chapters -1 -dn -sn";
+
+/// The sound of an MP4.
+const AAC: &str = "-c:a aac -b:a 192k";
 
 /// MP4's own clock must hold every tick of the stream's, and below this players round visibly.
 const MOVIE_TIMESCALE_MIN: u32 = 10_000;
@@ -70,17 +73,27 @@ fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
         .words(&format!("-map 0:{}", video.stream))
         .option("-vf", filters)
         .words("-c:v libx264 -preset veryfast -crf 20 -fps_mode passthrough")
-        // The encoder counts in the source's own ticks, so no timestamp of a variable frame rate is rounded.
-        .option("-enc_time_base", format!("{}:{}", video.time_base.num, video.time_base.den))
+        // The encoder counts in the movie's ticks, which hold the source's, so no timestamp of a variable frame
+        // rate is rounded. Without `:v` the sound would be rounded to them too.
+        .option("-enc_time_base:v", format!("1:{timescale}"))
+        .option("-bsf:v", last_duration(video, timescale))
         .words(&format!("-video_track_timescale {timescale} -movie_timescale {timescale}"));
     let args = match audio {
-        Some(audio) => args
-            .words(&format!("-map 0:{}", audio.stream))
-            .option("-af", sound(audio))
-            .words("-c:a aac -b:a 192k"),
+        Some(audio) => args.words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio)).words(AAC),
         None => args,
     };
     args.words(NO_EXTRAS).words("-movflags +faststart -max_muxing_queue_size 8192 -f mp4")
+}
+
+/// Says how long the last frame is shown, which no filter tells the muxer: FFmpeg 5 guesses, FFmpeg 7 writes zero,
+/// and then the muxer's edit list hides the frame. The encoder's ticks must be the track's: the time base that
+/// FFmpeg 5 tells the filter is the encoder's, but the packets may already be in the track's.
+fn last_duration(video: &VideoPlan, timescale: u32) -> String {
+    let TimeBase { num, den } = video.time_base;
+    let factor = i64::from(num) * i64::from(timescale / den.max(1));
+    let last = video.frames.last().copied().unwrap_or(0).saturating_mul(factor);
+    let tail = video.tail.saturating_mul(factor);
+    format!("setts=pts=PTS:dts=DTS:duration=if(gte(PTS\\,{last})\\,{tail}\\,DURATION)")
 }
 
 /// Two passes, first the palette: in one, FFmpeg would hold every picture in memory until the palette is known.
@@ -151,6 +164,18 @@ fn sound(audio: &AudioPlan) -> String {
     )
 }
 
+/// The sound alone, as AAC in an MP4 file at `out`.
+pub(crate) async fn encode_sound(
+    tools: &Tools,
+    audio: &AudioPlan,
+    input: Input<'_>,
+    out: &Path,
+) -> Result<(), EngineError> {
+    let args = source(input).words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio));
+    let args = args.words(AAC).words(NO_EXTRAS).words("-f mp4").file(out);
+    silent(tools.ffmpeg(args, &mut |_| {}).await?)
+}
+
 /// Runs FFmpeg, reporting its progress within `share` of the whole.
 async fn run(
     tools: &Tools,
@@ -170,10 +195,17 @@ async fn run(
     silent(finished)
 }
 
+/// What the H.264 decoder says when a stream tells it to forget a picture that it never had. That is how decoding
+/// begins at a picture of an open group: the forgotten one lies before it. Nothing is decoded from it, or the
+/// decoder would also complain about a missing reference.
+const FORGETS_THE_UNKNOWN: &str = "mmco: unref short failure";
+
 /// FFmpeg ends with status 0 after hundreds of decoding errors; only its silence is success.
-fn silent(finished: Finished) -> Result<(), EngineError> {
+pub(crate) fn silent(finished: Finished) -> Result<(), EngineError> {
     let Finished { success, stderr } = finished;
-    match (success, stderr.is_empty()) {
+    let quiet =
+        stderr.lines().all(|line| line.starts_with("[h264 @ ") && line.ends_with(FORGETS_THE_UNKNOWN));
+    match (success, quiet) {
         (true, true) => Ok(()),
         (true, false) => Err(EngineError::Damaged(stderr)),
         (false, _) => Err(EngineError::Internal(format!("ffmpeg failed: {stderr}"))),

@@ -4,8 +4,9 @@
 //! own tick, and its sound begins with the clip's zero to the sample. A clip that was not found to be so is never
 //! handed out.
 //!
-//! The first method is a full encode of the span. A faster one (a smart cut) is another `execute` between the same
-//! plan and the same verification.
+//! There are two ways to execute a plan: the smart cut (`smart`), which copies what it can, and a full encode of the
+//! span, which holds always. The first is tried first; its result goes through the same verification, and whatever
+//! is in doubt is encoded.
 
 mod execute;
 mod plan;
@@ -24,11 +25,20 @@ pub use execute::Progress;
 pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
 pub use verify::{Verified, VerifyError};
 
-use crate::ffmpeg::{ProbeError, ProcessError, Tools};
+pub(crate) use execute::{Input, encode_sound, silent};
+pub(crate) use verify::verify;
+
+use crate::{
+    ffmpeg::{ProbeError, ProcessError, Tools},
+    smart,
+};
 use timeline::{Reading, Timeline};
 
 /// The longest side of a poster in pixels: what a share page shows.
 const POSTER_SIDE_MAX: u32 = 1280;
+
+/// The method that holds always.
+const ENCODE: &str = "encode";
 
 /// Why there is no clip.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +112,7 @@ pub struct Output {
     pub poster: Option<PathBuf>,
     /// How the clip was found to be.
     pub verified: Verified,
-    /// How it was made: `encode`.
+    /// How it was made: `copy` (no frame was encoded), `smart` (only the ends were) or `encode`.
     pub method: &'static str,
 }
 
@@ -115,7 +125,7 @@ pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
     let timeline = Timeline::new(tools, job.input, &probe);
     let first = attempt(tools, job, &timeline, Reading::Quick, &media, progress).await;
-    let verified = match first {
+    let (verified, method) = match first {
         // A seek that landed badly, or a container whose packets are not its frames: once more the slow way.
         Err(error @ (EngineError::Damaged(_) | EngineError::Verify(_))) => {
             tracing::warn!(error = %error, detail = ?error, "cutting again from the beginning of the file");
@@ -131,9 +141,10 @@ pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result
         }
         None => None,
     };
-    Ok(Output { media, poster, verified, method: "encode" })
+    Ok(Output { media, poster, verified, method })
 }
 
+/// The clip at `media` and how it was made.
 async fn attempt(
     tools: &Tools,
     job: &Cut<'_>,
@@ -141,7 +152,7 @@ async fn attempt(
     reading: Reading,
     media: &Path,
     progress: Progress<'_>,
-) -> Result<Verified, EngineError> {
+) -> Result<(Verified, &'static str), EngineError> {
     let frames = if job.format.has_picture() { timeline.frames(reading).await? } else { Vec::new() };
     let pts: Vec<i64> = frames.iter().map(|frame| frame.pts).collect();
     let request = plan::Request {
@@ -155,9 +166,17 @@ async fn attempt(
     let plan = request.plan()?;
     let start = request.local_start();
     let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
+    let input = Input { path: job.input, seek };
+    if reading == Reading::Quick && job.format == Format::Mp4 {
+        let smart = smart::Job { plan: &plan, audio: timeline.probe.audio.as_ref(), input, out: media };
+        match smart::cut(tools, &smart, progress).await {
+            Ok(made) => return Ok(made),
+            Err(reason) => tracing::info!(method = ENCODE, %reason, "the whole span is encoded"),
+        }
+    }
     tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
-    execute::execute(tools, &plan, execute::Input { path: job.input, seek }, media, progress).await?;
-    verify::verify(tools, &plan, media).await
+    execute::execute(tools, &plan, input, media, progress).await?;
+    Ok((verify(tools, &plan, media).await?, ENCODE))
 }
 
 /// The largest size of the same shape within [`POSTER_SIDE_MAX`], never larger than the picture.

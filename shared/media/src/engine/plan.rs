@@ -4,7 +4,7 @@
 //! fraction of a second on its way.
 
 use domain::{
-    cut::{FrameRange, Span},
+    cut::{FrameRange, Span, ticks_ceil},
     quality::{Format, PictureSize, Quality},
     time::MediaTime,
 };
@@ -18,9 +18,8 @@ pub(crate) const GIF_RATE: i64 = 15;
 /// The longest GIF, in frames: 30 s.
 const GIF_FRAMES_MAX: i64 = 30 * GIF_RATE;
 
-/// How long a frame is shown when nothing tells, and the least tolerance of a length: the sound of a clip ends with
-/// a whole AAC frame of 21 to 32 ms.
-const FRAME_GUESS: MediaTime = MediaTime(40_000);
+/// By how much the length of an MP4 may differ: less than any frame, more than the rounding of containers.
+const MP4_TOLERANCE: MediaTime = MediaTime(15_000);
 
 /// A cut to make from a local file, down to the tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub struct EncodePlan {
     pub audio: Option<AudioPlan>,
     /// Length that the clip will have.
     pub duration: MediaTime,
-    /// By how much the length may differ: the last frame's own duration is the encoder's guess.
+    /// By how much the length may differ.
     pub tolerance: MediaTime,
 }
 
@@ -52,6 +51,8 @@ pub struct VideoPlan {
     pub zero: i64,
     /// Presentation times on the clip's own timeline, rising.
     pub frames: Vec<i64>,
+    /// How long the last frame is shown: until the end of the span.
+    pub tail: i64,
     /// How the picture becomes the delivered one.
     pub fit: Fit,
     /// The delivered picture.
@@ -151,13 +152,9 @@ impl Request<'_> {
         let sound =
             audio.map_or(MediaTime::ZERO, |audio| MediaTime::from_ticks(audio.to - audio.from, audio.rate));
         let ticks = |count: i64| MediaTime::from_ticks(count.saturating_mul(num.into()), den);
-        let (last, frame) = match *video.frames.as_slice() {
-            [.., before, last] => (last, ticks(last - before)),
-            [only] => (only, FRAME_GUESS),
-            [] => (0, FRAME_GUESS),
-        };
-        let picture = MediaTime(ticks(last).0.saturating_add(frame.0));
-        let tolerance = frame.max(FRAME_GUESS);
+        let last = video.frames.last().copied().unwrap_or(0);
+        let picture = ticks(last + video.tail);
+        let tolerance = MP4_TOLERANCE;
         Ok(EncodePlan {
             format: self.format,
             video: Some(video),
@@ -191,6 +188,7 @@ impl Request<'_> {
         let mut frames: Vec<i64> =
             self.pts.iter().filter(|pts| (first..=last).contains(pts)).map(|pts| pts - zero).collect();
         frames.sort_unstable();
+        let end = div_ceil(ticks_ceil(self.span.end, den) - shift, num);
         let picture = stream.shown.delivered(self.quality);
         let fit = if stream.shown == stream.upright { fit(stream.upright, picture) } else { Fit::Scale };
         let (stream, time_base) = (stream.index, stream.time_base);
@@ -202,6 +200,7 @@ impl Request<'_> {
             zero,
             frames_out: frames.len() as u64,
             frames,
+            tail: (end - last).max(1),
             fit,
             picture,
         })

@@ -8,8 +8,9 @@
 //! another configuration than the source's. Here a `stsd` is copied verbatim and a table is read in place, once its
 //! size has been checked against the box around it.
 
-mod boxes;
+pub(crate) mod boxes;
 mod index;
+pub(crate) mod movie;
 mod ranges;
 mod read;
 mod samples;

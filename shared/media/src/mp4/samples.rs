@@ -51,6 +51,22 @@ impl Samples {
         }
     }
 
+    /// The first instant at or behind `start` at which one of these samples is shown or sounds, in ticks. A picture
+    /// that began earlier does not count, a packet of sound does.
+    pub(crate) fn first_at(&self, start: i64, is_sound: bool) -> Option<i64> {
+        let at = |(n, sample): (usize, &Sample)| {
+            let pts = sample.pts();
+            let counts = pts >= start || (is_sound && pts + self.duration(n) > start);
+            counts.then_some(pts.max(start))
+        };
+        self.list.iter().enumerate().filter_map(at).min()
+    }
+
+    /// Moves every time by `ticks`.
+    pub(crate) fn delay(&mut self, ticks: i64) {
+        self.list.iter_mut().for_each(|sample| sample.dts += ticks);
+    }
+
     /// Reads a `stbl`. `shift` in ticks is added to every time: the effect of the edit list.
     pub(crate) fn read(stbl: &[u8], shift: i64) -> Result<Self, ParseError> {
         let mut list = sizes(stbl)?;

@@ -135,8 +135,8 @@ impl Taken<'_> {
     fn localise(&self, origin: i64, span: Span, ranges: &super::ranges::Ranges) -> LocalTrack<'_> {
         let scale = i64::from(self.track.timescale);
         let shown = &self.track.shown;
-        let mut hides = false;
-        let mut end = 0;
+        let is_sound = self.track.handler == *b"soun";
+        let (mut hides, mut first, mut end) = (false, i64::MAX, i64::MIN);
         let mut samples = Vec::with_capacity(self.indices.len());
         for &n in &self.indices {
             let Some(sample) = self.samples.list.get(n) else { continue };
@@ -145,6 +145,9 @@ impl Taken<'_> {
             let within = MediaTime::from_ticks(until, self.track.timescale) > span.start
                 && MediaTime::from_ticks(pts, self.track.timescale) < span.end;
             hides |= within && (pts < shown.start || pts >= shown.end);
+            if pts >= shown.start || (is_sound && until > shown.start) {
+                first = first.min(pts.max(shown.start));
+            }
             samples.push(LocalSample {
                 dts: sample.dts,
                 pts: pts - origin * scale,
@@ -157,14 +160,16 @@ impl Taken<'_> {
                     .is_none_or(|sync| u32::try_from(n).is_ok_and(|n| sync.binary_search(&n).is_ok())),
             });
         }
-        let local = |ticks: i64| (ticks - origin * scale).max(0);
+        // FFmpeg moves a track whose edit begins before its first shown sample, so it begins with that.
+        let local = |ticks: i64| ticks.saturating_sub(origin * scale).max(0);
+        let until = local(shown.end.min(end));
         let last = self.indices.last().copied().unwrap_or(0);
         LocalTrack {
             source: self.track,
             samples,
             description: self.samples.description,
             last_duration: u32::try_from(self.samples.duration(last)).unwrap_or(0),
-            shown: hides.then(|| local(shown.start)..local(shown.end.min(end))),
+            shown: hides.then(|| local(first).min(until)..until),
         }
     }
 }

@@ -61,13 +61,23 @@ impl Track {
             Ok(edit) => Samples::read(stbl, edit.shift()).and_then(|samples| check_sound(handler, samples)),
             Err(error) => Err(error),
         };
+        let mut shown = edit.map_or(i64::MIN..i64::MAX, |edit| edit.shown());
         let samples = match samples {
             Ok(samples) if samples.list.is_empty() => return Ok(None),
-            Ok(samples) => Ok(samples),
+            Ok(mut samples) => {
+                // Like FFmpeg, and so like the times that `ffprobe` prints: when an edit begins between two
+                // pictures, the first one that is shown moves to the edit's beginning, and the rest with it.
+                if edit.is_ok_and(|edit| edit.exists) {
+                    let first = samples.first_at(shown.start, handler == *b"soun");
+                    let late = first.map_or(0, |first| first - shown.start);
+                    samples.delay(-late);
+                    shown.end = shown.end.saturating_sub(late);
+                }
+                Ok(samples)
+            }
             Err(ParseError::Unsupported(why)) => Err(why),
             Err(error) => return Err(error),
         };
-        let shown = edit.map_or(0..i64::MAX, |edit| edit.shown());
         let geometry = geometry(need(trak, b"tkhd", "a track has no tkhd")?)?;
         let stsd = stsd.to_vec();
         Ok(Some(Self { handler, timescale, codec, shown, samples, stsd, geometry, language, media_duration }))
@@ -216,6 +226,8 @@ fn check_sound(handler: FourCc, samples: Samples) -> Result<Samples, ParseError>
 /// What the edit list (`elst`, 8.6.6) does: a delay, a first instant of the media, and a length.
 #[derive(Clone, Copy)]
 struct Edit {
+    /// Whether there is one at all.
+    exists: bool,
     /// Sum of the leading empty edits, in ticks.
     delay: i64,
     /// The media's instant that is shown first, in ticks.
@@ -225,7 +237,7 @@ struct Edit {
 }
 
 impl Edit {
-    const NONE: Self = Self { delay: 0, media_time: 0, length: None };
+    const NONE: Self = Self { exists: false, delay: 0, media_time: 0, length: None };
 
     const fn shift(&self) -> i64 {
         self.delay - self.media_time
@@ -234,7 +246,8 @@ impl Edit {
     const fn shown(&self) -> Range<i64> {
         match self.length {
             Some(length) => self.delay..self.delay + length,
-            None => self.delay..i64::MAX,
+            None if self.exists => self.delay..i64::MAX,
+            None => i64::MIN..i64::MAX,
         }
     }
 
@@ -281,6 +294,7 @@ impl Edit {
         if !(0..=EDIT_MAX).contains(&media_time) {
             return Err(ParseError::Malformed("an edit begins outside of the media"));
         }
+        edit.exists = true;
         edit.media_time = media_time;
         edit.length = if duration == 0 { None } else { Some(ticks(duration, timescale, movie_timescale)?) };
         Ok(edit)

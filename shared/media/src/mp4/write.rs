@@ -50,10 +50,27 @@ pub(crate) fn header(
     Ok(out)
 }
 
+/// `ctts` values that put each sample at its own time although decoding begins at zero. None for sound with an
+/// edit list, which says the same: FFmpeg counts both for sound.
 fn composition_offsets(track: &LocalTrack<'_>) -> Result<Vec<i32>, &'static str> {
+    if track.shown.is_some() && track.is_sound() {
+        return Ok(Vec::new());
+    }
     let zero = track.samples.first().map_or(0, |sample| sample.dts);
     let offset = |sample: &LocalSample| i32::try_from(sample.pts - (sample.dts - zero));
     track.samples.iter().map(offset).collect::<Result<_, _>>().map_err(|_| "a track's clock is too fast")
+}
+
+impl LocalTrack<'_> {
+    fn is_sound(&self) -> bool {
+        self.source.handler == *b"soun"
+    }
+
+    /// The media's own time of the first shown instant, in ticks.
+    fn media_time(&self, shown: &std::ops::Range<i64>) -> i64 {
+        let late = if self.is_sound() { self.samples.first().map_or(0, |sample| sample.pts) } else { 0 };
+        (shown.start - late).max(0)
+    }
 }
 
 fn moov(tracks: &[LocalTrack<'_>], offsets: &[Vec<i32>], timescale: u32, body_at: u64) -> Vec<u8> {
@@ -79,14 +96,14 @@ fn trak(
     movie_timescale: u32,
     body_at: u64,
 ) {
-    let is_video = track.source.handler == *b"vide";
+    let is_video = !track.is_sound();
     write_full(out, b"tkhd", 0, 3, |out| {
         put(out, &[0, 0, number, 0, 0, 0, 0, 0]);
         put(out, &[if is_video { 0 } else { 0x0100_0000 }]);
         out.extend_from_slice(&track.source.geometry);
     });
     if let Some(shown) = &track.shown {
-        write(out, b"edts", |out| edit_list(out, shown, track.source.timescale, movie_timescale));
+        write(out, b"edts", |out| edit_list(out, shown, track, movie_timescale));
     }
     write(out, b"mdia", |out| {
         let ticks =
@@ -120,9 +137,10 @@ fn trak(
     });
 }
 
-/// One edit that begins as late as the media it shows, so that it hides samples and moves none.
-fn edit_list(out: &mut Vec<u8>, shown: &std::ops::Range<i64>, timescale: u32, movie_timescale: u32) {
-    let factor = i64::from(movie_timescale / timescale.max(1));
+/// An empty edit up to the first shown instant, then the media from that instant on: it hides what is outside and
+/// leaves the rest at its time.
+fn edit_list(out: &mut Vec<u8>, shown: &std::ops::Range<i64>, track: &LocalTrack<'_>, movie_timescale: u32) {
+    let factor = i64::from(movie_timescale / track.source.timescale.max(1));
     write_full(out, b"elst", 1, 0, |out| {
         put(out, &[1 + u32::from(shown.start > 0)]);
         if shown.start > 0 {
@@ -131,7 +149,7 @@ fn edit_list(out: &mut Vec<u8>, shown: &std::ops::Range<i64>, timescale: u32, mo
             put(out, &[0x1_0000]);
         }
         out.extend_from_slice(&((shown.end - shown.start) * factor).to_be_bytes());
-        out.extend_from_slice(&shown.start.to_be_bytes());
+        out.extend_from_slice(&track.media_time(shown).to_be_bytes());
         put(out, &[0x1_0000]);
     });
 }
@@ -144,7 +162,9 @@ fn sample_table(out: &mut Vec<u8>, track: &LocalTrack<'_>, offsets: &[i32], body
         _ => 0,
     });
     run_lengths(out, b"stts", 0, steps.chain([track.last_duration]));
-    run_lengths(out, b"ctts", 1, offsets.iter().map(|offset| offset.cast_unsigned()));
+    if !offsets.is_empty() {
+        run_lengths(out, b"ctts", 1, offsets.iter().map(|offset| offset.cast_unsigned()));
+    }
     if samples.iter().any(|sample| !sample.sync) {
         let numbers: Vec<u32> =
             (1..).zip(samples).filter(|(_, sample)| sample.sync).map(|(n, _)| n).collect();
@@ -165,7 +185,7 @@ fn sample_table(out: &mut Vec<u8>, track: &LocalTrack<'_>, offsets: &[i32], body
 }
 
 /// `stts` and `ctts` are both lists of (how many samples, value).
-fn run_lengths(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, values: impl Iterator<Item = u32>) {
+pub(super) fn run_lengths(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, values: impl Iterator<Item = u32>) {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for value in values {
         match runs.last_mut() {
@@ -180,6 +200,6 @@ fn run_lengths(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, values: impl Iter
 }
 
 /// A table's length; the reader's bound on samples keeps it far below 2^32.
-fn count(len: usize) -> u32 {
+pub(super) fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -98,8 +98,36 @@ pub struct Frames {
     pub zero: i64,
 }
 
+/// How long the first track of a clip is shown by its edit list, in seconds. The track's own length is counted in
+/// decoding times, which says less when the frame rate varies.
+pub fn shown_length(path: &Path) -> f64 {
+    let bytes = std::fs::read(path).unwrap();
+    let body = |kind: &[u8]| bytes.windows(4).position(|w| w == kind).unwrap() + 4;
+    let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+    let (mvhd, elst) = (body(b"mvhd"), body(b"elst"));
+    assert_eq!((bytes[mvhd], bytes[elst]), (0, 0), "32-bit boxes");
+    let entries = word(elst + 4) as usize;
+    (0..entries).map(|n| f64::from(word(elst + 8 + 12 * n))).sum::<f64>() / f64::from(word(mvhd + 12))
+}
+
+/// When a stream begins, in seconds.
+pub fn start(path: &Path, stream: &str) -> f64 {
+    probe_stream(path, stream, "stream=start_time").trim().parse().unwrap()
+}
+
+/// Presentation times of a stream's packets in ticks.
+pub fn packet_times(path: &Path, stream: &str) -> Vec<i64> {
+    let text = probe_stream(path, stream, "packet=pts");
+    text.lines().filter_map(|line| line.split(',').next()?.parse().ok()).collect()
+}
+
 fn probe(path: &Path, entries: &str) -> String {
-    let args = ["-select_streams", "v:0", "-show_entries", entries, "-of", "csv=p=0", path.to_str().unwrap()];
+    probe_stream(path, "v:0", entries)
+}
+
+fn probe_stream(path: &Path, stream: &str, entries: &str) -> String {
+    let args =
+        ["-select_streams", stream, "-show_entries", entries, "-of", "csv=p=0", path.to_str().unwrap()];
     String::from_utf8(run("ffprobe", &args)).unwrap()
 }
 

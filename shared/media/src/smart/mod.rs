@@ -1,0 +1,259 @@
+//! The smart cut of H.264 in MP4: every frame that can be copied is, bit for bit; only the frames before the first
+//! IDR picture of the clip and those behind the last that can be copied are encoded.
+//!
+//! Invariant: what is in doubt is not cut so. Each doubt is a [`Reason`], and the clip is then encoded as a whole.
+//!
+//! plan → source → ends and sound → mux: the plan is made from times and IDR pictures alone; the source is opened and
+//! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one `avcC`
+//! holds both pairs and no sample carries any; then all is put into one file, which is verified like any clip.
+
+mod avc;
+mod bits;
+mod ends;
+mod mux;
+mod plan;
+mod sound;
+mod source;
+mod sps;
+
+use std::{ops::Range, path::Path, sync::Arc};
+
+use domain::{quality::Format, time::MediaTime};
+
+use crate::{
+    engine::{
+        AudioPlan, EncodePlan, EngineError, Fit, Input, Progress, Verified, VerifyError, VideoPlan,
+        encode_sound, verify,
+    },
+    ffmpeg::{Args, AudioStream, Tools},
+    mp4::{Index, LocalFile},
+};
+use ends::Encoded;
+use plan::End;
+use sound::Sound;
+use source::Source;
+
+/// Why a clip is encoded as a whole instead.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Reason {
+    /// The clip is no MP4, or has no picture.
+    #[error("the clip is not H.264 in MP4")]
+    Format,
+    /// The picture is resampled or cropped.
+    #[error("the picture changes its size")]
+    Size,
+    /// The local file is no MP4, or has fragments.
+    #[error("the source has no index: {0}")]
+    Index(String),
+    /// The samples are not listed.
+    #[error("the samples cannot be told apart: {0}")]
+    Samples(&'static str),
+    /// The picture is not `avc1`.
+    #[error("the picture is {0}")]
+    Codec(String),
+    /// A profile that the encoder cannot match, or other samples than 8 bit 4:2:0.
+    #[error("H.264 of profile {0} cannot be matched")]
+    Profile(u8),
+    /// There may be fields.
+    #[error("the picture may be interlaced")]
+    Interlaced,
+    /// A parameter set is damaged or missing.
+    #[error("the parameter sets cannot be read")]
+    ParameterSets,
+    /// Sets contradict each other, or samples carry sets that the track does not have.
+    #[error("the parameter sets change")]
+    SetsChange,
+    /// All numbers of parameter sets are taken.
+    #[error("no parameter set has a free number")]
+    NoFreeId,
+    /// No group that can stand alone begins within the clip.
+    #[error("no closed group of pictures begins within the clip")]
+    NoIdr,
+    /// No place to begin decoding lies before the clip.
+    #[error("no sync sample lies before the clip")]
+    NoStart,
+    /// The sample tables contradict themselves, or what FFmpeg reads.
+    #[error("the times of the frames are in doubt")]
+    Timeline,
+    /// A sample is not made of whole NAL units of plain H.264.
+    #[error("a sample is not plain H.264")]
+    Units,
+    /// FFmpeg did not encode an end without a word.
+    #[error("an end was not encoded cleanly: {0}")]
+    Encoder(String),
+    /// An end has more or fewer frames.
+    #[error("an end has {found} frames instead of {planned}")]
+    EndFrames {
+        /// What was planned.
+        planned: usize,
+        /// What is there.
+        found: usize,
+    },
+    /// What the encoder made cannot stand in the source's track.
+    #[error("the encoder's parameter sets do not fit the source's")]
+    EndSets,
+    /// The result is not what was planned.
+    #[error("the clip is not what was planned: {0}")]
+    Verify(VerifyError),
+    /// A file could not be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+#[cfg(test)]
+impl PartialEq for Reason {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// A clip to cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    pub(crate) plan: &'a EncodePlan,
+    /// The sound that the plan is made for, as it is in the source.
+    pub(crate) audio: Option<&'a AudioStream>,
+    pub(crate) input: Input<'a>,
+    pub(crate) out: &'a Path,
+}
+
+/// Makes the clip and verifies it. Gives the method too: `copy` if no frame was encoded, else `smart`.
+pub(crate) async fn cut(
+    tools: &Tools,
+    job: &Job<'_>,
+    progress: Progress<'_>,
+) -> Result<(Verified, &'static str), Reason> {
+    let video = job.plan.video.as_ref().filter(|_| job.plan.format == Format::Mp4).ok_or(Reason::Format)?;
+    if video.fit != Fit::Keep {
+        return Err(Reason::Size);
+    }
+    let scratch = job.out.with_extension("parts");
+    tokio::fs::create_dir_all(&scratch).await?;
+    let made = make(tools, job, video, &scratch, progress).await;
+    tokio::fs::remove_dir_all(&scratch).await?;
+    let (method, joins) = made?;
+    let verified = verify(tools, job.plan, job.out).await.map_err(told)?;
+    for join in joins {
+        begin_at(tools, job.out, join).await?;
+    }
+    progress(1.0);
+    Ok((verified, method))
+}
+
+async fn make(
+    tools: &Tools,
+    job: &Job<'_>,
+    video: &VideoPlan,
+    scratch: &Path,
+    progress: Progress<'_>,
+) -> Result<(&'static str, Vec<MediaTime>), Reason> {
+    let index = Index::read(&LocalFile::open(job.input.path)?).await;
+    let mut index = index.map_err(|error| Reason::Index(error.to_string()))?;
+    let track = index.video.take().ok_or(Reason::Format)?;
+    let (path, plan) = (job.input.path.to_owned(), video.clone());
+    let source = Arc::new(blocking(move || Source::open(&path, track, &plan)).await?);
+    progress(0.1);
+    let end = |end: &Option<End>, name: &str| (end.clone(), scratch.join(name));
+    let (head, tail) = (end(&source.parts.head, "head"), end(&source.parts.tail, "tail"));
+    let (head, tail, sound) = tokio::try_join!(
+        encoded(tools, &source, head.0, &head.1),
+        encoded(tools, &source, tail.0, &tail.1),
+        sound(tools, job, index, scratch),
+    )?;
+    if head.as_ref().zip(tail.as_ref()).is_some_and(|(head, tail)| head.sets != tail.sets) {
+        return Err(Reason::EndSets);
+    }
+    progress(0.6);
+    let method = if head.is_none() && tail.is_none() { "copy" } else { "smart" };
+    let (copied, count) = (source.parts.copy.len(), video.frames.len());
+    tracing::debug!(method, frames = count, copied, "cutting");
+    let joins = joins(&source, video);
+    let (out, plan) = (job.out.to_owned(), video.clone());
+    let write = move || {
+        let clip =
+            mux::Clip { source: &source, head: head.as_ref(), tail: tail.as_ref(), sound: sound.as_ref() };
+        clip.write(&plan, &out)
+    };
+    blocking(write).await?;
+    progress(0.8);
+    Ok((method, joins))
+}
+
+/// Where the copied part and the tail begin, on the clip's timeline.
+fn joins(source: &Source, video: &VideoPlan) -> Vec<MediaTime> {
+    let copy = source.pictures.get(source.parts.copy.start).map(|picture| picture.pts);
+    let tail = source.parts.tail.as_ref().and_then(|end| end.pts.first().copied());
+    let copy = copy.filter(|_| source.parts.head.is_some());
+    let at = |pts| MediaTime::from_ticks(pts - video.zero, source.track.timescale);
+    copy.into_iter().chain(tail).map(at).collect()
+}
+
+/// A player that jumps to a join meets the stream behind it alone, so that has to decode alone too.
+async fn begin_at(tools: &Tools, clip: &Path, join: MediaTime) -> Result<(), Reason> {
+    // A little later, so that rounding does not lead to the part before.
+    let seek = format!("-xerror -err_detect explode -ss {:.6} -noaccurate_seek", join.seconds() + 0.000_5);
+    let args = Args::default().words(&seek).input(clip).words("-map 0:v:0 -frames:v 8 -f null -");
+    let finished =
+        tools.ffmpeg(args, &mut |_| {}).await.map_err(|error| Reason::Encoder(error.to_string()))?;
+    if finished.success && finished.stderr.is_empty() {
+        Ok(())
+    } else {
+        Err(Reason::Verify(VerifyError::Decode(finished.stderr)))
+    }
+}
+
+async fn encoded(
+    tools: &Tools,
+    source: &Arc<Source>,
+    end: Option<End>,
+    path: &Path,
+) -> Result<Option<Encoded>, Reason> {
+    let Some(end) = end else { return Ok(None) };
+    let id = source.config.free_id().ok_or(Reason::NoFreeId)?;
+    ends::encode(tools, source, &end, id, path).await.map(Some)
+}
+
+/// The sound: copied where its packets are enough, else encoded, which costs little next to pictures.
+async fn sound(tools: &Tools, job: &Job<'_>, index: Index, scratch: &Path) -> Result<Option<Sound>, Reason> {
+    let Some(plan) = job.plan.audio else { return Ok(None) };
+    let alike = |stream: &&AudioStream| {
+        stream.codec == "aac" && stream.sample_rate == plan.rate && stream.channels == plan.channels
+    };
+    let track = index.audio.filter(|_| job.audio.filter(alike).is_some());
+    if let Some(track) = track
+        && let Some(sound) = cover(job.input.path, track, plan, plan.from..plan.to).await?
+    {
+        return Ok(Some(sound));
+    }
+    tracing::debug!("the sound is encoded");
+    let path = scratch.join("sound.mp4");
+    encode_sound(tools, &plan, job.input, &path).await.map_err(told)?;
+    let index = Index::read(&LocalFile::open(&path)?).await;
+    let track = index.ok().and_then(|index| index.audio).ok_or(Reason::Samples("no sound was made"))?;
+    let sound = cover(&path, track, plan, 0..plan.to - plan.from).await?;
+    sound.map(Some).ok_or(Reason::Samples("the sound that was made is too short"))
+}
+
+async fn cover(
+    path: &Path,
+    track: crate::mp4::Track,
+    plan: AudioPlan,
+    heard: Range<i64>,
+) -> Result<Option<Sound>, Reason> {
+    let path = path.to_owned();
+    blocking(move || Sound::cover(&path, track, &plan, heard)).await
+}
+
+fn told(error: EngineError) -> Reason {
+    match error {
+        EngineError::Verify(error) => Reason::Verify(error),
+        other => Reason::Encoder(format!("{other:?}")),
+    }
+}
+
+/// Does work that waits for the disk where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Reason> + Send + 'static,
+) -> Result<T, Reason> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Reason::Io(std::io::Error::other(error)))?
+}

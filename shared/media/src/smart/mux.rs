@@ -1,0 +1,187 @@
+//! Putting the parts of a clip into one MP4 file, its header in front.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::{Reason, avc, ends::Encoded, sound::Sound, source::Source};
+use crate::{
+    engine::VideoPlan,
+    mp4::{
+        Sample,
+        movie::{Chunk, MovieSample, MovieTrack, header},
+    },
+};
+
+/// Picture and sound alternate this often a second: players read ahead less than that.
+const CHUNKS_PER_SECOND: i128 = 2;
+
+/// What a clip is made of.
+pub(super) struct Clip<'a> {
+    pub(super) source: &'a Source,
+    pub(super) head: Option<&'a Encoded>,
+    pub(super) tail: Option<&'a Encoded>,
+    pub(super) sound: Option<&'a Sound>,
+}
+
+/// Where a sample's bytes come from.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    Source(&'a Source, usize),
+    Encoded(&'a Encoded, usize),
+    Sound(&'a Sound, usize),
+}
+
+impl From<'_> {
+    fn read(self) -> Result<Vec<u8>, Reason> {
+        match self {
+            Self::Source(source, index) => source.copied(index),
+            Self::Encoded(encoded, index) => encoded.sample(index),
+            Self::Sound(sound, index) => sound.media.read(index),
+        }
+    }
+}
+
+/// A track and where its samples come from.
+struct Lane<'a> {
+    track: MovieTrack,
+    from: Vec<From<'a>>,
+}
+
+impl Clip<'_> {
+    /// Writes the clip to `path`.
+    pub(super) fn write(&self, plan: &VideoPlan, path: &Path) -> Result<(), Reason> {
+        let mut lanes = vec![self.picture(plan)?];
+        lanes.extend(self.sound.map(sound_lane));
+        let order = interleave(&mut lanes);
+        let tracks = |lanes: &[Lane<'_>]| lanes.iter().map(|lane| lane.track.clone()).collect::<Vec<_>>();
+        let body_at = header(&tracks(&lanes), 0).len() as u64;
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        out.seek(SeekFrom::Start(body_at))?;
+        let body_len = write_body(&mut lanes, &order, &mut out)?;
+        let head = header(&tracks(&lanes), body_len);
+        if head.len() as u64 != body_at {
+            return Err(Reason::Timeline);
+        }
+        out.seek(SeekFrom::Start(0))?;
+        out.write_all(&head)?;
+        Ok(out.flush()?)
+    }
+
+    /// Every frame in decoding order: where it comes from, when it is shown, whether it is an IDR picture.
+    fn frames(&self) -> Vec<(From<'_>, i64, bool)> {
+        fn encoded<'a>(end: Option<&'a Encoded>) -> impl Iterator<Item = (From<'a>, i64, bool)> {
+            let all = end.into_iter().flat_map(|end| end.pts.iter().enumerate().map(move |at| (end, at)));
+            all.map(|(end, (index, pts))| (From::Encoded(end, index), *pts, index == 0))
+        }
+        let source = self.source;
+        let copied = source.parts.copy.clone().filter_map(|index| {
+            let picture = source.pictures.get(index)?;
+            Some((From::Source(source, index), picture.pts, picture.idr))
+        });
+        encoded(self.head).chain(copied).chain(encoded(self.tail)).collect()
+    }
+
+    fn picture(&self, plan: &VideoPlan) -> Result<Lane<'_>, Reason> {
+        let frames = self.frames();
+        let first = plan.first;
+        let mut decoding: Vec<i64> = frames.iter().map(|(_, pts, _)| pts - first).collect();
+        decoding.sort_unstable();
+        // Decoding times are the presentation times in order; all are shown by as much later as the order demands.
+        let early = |((_, pts, _), dts): (&(From<'_>, i64, bool), &i64)| dts - (pts - first);
+        let shift = frames.iter().zip(&decoding).map(early).max().unwrap_or(0).max(0);
+        let sample = |((_, pts, sync), dts): (&(From<'_>, i64, bool), &i64)| {
+            let cts = u32::try_from(pts - first + shift - dts).map_err(|_| Reason::Timeline)?;
+            Ok(MovieSample { dts: *dts, cts, size: 0, sync: *sync })
+        };
+        let samples = frames.iter().zip(&decoding).map(sample).collect::<Result<Vec<_>, Reason>>()?;
+        let Source { track, description, config, .. } = self.source;
+        let sets = self.head.or(self.tail).map(|end| &end.sets);
+        let track = MovieTrack {
+            handler: track.handler,
+            timescale: track.timescale,
+            language: track.language,
+            geometry: track.geometry,
+            stsd: avc::stsd_with(&track.stsd, *description, config, sets)?,
+            samples,
+            last_duration: u32::try_from(plan.tail).map_err(|_| Reason::Timeline)?,
+            chunks: Vec::new(),
+            delay: first - plan.zero,
+            media_time: shift,
+            length: plan.last - first + plan.tail,
+        };
+        Ok(Lane { track, from: frames.into_iter().map(|(from, ..)| from).collect() })
+    }
+}
+
+fn sound_lane(sound: &Sound) -> Lane<'_> {
+    let list = sound.media.samples.get(sound.packets.clone()).unwrap_or_default();
+    let zero = list.first().map_or(0, Sample::pts);
+    let sample = |s: &Sample| MovieSample { dts: s.pts() - zero, cts: 0, size: 0, sync: true };
+    let track = MovieTrack {
+        handler: sound.track.handler,
+        timescale: sound.track.timescale,
+        language: sound.track.language,
+        geometry: sound.track.geometry,
+        stsd: sound.track.stsd.clone(),
+        samples: list.iter().map(sample).collect(),
+        last_duration: sound.last_duration,
+        chunks: Vec::new(),
+        delay: 0,
+        media_time: sound.media_time,
+        length: sound.length,
+    };
+    Lane { track, from: sound.packets.clone().map(|index| From::Sound(sound, index)).collect() }
+}
+
+/// Groups the samples of each track into chunks. Gives the chunks of all tracks, as places in both lists, by time.
+fn interleave(lanes: &mut [Lane<'_>]) -> Vec<(usize, usize)> {
+    let mut order = Vec::new();
+    for (number, lane) in lanes.iter_mut().enumerate() {
+        let track = &mut lane.track;
+        // What is decoded together lies together: pictures by their decoding time, sound by the time it is heard.
+        let lead = if track.handler == *b"soun" { track.media_time } else { 0 };
+        let slot = |sample: &MovieSample| {
+            let at = i128::from(sample.dts + track.delay - lead) * CHUNKS_PER_SECOND;
+            at.div_euclid(i128::from(track.timescale))
+        };
+        let mut last = None;
+        for sample in &track.samples {
+            let this = slot(sample);
+            match track.chunks.last_mut() {
+                Some(chunk) if last == Some(this) => chunk.samples += 1,
+                _ => {
+                    order.push((this, number, track.chunks.len()));
+                    track.chunks.push(Chunk { samples: 1, position: 0 });
+                }
+            }
+            last = Some(this);
+        }
+    }
+    order.sort_unstable();
+    order.into_iter().map(|(_, lane, chunk)| (lane, chunk)).collect()
+}
+
+/// Writes the samples and notes their places and sizes. Gives how many bytes they are.
+fn write_body(lanes: &mut [Lane<'_>], order: &[(usize, usize)], out: &mut impl Write) -> Result<u64, Reason> {
+    let mut done: Vec<usize> = vec![0; lanes.len()];
+    let mut position = 0;
+    for &(number, chunk) in order {
+        let (Some(lane), Some(next)) = (lanes.get_mut(number), done.get_mut(number)) else { continue };
+        let Some(chunk) = lane.track.chunks.get_mut(chunk) else { continue };
+        chunk.position = position;
+        for _ in 0..chunk.samples {
+            let (Some(from), Some(sample)) = (lane.from.get(*next), lane.track.samples.get_mut(*next)) else {
+                return Err(Reason::Timeline);
+            };
+            let bytes = from.read()?;
+            out.write_all(&bytes)?;
+            sample.size = u32::try_from(bytes.len()).map_err(|_| Reason::Units)?;
+            position += bytes.len() as u64;
+            *next += 1;
+        }
+    }
+    Ok(position)
+}

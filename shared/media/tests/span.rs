@@ -1,0 +1,261 @@
+//! The bytes of a span: few, read once, and decoded to the same pictures as the whole file.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod kit;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use domain::{cut::Span, quality::PictureSize, time::MediaTime};
+use kit::{BOTH, fetch, remake, run, source, span};
+use media::{
+    ffmpeg::Tools,
+    mp4::{Index, IndexError, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
+};
+
+/// Counts what is read.
+struct Counting {
+    file: LocalFile,
+    reads: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counting {
+    fn open(path: &Path) -> Self {
+        let file = LocalFile::open(path).unwrap();
+        Self { file, reads: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+    }
+
+    fn read(&self) -> (u64, u64) {
+        (self.reads.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl ReadAt for Counting {
+    type Error = std::io::Error;
+
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    async fn read_at(&self, offset: u64, len: u64) -> std::io::Result<Bytes> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        self.file.read_at(offset, len).await
+    }
+}
+
+/// Presentation time in ticks and digest of each decoded picture.
+fn digests(path: &Path, scale: i64) -> BTreeMap<i64, String> {
+    let name = path.to_str().unwrap();
+    // The pictures are compared, whatever the decoder says of those before them in an open group.
+    let base = format!("1:{scale}");
+    let args = ["-v", "fatal", "-copyts", "-i", name, "-map", "0:v:0", "-fps_mode", "passthrough"];
+    let args = [&args[..], &["-enc_time_base", &base, "-f", "framemd5", "-"]].concat();
+    let text = String::from_utf8(run("ffmpeg", &args)).unwrap();
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        (fields[2].parse().unwrap(), fields[5].to_owned())
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(row).collect()
+}
+
+/// The digests of the span's frames from the whole file and from the span's bytes are the same, at the same ticks.
+async fn same_pictures(path: &Path, span: Span) -> SpanFile {
+    let (local, plan) = fetch(path, span, BOTH).await;
+    let frames = plan.frames.unwrap();
+    let index = Index::read(&LocalFile::open(path).unwrap()).await.unwrap();
+    let scale = i64::from(index.video.unwrap().timescale);
+    let moved = plan.origin.0 / 1_000_000 * scale;
+    let wanted: Vec<(i64, String)> =
+        digests(path, scale).range(frames.first..=frames.last).map(own).collect();
+    let range = frames.first - moved..=frames.last - moved;
+    let found: Vec<(i64, String)> =
+        digests(&local, scale).range(range).map(own).map(|(at, d)| (at + moved, d)).collect();
+    assert_eq!(wanted.len() as u64, frames.count);
+    assert_eq!(found, wanted);
+    plan
+}
+
+fn own((at, digest): (&i64, &String)) -> (i64, String) {
+    (*at, digest.clone())
+}
+
+#[tokio::test]
+async fn pictures_are_identical_to_the_whole_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let x264 = "-c:v libx264 -preset veryfast -c:a aac";
+    let open = "-x264-params open-gop=1:keyint=25:scenecut=0:bframes=3:b-pyramid=normal";
+    for (name, rate, options) in [
+        ("plain.mp4", "24", format!("{x264} -bf 0 -g 24")),
+        ("b.mp4", "30000/1001", format!("{x264} -bf 3 -g 48 -movflags +faststart")),
+        ("open.mp4", "25", format!("{x264} {open}")),
+        ("variable.mov", "30", format!("{x264} -vf select='mod(n,5)-2' -fps_mode passthrough")),
+        ("hevc.mov", "25", "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25 -an".into()),
+        ("vp9.mp4", "25", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 40 -b:v 1M -c:a libopus".into()),
+    ] {
+        let path = source(dir.path(), name, rate, 7.0, &options);
+        for span in [span(0, 400), span(1500, 4250), span(5_310, 6_000)] {
+            same_pictures(&path, span).await;
+        }
+    }
+    // Every sync sample has leading pictures, and the only IDR picture lies beyond the look back.
+    let options = format!("{x264} {open}:b-adapt=0:b-pyramid=none");
+    let path = source(dir.path(), "long.mp4", "25", 40.0, &options);
+    let plan = same_pictures(&path, span(36_500, 38_000)).await;
+    assert!(plan.origin >= MediaTime(35_000_000), "decoding begins near the span");
+    let edited = remake(&dir.path().join("b.mp4"), "edited.mp4", "-ss 0.7", "-c copy");
+    same_pictures(&edited, span(0, 1000)).await;
+    same_pictures(&edited, span(1500, 4250)).await;
+}
+
+#[tokio::test]
+async fn a_span_costs_its_own_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = "-c:v libx264 -preset ultrafast -crf 4 -g 25 -bf 2 -c:a aac";
+    let behind = source(dir.path(), "behind.mp4", "25", 24.0, options);
+    let front = remake(&behind, "front.mp4", "", "-c copy -movflags +faststart");
+    for (path, reads_max) in [(&front, 1), (&behind, 3)] {
+        let file = Counting::open(path);
+        let index = Index::read(&file).await.unwrap();
+        let (reads, bytes) = file.read();
+        assert!(reads <= reads_max, "{reads} reads for the index");
+        assert!(bytes <= 128 << 10, "{bytes} bytes for the index");
+        // 2 of 24 seconds that begin in the middle of a group of one second.
+        let plan = SpanFile::plan(&index, span(10_500, 12_500), BOTH).unwrap();
+        let fetched: u64 = plan.ranges.iter().map(|range| range.end - range.start).sum();
+        let share = fetched as f64 / file.len() as f64;
+        assert!(share > 2.0 / 24.0 && share < 3.0 / 24.0 * 1.15, "{share:.3} of the file");
+        assert_eq!(plan.bytes_total, fetched + plan.header.len() as u64);
+        assert!(plan.ranges.len() <= 2, "{:?}", plan.ranges);
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_and_there_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = source(dir.path(), "a.mp4", "25", 4.0, "-c:v libx264 -preset veryfast -c:a aac");
+    let (sound, plan) = fetch(&path, span(1000, 2000), Wanted { video: false, audio: true }).await;
+    assert_eq!(plan.frames, None);
+    let probe = Tools::default().probe(&sound).await.unwrap();
+    assert!(probe.video.is_none() && probe.audio.is_some());
+    let index = Index::read(&LocalFile::open(&path).unwrap()).await.unwrap();
+    let silent = SpanFile::plan(&index, span(1000, 2000), Wanted { video: true, audio: false }).unwrap();
+    assert!(silent.bytes_total < plan.bytes_total + 200_000);
+    // Frame 25 is at 1 s, the next one 40 ms later.
+    assert_eq!(SpanFile::plan(&index, span(1010, 1030), BOTH), Err(SpanError::NoFrame));
+    assert_eq!(SpanFile::plan(&index, span(9000, 9500), BOTH), Err(SpanError::NoFrame));
+    let nothing = Wanted { video: false, audio: true };
+    assert_eq!(SpanFile::plan(&index, span(9000, 9500), nothing), Err(SpanError::Nothing));
+}
+
+#[tokio::test]
+async fn the_index_and_ffprobe_tell_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = "-c:v libx264 -preset veryfast -vf setsar=4/3 -c:a aac -metadata title=Bunny -t 3";
+    let path = source(dir.path(), "a.mp4", "25", 4.0, options);
+    let index = Index::read(&LocalFile::open(&path).unwrap()).await.unwrap();
+    let (info, probe) = (index.info(), Tools::default().probe(&path).await.unwrap().info());
+    assert_eq!(info.title, "Bunny");
+    assert_eq!(info.picture, Some(PictureSize { width: 427, height: 180 }));
+    assert_eq!((info.picture, info.has_audio, &info.title), (probe.picture, probe.has_audio, &probe.title));
+    assert!(info.duration.0.abs_diff(probe.duration.0) < 45_000, "{info:?} {probe:?}");
+
+    // Without `pasp`, the size in `tkhd` tells the shape.
+    let plain = source(dir.path(), "b.mp4", "25", 1.0, "-c:v libx264 -preset veryfast -an");
+    let mut bytes = std::fs::read(&plain).unwrap();
+    for kind in [b"pasp", b"tkhd"] {
+        let at = bytes.windows(4).position(|w| w == kind).unwrap();
+        match kind {
+            b"pasp" => bytes[at..at + 4].copy_from_slice(b"free"),
+            _ => bytes[at + 80..at + 84].copy_from_slice(&(400u32 << 16).to_be_bytes()),
+        }
+    }
+    std::fs::write(&plain, bytes).unwrap();
+    let index = Index::read(&LocalFile::open(&plain).unwrap()).await.unwrap();
+    let probe = Tools::default().probe(&plain).await.unwrap().info();
+    assert_eq!(index.info().picture, probe.picture);
+    assert!(!index.info().has_audio);
+}
+
+/// Bytes in memory.
+struct Memory(Vec<u8>);
+
+impl ReadAt for Memory {
+    type Error = &'static str;
+
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, &'static str> {
+        let range = usize::try_from(offset).unwrap()..usize::try_from(offset + len).unwrap();
+        self.0.get(range).map(Bytes::copy_from_slice).ok_or("beyond the end")
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_whole_mp4_is_told_apart() {
+    for text in
+        [&b""[..], b"<!doctype html>\n<title>Not a video</title>", b"RIFF\0\0\0\0AVI LIST", &[0x47; 4096]]
+    {
+        let error = Index::read(&Memory(text.to_vec())).await.unwrap_err();
+        let expected = matches!(error, IndexError::NotIsoBmff) || text.is_empty();
+        assert!(expected, "{error:?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let options = "-c:v libx264 -preset veryfast -c:a aac";
+    let behind = source(dir.path(), "behind.mp4", "25", 4.0, options);
+    let front = remake(&behind, "front.mp4", "", "-c copy -movflags +faststart");
+    for path in [&behind, &front] {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes.truncate(bytes.len() * 2 / 3);
+        let error = Index::read(&Memory(bytes)).await.unwrap_err();
+        assert!(matches!(error, IndexError::Truncated { .. }), "{error:?}");
+    }
+    let fragmented = remake(&behind, "f.mp4", "", "-c copy -movflags frag_keyframe+empty_moov");
+    let error = Index::read(&LocalFile::open(&fragmented).unwrap()).await.unwrap_err();
+    assert!(matches!(error, IndexError::Fragmented), "{error:?}");
+    let pcm = remake(&behind, "pcm.mov", "", "-c:v copy -c:a pcm_s16le");
+    let index = Index::read(&LocalFile::open(&pcm).unwrap()).await.unwrap();
+    assert!(index.info().has_audio);
+    assert!(matches!(SpanFile::plan(&index, span(0, 1000), BOTH), Err(SpanError::Unsupported(_))));
+    assert!(SpanFile::plan(&index, span(0, 1000), Wanted { video: true, audio: false }).is_ok());
+}
+
+#[tokio::test]
+async fn a_changed_index_never_panics_and_never_reads_beyond_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = source(dir.path(), "base.mp4", "25", 2.0, "-c:v libx264 -preset veryfast -bf 2 -c:a aac");
+    let path = remake(&base, "a.mp4", "-ss 0.3", "-c copy -movflags +faststart");
+    let bytes = std::fs::read(&path).unwrap();
+    let moov = bytes.windows(4).position(|w| w == b"moov").unwrap();
+    let mdat = bytes.windows(4).position(|w| w == b"mdat").unwrap();
+    let wholes = [0u32, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+    let (mut planned, mut refused) = (0, 0);
+    for at in moov..mdat - 4 {
+        for value in wholes {
+            let mut changed = bytes.clone();
+            changed[at..at + 4].copy_from_slice(&value.to_be_bytes());
+            let Ok(index) = Index::read(&Memory(changed)).await else {
+                refused += 1;
+                continue;
+            };
+            let _ = index.info();
+            for span in
+                [span(0, 500), span(700, 1300), Span { start: MediaTime(0), end: MediaTime(i64::MAX) }]
+            {
+                let Ok(plan) = SpanFile::plan(&index, span, BOTH) else { continue };
+                planned += 1;
+                assert!(plan.ranges.iter().all(|range| range.start < range.end));
+                assert!(plan.ranges.last().unwrap().end <= bytes.len() as u64);
+            }
+        }
+    }
+    assert!(planned > 1000 && refused > 1000, "{planned} planned, {refused} refused");
+}
