@@ -194,4 +194,9 @@ async fn bodies_that_are_too_much() {
     assert_eq!(post("application/json", "{\"start\": NaN}".to_owned()).await.0, 400);
     assert_eq!(post("application/json", "[".repeat(20_000)).await.0, 400);
     assert_eq!(post("application/json", String::new()).await.0, 400);
+    // Which of the two was meant? Parsers differ, so neither is taken.
+    let twice = r#"{"url":"https://example.com/a.mp4","start":1,"end":2,"end":3}"#;
+    let (status, answer) = post("application/json", twice.to_owned()).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("duplicate"), "{answer}");
 }
