@@ -76,8 +76,8 @@ pub struct ClipView {
     /// Shape of the picture; null for sound.
     #[schema(example = "16:9")]
     pub aspect_ratio: Option<String>,
-    /// How it was made.
-    #[schema(example = "encode")]
+    /// How it was made: `copy`, `smart` (only the ends were encoded) or `encode`.
+    #[schema(example = "smart")]
     pub method: String,
     /// Whether it is in the history.
     pub saved_to_library: bool,

@@ -113,7 +113,7 @@ pub struct Output {
     pub duration: MediaTime,
     /// The picture that was delivered; `None` for sound.
     pub picture: Option<PictureSize>,
-    /// How it was made: `encode` (later also `smart` and `copy`).
+    /// How it was made: `copy`, `smart` (only the ends were encoded) or `encode`.
     pub method: String,
 }
 
