@@ -87,8 +87,7 @@ impl ApiKey {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(API_KEY_PREFIX)?;
-        let valid = digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        valid.then(|| Self(text.to_owned()))
+        is_secret(digits).then(|| Self(text.to_owned()))
     }
 
     /// SHA-256 of the key in hexadecimal, the only form that is stored. A key has 256 random bits, so a plain
@@ -123,41 +122,56 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A browser session's token. It lives in a cookie; only its digest is stored.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SessionToken(String);
+/// A secret of 32 random bytes that its owner carries, and of which only the digest is stored.
+macro_rules! secret_token {
+    ($(#[$about:meta])* $name:ident) => {
+        $(#[$about])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name(String);
 
-impl SessionToken {
-    /// A token from 32 random bytes: 64 hexadecimal digits.
-    #[must_use]
-    pub fn from_random(bytes: [u8; 32]) -> Self {
-        Self(hex(&bytes))
-    }
+        impl $name {
+            /// A token from 32 random bytes: 64 hexadecimal digits.
+            #[must_use]
+            pub fn from_random(bytes: [u8; 32]) -> Self {
+                Self($crate::ids::hex(&bytes))
+            }
 
-    /// Reads the token of a cookie; `None` if it cannot be one of ours.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let valid = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        valid.then(|| Self(text.to_owned()))
-    }
+            /// Reads a token; `None` if it cannot be one of ours.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                $crate::ids::is_secret(text).then(|| Self(text.to_owned()))
+            }
 
-    /// SHA-256 of the token in hexadecimal, the only form that is stored.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        hex(&Sha256::digest(self.0.as_bytes()))
-    }
+            /// SHA-256 of the token in hexadecimal, the only form that is stored.
+            #[must_use]
+            pub fn digest(&self) -> String {
+                $crate::ids::digest(&self.0)
+            }
 
-    /// The token itself, for the cookie.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
+            /// The token itself, for its owner.
+            #[must_use]
+            pub fn reveal(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
+}
+pub(crate) use secret_token;
+
+secret_token! {
+    /// A browser session's token. It lives in a cookie.
+    SessionToken
 }
 
-impl fmt::Debug for SessionToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionToken(…)")
-    }
+/// Whether `text` has the form of 32 bytes in hexadecimal.
+pub(crate) fn is_secret(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// SHA-256 of a text in hexadecimal: what is stored of a thing that must not be stored itself.

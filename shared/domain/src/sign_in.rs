@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ids::{digest, hex},
+    ids::{digest, secret_token},
     rate::{Quota, Window},
     time::Timestamp,
 };
@@ -34,41 +34,9 @@ pub const fn must_rotate(created: Timestamp, now: Timestamp) -> bool {
     now.0 - created.0 >= SESSION_ROTATED_AFTER_MS
 }
 
-/// The secret of a sign-in link. It travels by mail; only its digest is stored.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SignInToken(String);
-
-impl SignInToken {
-    /// A token from 32 random bytes: 64 hexadecimal digits.
-    #[must_use]
-    pub fn from_random(bytes: [u8; 32]) -> Self {
-        Self(hex(&bytes))
-    }
-
-    /// Reads the token of a request; `None` if it cannot be one of ours.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let valid = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        valid.then(|| Self(text.to_owned()))
-    }
-
-    /// SHA-256 of the token in hexadecimal, the only form that is stored.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        digest(&self.0)
-    }
-
-    /// The token itself, for the mail.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SignInToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SignInToken(…)")
-    }
+secret_token! {
+    /// The secret of a sign-in link. It travels by mail; only its digest is stored.
+    SignInToken
 }
 
 /// The six digits that do the same as the link, for a browser on another machine than the mail.
