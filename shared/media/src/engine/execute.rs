@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use domain::{quality::Format, time::MediaTime};
+use domain::{
+    quality::{Format, PictureSize},
+    time::MediaTime,
+};
 
 use super::{
     EngineError,
@@ -212,19 +215,39 @@ pub(crate) fn silent(finished: Finished) -> Result<(), EngineError> {
     }
 }
 
-/// Writes the first picture of `clip` as a JPEG of `size`.
-pub(crate) async fn poster(
-    tools: &Tools,
-    clip: &Path,
-    size: domain::quality::PictureSize,
-    out: &Path,
-) -> Result<(), EngineError> {
+/// The longest side of a poster in pixels: what a share page shows.
+const POSTER_SIDE_MAX: u32 = 1280;
+
+/// Adds an output to a command that reads a clip with pictures of this size: the first one as a JPEG.
+pub(crate) fn poster(args: Args, picture: PictureSize, out: &Path) -> Args {
+    let size = poster_size(picture);
     let filters = format!("scale={}:{}:flags=lanczos,setsar=1,format=yuvj420p", size.width, size.height);
-    let args = Args::default()
-        .input(clip)
-        .words("-map 0:v:0 -frames:v 1")
+    args.words("-map 0:v:0 -frames:v 1")
         .option("-vf", filters)
         .words("-c:v mjpeg -q:v 3 -update 1 -f image2")
-        .file(out);
-    silent(tools.ffmpeg(args, &mut |_| {}).await?)
+        .file(out)
+}
+
+/// The largest size of the same shape within [`POSTER_SIDE_MAX`], never larger than the picture.
+fn poster_size(picture: PictureSize) -> PictureSize {
+    let long = picture.width.max(picture.height);
+    if long <= POSTER_SIDE_MAX {
+        return picture;
+    }
+    let side = |side: u32| (u64::from(side) * u64::from(POSTER_SIDE_MAX) / u64::from(long)).max(2);
+    let even = |side: u64| u32::try_from(side / 2 * 2).unwrap_or(2);
+    PictureSize { width: even(side(picture.width)), height: even(side(picture.height)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poster_keeps_the_shape() {
+        let size = |width, height| PictureSize { width, height };
+        assert_eq!(poster_size(size(1080, 1920)), size(720, 1280));
+        assert_eq!(poster_size(size(320, 180)), size(320, 180));
+        assert_eq!(poster_size(size(8000, 2)), size(1280, 2));
+    }
 }

@@ -1,4 +1,4 @@
-//! The media engine: plan → execute → verify → poster.
+//! The media engine: look → plan → execute → verify.
 //!
 //! Invariant: a clip [start, end) has every frame of the source with start ≤ pts < end and no other, each at its
 //! own tick, and its sound begins with the clip's zero to the sample. A clip that was not found to be so is never
@@ -9,6 +9,7 @@
 //! is in doubt is encoded.
 
 mod execute;
+mod look;
 mod plan;
 mod timeline;
 mod verify;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use domain::{
     cut::Span,
-    quality::{Format, PictureSize, Quality},
+    quality::{Format, Quality},
     time::MediaTime,
 };
 
@@ -26,16 +27,14 @@ pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
 pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
-pub(crate) use verify::verify;
+pub(crate) use verify::{Clip, Decode, Part, verify};
 
 use crate::{
     ffmpeg::{ProbeError, ProcessError, Tools},
     smart,
 };
+pub(crate) use look::Looked;
 use timeline::{Reading, Timeline};
-
-/// The longest side of a poster in pixels: what a share page shows.
-const POSTER_SIDE_MAX: u32 = 1280;
 
 /// The method that holds always.
 const ENCODE: &str = "encode";
@@ -121,42 +120,43 @@ pub struct Output {
 /// # Errors
 /// [`EngineError`]; [`EngineError::source_message`] tells whether the source is the reason.
 pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result<Output, EngineError> {
-    let probe = tools.probe(job.input).await?;
+    let looked = Looked::at(tools, job.input).await?;
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
-    let timeline = Timeline::new(tools, job.input, &probe);
-    let first = attempt(tools, job, &timeline, Reading::Quick, &media, progress).await;
+    let poster = job.format.has_picture().then(|| job.out_dir.join("poster.jpg"));
+    let timeline = Timeline::new(tools, job.input, &looked);
+    let out = Out { media: &media, poster: poster.as_deref() };
+    let first = attempt(tools, job, &timeline, Reading::Quick, out, progress).await;
     let (verified, method) = match first {
         // A seek that landed badly, or a container whose packets are not its frames: once more the slow way.
         Err(error @ (EngineError::Damaged(_) | EngineError::Verify(_))) => {
             tracing::warn!(error = %error, detail = ?error, "cutting again from the beginning of the file");
-            attempt(tools, job, &timeline, Reading::Thorough, &media, progress).await?
+            attempt(tools, job, &timeline, Reading::Thorough, out, progress).await?
         }
         other => other?,
-    };
-    let poster = match verified.picture {
-        Some(picture) => {
-            let path = job.out_dir.join("poster.jpg");
-            execute::poster(tools, &media, poster_size(picture), &path).await?;
-            Some(path)
-        }
-        None => None,
     };
     Ok(Output { media, poster, verified, method })
 }
 
-/// The clip at `media` and how it was made.
+/// The files to make.
+#[derive(Clone, Copy)]
+pub(crate) struct Out<'a> {
+    pub(crate) media: &'a Path,
+    pub(crate) poster: Option<&'a Path>,
+}
+
+/// The clip and how it was made.
 async fn attempt(
     tools: &Tools,
     job: &Cut<'_>,
     timeline: &Timeline<'_>,
     reading: Reading,
-    media: &Path,
+    out: Out<'_>,
     progress: Progress<'_>,
 ) -> Result<(Verified, &'static str), EngineError> {
     let frames = if job.format.has_picture() { timeline.frames(reading).await? } else { Vec::new() };
     let pts: Vec<i64> = frames.iter().map(|frame| frame.pts).collect();
     let request = plan::Request {
-        probe: timeline.probe,
+        probe: &timeline.looked.probe,
         pts: &pts,
         origin: job.origin,
         span: job.span,
@@ -168,37 +168,14 @@ async fn attempt(
     let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
     let input = Input { path: job.input, seek };
     if reading == Reading::Quick && job.format == Format::Mp4 {
-        let smart = smart::Job { plan: &plan, audio: timeline.probe.audio.as_ref(), input, out: media };
+        let smart = smart::Job { plan: &plan, source: timeline.looked, input, out };
         match smart::cut(tools, &smart, progress).await {
             Ok(made) => return Ok(made),
             Err(reason) => tracing::info!(method = ENCODE, %reason, "the whole span is encoded"),
         }
     }
     tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
-    execute::execute(tools, &plan, input, media, progress).await?;
-    Ok((verify(tools, &plan, media).await?, ENCODE))
-}
-
-/// The largest size of the same shape within [`POSTER_SIDE_MAX`], never larger than the picture.
-fn poster_size(picture: PictureSize) -> PictureSize {
-    let long = picture.width.max(picture.height);
-    if long <= POSTER_SIDE_MAX {
-        return picture;
-    }
-    let side = |side: u32| (u64::from(side) * u64::from(POSTER_SIDE_MAX) / u64::from(long)).max(2);
-    let even = |side: u64| u32::try_from(side / 2 * 2).unwrap_or(2);
-    PictureSize { width: even(side(picture.width)), height: even(side(picture.height)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_poster_keeps_the_shape() {
-        let size = |width, height| PictureSize { width, height };
-        assert_eq!(poster_size(size(1080, 1920)), size(720, 1280));
-        assert_eq!(poster_size(size(320, 180)), size(320, 180));
-        assert_eq!(poster_size(size(8000, 2)), size(1280, 2));
-    }
+    execute::execute(tools, &plan, input, out.media, progress).await?;
+    let clip = Clip { path: out.media, decode: &Decode::Whole, poster: out.poster };
+    Ok((verify(tools, &plan, clip).await?, ENCODE))
 }

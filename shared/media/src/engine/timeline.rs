@@ -4,8 +4,12 @@ use std::path::Path;
 
 use domain::time::MediaTime;
 
-use super::{EngineError, plan::EncodePlan};
-use crate::ffmpeg::{Probe, Tools};
+use super::{
+    EngineError,
+    look::{Frame, Looked},
+    plan::EncodePlan,
+};
+use crate::ffmpeg::Tools;
 
 /// How far before the clip reading begins at least, so that sound which lies later in the file than the picture of
 /// the same instant is there too.
@@ -17,37 +21,31 @@ const SEEK_MIN: MediaTime = MediaTime(20_000_000);
 /// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// Frames are counted by packets, and what lies far before the clip is skipped.
+    /// Frames are counted by samples or packets, and what lies far before the clip is skipped.
     Quick,
     /// Frames are counted by decoding, from the beginning of the file.
     Thorough,
 }
 
-/// A frame of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    /// In ticks of the video stream.
-    pub(crate) pts: i64,
-    /// Whether decoding can begin here.
-    pub(crate) key: bool,
-}
-
-/// A probed local file.
+/// A local file and its frames.
 pub(crate) struct Timeline<'a> {
     tools: &'a Tools,
     path: &'a Path,
-    pub(crate) probe: &'a Probe,
+    pub(crate) looked: &'a Looked,
 }
 
 impl<'a> Timeline<'a> {
-    pub(crate) const fn new(tools: &'a Tools, path: &'a Path, probe: &'a Probe) -> Self {
-        Self { tools, path, probe }
+    pub(crate) const fn new(tools: &'a Tools, path: &'a Path, looked: &'a Looked) -> Self {
+        Self { tools, path, looked }
     }
 
     /// The shown frames in the file's own order; none without video.
     pub(crate) async fn frames(&self, reading: Reading) -> Result<Vec<Frame>, EngineError> {
-        let Some(video) = &self.probe.video else { return Ok(Vec::new()) };
+        let Some(video) = &self.looked.probe.video else { return Ok(Vec::new()) };
         if reading == Reading::Quick {
+            if let Some(frames) = &self.looked.frames {
+                return Ok(frames.clone());
+            }
             let packets = self.tools.packets(self.path, video).await?;
             // AVI and elementary streams leave presentation times to the decoder.
             let timed = packets.iter().all(|packet| packet.pts.is_some());
@@ -63,10 +61,10 @@ impl<'a> Timeline<'a> {
     /// Where to begin reading, on the file's own clock; `None` for the beginning. `start` is where the clip starts.
     pub(crate) fn seek(&self, frames: &[Frame], plan: &EncodePlan, start: MediaTime) -> Option<MediaTime> {
         let latest = MediaTime(start.0.saturating_sub(SEEK_MARGIN.0));
-        if latest.since(self.probe.zero) < SEEK_MIN {
+        if latest.since(self.looked.probe.zero) < SEEK_MIN {
             return None;
         }
-        let (Some(stream), Some(_)) = (&self.probe.video, &plan.video) else {
+        let (Some(stream), Some(_)) = (&self.looked.probe.video, &plan.video) else {
             return Some(latest); // sound alone can be decoded from anywhere
         };
         let time = |pts: i64| {

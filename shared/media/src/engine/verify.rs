@@ -1,7 +1,7 @@
 //! Looking at a clip before anybody gets it.
 //!
-//! Invariant: what leaves here decodes from end to end without a word and has the planned frames at the planned
-//! ticks.
+//! Invariant: what leaves here has the planned frames at the planned ticks, and everything in it that was not copied
+//! bit for bit, and everything that meets something else there, decodes without a word.
 
 use std::path::Path;
 
@@ -12,6 +12,8 @@ use domain::{
 
 use super::{
     EngineError,
+    execute::poster,
+    look::Looked,
     plan::{EncodePlan, VideoPlan},
 };
 use crate::ffmpeg::{Args, Packet, Probe, ProbeError, TimeBase, Tools};
@@ -65,35 +67,77 @@ pub enum VerifyError {
     Io(#[from] std::io::Error),
 }
 
-/// Compares the clip at `path` with its plan.
-pub(crate) async fn verify(tools: &Tools, plan: &EncodePlan, path: &Path) -> Result<Verified, EngineError> {
-    Ok(look(tools, plan, path).await?)
+/// How much of a clip is decoded to look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decode {
+    /// All: every picture was encoded anew.
+    Whole,
+    /// These parts: what lies around the places where copied pictures meet encoded ones. What lies between is the
+    /// source's own, bit for bit. The first part begins with the clip.
+    Parts(Vec<Part>),
 }
 
-async fn look(tools: &Tools, plan: &EncodePlan, path: &Path) -> Result<Verified, VerifyError> {
-    let size_bytes = tokio::fs::metadata(path).await?.len();
-    let probe = tools.probe(path).await?;
+/// Consecutive pictures of a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// When the first one is shown, which is a sync sample; `None` for the beginning of the clip.
+    pub(crate) from: Option<MediaTime>,
+    /// How many there are.
+    pub(crate) frames: u64,
+}
+
+/// A clip to look at, and where to draw its first picture.
+#[derive(Clone, Copy)]
+pub(crate) struct Clip<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) decode: &'a Decode,
+    pub(crate) poster: Option<&'a Path>,
+}
+
+/// Compares a clip with its plan, and makes its poster by the way.
+pub(crate) async fn verify(
+    tools: &Tools,
+    plan: &EncodePlan,
+    clip: Clip<'_>,
+) -> Result<Verified, EngineError> {
+    Ok(look(tools, plan, clip).await?)
+}
+
+async fn look(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<Verified, VerifyError> {
+    let size_bytes = tokio::fs::metadata(clip.path).await?.len();
+    let Looked { probe, frames: listed, .. } = Looked::at(tools, clip.path).await.map_err(told)?;
     streams(plan, &probe)?;
     if probe.duration.0.abs_diff(plan.duration.0) > plan.tolerance.0.unsigned_abs() {
         return Err(VerifyError::Duration { planned: plan.duration, found: probe.duration });
     }
-    let decoded = decode(tools, path).await?;
-    let mut frames = None;
+    decode(tools, plan, clip).await?;
     if let (Some(planned), Some(stream)) = (&plan.video, &probe.video) {
-        let packets = tools.packets(path, stream).await?;
-        let slack = u64::from(plan.format == Format::Gif);
-        for found in [packets.len() as u64, decoded] {
-            if found.abs_diff(planned.frames_out) > slack {
-                return Err(VerifyError::Frames { planned: planned.frames_out, found });
-            }
-        }
+        let shown = match listed {
+            Some(listed) => listed.into_iter().map(|frame| frame.pts).collect(),
+            None => shown(tools.packets(clip.path, stream).await?),
+        };
+        count(plan, shown.len() as u64, planned.frames_out)?;
         if plan.format == Format::Mp4 {
-            timestamps(planned, &packets, stream.time_base)?;
+            timestamps(planned, shown, stream.time_base)?;
         }
-        frames = Some(decoded);
     }
+    let frames = plan.video.as_ref().map(|video| video.frames_out);
     let picture = probe.video.map(|video| video.shown);
     Ok(Verified { duration: probe.duration, picture, frames, size_bytes })
+}
+
+fn told(error: EngineError) -> VerifyError {
+    VerifyError::Decode(format!("{error:?}"))
+}
+
+fn shown(packets: Vec<Packet>) -> Vec<i64> {
+    packets.into_iter().filter(|packet| !packet.hidden).filter_map(|packet| packet.pts).collect()
+}
+
+/// A GIF may have a picture more or less: its clock counts in hundredths.
+fn count(plan: &EncodePlan, found: u64, planned: u64) -> Result<(), VerifyError> {
+    let slack = u64::from(plan.format == Format::Gif);
+    if found.abs_diff(planned) <= slack { Ok(()) } else { Err(VerifyError::Frames { planned, found }) }
 }
 
 fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
@@ -124,12 +168,8 @@ fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
 }
 
 /// Every frame is shown at its planned tick, compared as fractions without rounding.
-fn timestamps(planned: &VideoPlan, packets: &[Packet], found_base: TimeBase) -> Result<(), VerifyError> {
-    let mut found: Vec<i64> = packets.iter().filter(|packet| !packet.hidden).filter_map(|p| p.pts).collect();
+fn timestamps(planned: &VideoPlan, mut found: Vec<i64>, found_base: TimeBase) -> Result<(), VerifyError> {
     found.sort_unstable();
-    if found.len() != planned.frames.len() {
-        return Err(VerifyError::Frames { planned: planned.frames_out, found: found.len() as u64 });
-    }
     let instant = |ticks: i64, this: TimeBase, other: TimeBase| {
         i128::from(ticks) * i128::from(this.num) * i128::from(other.den)
     };
@@ -143,18 +183,57 @@ fn timestamps(planned: &VideoPlan, packets: &[Packet], found_base: TimeBase) -> 
     }
 }
 
-/// Decodes everything and counts the pictures.
-async fn decode(tools: &Tools, path: &Path) -> Result<u64, VerifyError> {
+/// Decodes what is to be decoded, all parts at once.
+async fn decode(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<(), VerifyError> {
+    let planned = plan.video.as_ref().map_or(0, |video| video.frames_out);
+    let parts: Vec<(Args, u64)> = match clip.decode {
+        Decode::Whole => vec![(decoder(None, clip.path).words("-map 0"), planned)],
+        Decode::Parts(parts) => {
+            let part = |part: &Part| {
+                let sound = sound_frames(plan, part.frames);
+                let words = format!("-map 0:v:0 -frames:v {} -map 0:a? -frames:a {sound}", part.frames);
+                (decoder(part.from, clip.path).words(&words), part.frames)
+            };
+            parts.iter().map(part).collect()
+        }
+    };
+    let runs = parts.into_iter().enumerate().map(|(n, (args, frames))| async move {
+        let args = args.words("-fps_mode passthrough -f null -");
+        let args = match (&plan.video, clip.poster) {
+            (Some(video), Some(out)) if n == 0 => poster(args, video.picture, out),
+            _ => args,
+        };
+        let decoded = pictures(tools, args).await?;
+        if plan.video.is_some() { count(plan, decoded, frames) } else { Ok(()) }
+    });
+    futures_util::future::try_join_all(runs).await.map(|_| ())
+}
+
+fn decoder(from: Option<MediaTime>, path: &Path) -> Args {
+    let args = Args::default().words("-progress pipe:1 -xerror -err_detect explode");
+    let args = match from {
+        // A little later, so that rounding does not lead to the group before.
+        Some(at) => args.words(&format!("-ss {:.6} -noaccurate_seek", at.seconds() + 0.000_5)),
+        None => args,
+    };
+    args.input(path)
+}
+
+/// How many packets of sound go along with so many pictures: about as long as these, never longer than the clip.
+fn sound_frames(plan: &EncodePlan, pictures: u64) -> u64 {
+    let all = plan.audio.map_or(0, |audio| (audio.to - audio.from) / 1152).unsigned_abs();
+    let frames = plan.video.as_ref().map_or(1, |video| video.frames_out.max(1));
+    (all.saturating_mul(pictures) / frames).max(1)
+}
+
+/// Runs a decoder and counts its pictures. It must not say a word.
+async fn pictures(tools: &Tools, args: Args) -> Result<u64, VerifyError> {
     let mut frames = 0;
     let mut on_line = |line: &str| {
         if let Some(count) = line.strip_prefix("frame=").and_then(|count| count.trim().parse().ok()) {
             frames = count;
         }
     };
-    let args = Args::default()
-        .words("-progress pipe:1 -xerror -err_detect explode")
-        .input(path)
-        .words("-map 0 -fps_mode passthrough -f null -");
     let finished = tools.ffmpeg(args, &mut on_line).await.map_err(ProbeError::from)?;
     if finished.success && finished.stderr.is_empty() {
         Ok(frames)

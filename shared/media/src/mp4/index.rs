@@ -99,11 +99,13 @@ impl Index {
         mvhd.skip(if version == 1 { 16 } else { 8 })?;
         let timescale = mvhd.u32()?;
         let mut index = Self { video: None, audio: None, title: title(moov), ftyp };
+        let mut number = 0;
         for child in Children(moov) {
             let (kind, trak) = child?;
             if kind != *b"trak" {
                 continue;
             }
+            number += 1;
             let handler = Track::handler(trak)?;
             let slot = match &handler {
                 b"vide" => &mut index.video,
@@ -111,7 +113,7 @@ impl Index {
                 _ => continue,
             };
             if slot.is_none() {
-                *slot = Track::read(trak, handler, timescale)?;
+                *slot = Track::read(trak, (number - 1, handler), timescale)?;
             }
         }
         Ok(index)

@@ -8,6 +8,7 @@
 //! another configuration than the source's. Here a `stsd` is copied verbatim and a table is read in place, once its
 //! size has been checked against the box around it.
 
+mod aac;
 pub(crate) mod boxes;
 mod index;
 pub(crate) mod movie;
@@ -23,3 +24,5 @@ pub use read::{LocalFile, ReadAt};
 pub use samples::{Sample, Samples};
 pub use span::{SpanError, SpanFile, Wanted};
 pub use track::Track;
+
+pub(crate) use aac::Aac;

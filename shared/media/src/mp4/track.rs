@@ -12,6 +12,8 @@ use super::{
 /// A video or audio track.
 #[derive(Clone, Debug)]
 pub struct Track {
+    /// The track's place among all tracks of the file, from 0: FFmpeg's number of the stream.
+    pub(crate) number: u32,
     /// `vide` or `soun` (`hdlr`).
     pub handler: FourCc,
     /// Ticks a second (`mdhd`).
@@ -44,10 +46,10 @@ impl Track {
         hdlr.array()
     }
 
-    /// Reads a `trak` whose media is `handler`. `None` for a track without samples.
+    /// Reads a `trak`, the file's `number`th, whose media is `handler`. `None` for a track without samples.
     pub(crate) fn read(
         trak: &[u8],
-        handler: FourCc,
+        (number, handler): (u32, FourCc),
         movie_timescale: u32,
     ) -> Result<Option<Self>, ParseError> {
         let mdia = need(trak, b"mdia", "a track has no mdia")?;
@@ -80,7 +82,18 @@ impl Track {
         };
         let geometry = geometry(need(trak, b"tkhd", "a track has no tkhd")?)?;
         let stsd = stsd.to_vec();
-        Ok(Some(Self { handler, timescale, codec, shown, samples, stsd, geometry, language, media_duration }))
+        Ok(Some(Self {
+            number,
+            handler,
+            timescale,
+            codec,
+            shown,
+            samples,
+            stsd,
+            geometry,
+            language,
+            media_duration,
+        }))
     }
 
     /// Where the track's presentation ends on the movie's timeline.
@@ -110,12 +123,24 @@ impl Track {
         let (across, down) = aspect.or_else(|| self.aspect_by_header(width, height)).unwrap_or((1, 1));
         let square = (u64::from(width) * across + down / 2) / down;
         let width = u32::try_from(square.clamp(1, 1 << 16)).unwrap_or(width);
-        let turned = self.matrix(1).unsigned_abs() > self.matrix(0).unsigned_abs();
-        Some(if turned {
-            PictureSize { width: height, height: width }
-        } else {
-            PictureSize { width, height }
-        })
+        Some(self.upright(PictureSize { width, height }))
+    }
+
+    /// `coded` upright, if the file too says that the picture has this size and square pixels.
+    pub(crate) fn square_picture(&self, coded: PictureSize) -> Option<PictureSize> {
+        let (width, height, aspect) = visual_entry(&self.stsd).ok()?;
+        let header = [width << 16, height << 16].map(u32::to_be_bytes).concat();
+        let square = aspect.map_or_else(|| self.geometry.ends_with(&header), |(across, down)| across == down);
+        (square && PictureSize { width, height } == coded).then(|| self.upright(coded))
+    }
+
+    fn upright(&self, picture: PictureSize) -> PictureSize {
+        let PictureSize { width, height } = picture;
+        if self.is_turned() { PictureSize { width: height, height: width } } else { picture }
+    }
+
+    fn is_turned(&self) -> bool {
+        self.matrix(1).unsigned_abs() > self.matrix(0).unsigned_abs()
     }
 
     /// The pixel aspect implied by a `tkhd` whose size has another shape than the coded picture.

@@ -131,6 +131,11 @@ pub(super) fn kind_of(nal: &[u8]) -> u8 {
     nal.first().map_or(0, |byte| byte & 31)
 }
 
+/// Whether the NAL unit is, or may be, part of a picture that others refer to (`nal_ref_idc`, 7.4.1).
+pub(super) fn is_reference(nal: &[u8]) -> bool {
+    nal.first().is_none_or(|byte| byte >> 5 & 3 != 0)
+}
+
 /// Appends a NAL unit with 4 bytes of length.
 pub(super) fn push_unit(out: &mut Vec<u8>, nal: &[u8]) {
     out.extend_from_slice(&u32::try_from(nal.len()).unwrap_or(u32::MAX).to_be_bytes());

@@ -18,15 +18,18 @@ mod sps;
 
 use std::{ops::Range, path::Path, sync::Arc};
 
-use domain::{quality::Format, time::MediaTime};
+use domain::{
+    quality::{Format, PictureSize},
+    time::MediaTime,
+};
 
 use crate::{
     engine::{
-        AudioPlan, EncodePlan, EngineError, Fit, Input, Progress, Verified, VerifyError, VideoPlan,
-        encode_sound, verify,
+        AudioPlan, Clip, Decode, EncodePlan, EngineError, Fit, Input, Looked, Out, Part, Progress, Verified,
+        VerifyError, VideoPlan, encode_sound, verify,
     },
-    ffmpeg::{Args, AudioStream, Tools},
-    mp4::{Index, LocalFile},
+    ffmpeg::{AudioStream, Tools},
+    mp4::{Index, LocalFile, Track},
 };
 use ends::Encoded;
 use plan::End;
@@ -43,8 +46,8 @@ pub(crate) enum Reason {
     #[error("the picture changes its size")]
     Size,
     /// The local file is no MP4, or has fragments.
-    #[error("the source has no index: {0}")]
-    Index(String),
+    #[error("the source has no index")]
+    Index,
     /// The samples are not listed.
     #[error("the samples cannot be told apart: {0}")]
     Samples(&'static str),
@@ -107,14 +110,18 @@ impl PartialEq for Reason {
     }
 }
 
+/// How many pictures are decoded behind a place where the copied part begins: what depends on the wrong pictures shows
+/// at once.
+const BEHIND_JOIN: usize = 8;
+
 /// A clip to cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) plan: &'a EncodePlan,
-    /// The sound that the plan is made for, as it is in the source.
-    pub(crate) audio: Option<&'a AudioStream>,
+    /// The source that the plan is made for.
+    pub(crate) source: &'a Looked,
     pub(crate) input: Input<'a>,
-    pub(crate) out: &'a Path,
+    pub(crate) out: Out<'a>,
 }
 
 /// Makes the clip and verifies it. Gives the method too: `copy` if no frame was encoded, else `smart`.
@@ -127,15 +134,13 @@ pub(crate) async fn cut(
     if video.fit != Fit::Keep {
         return Err(Reason::Size);
     }
-    let scratch = job.out.with_extension("parts");
+    let scratch = job.out.media.with_extension("parts");
     tokio::fs::create_dir_all(&scratch).await?;
     let made = make(tools, job, video, &scratch, progress).await;
     tokio::fs::remove_dir_all(&scratch).await?;
-    let (method, joins) = made?;
-    let verified = verify(tools, job.plan, job.out).await.map_err(told)?;
-    for join in joins {
-        begin_at(tools, job.out, join).await?;
-    }
+    let (method, decode) = made?;
+    let clip = Clip { path: job.out.media, decode: &decode, poster: job.out.poster };
+    let verified = verify(tools, job.plan, clip).await.map_err(told)?;
     progress(1.0);
     Ok((verified, method))
 }
@@ -146,10 +151,9 @@ async fn make(
     video: &VideoPlan,
     scratch: &Path,
     progress: Progress<'_>,
-) -> Result<(&'static str, Vec<MediaTime>), Reason> {
-    let index = Index::read(&LocalFile::open(job.input.path)?).await;
-    let mut index = index.map_err(|error| Reason::Index(error.to_string()))?;
-    let track = index.video.take().ok_or(Reason::Format)?;
+) -> Result<(&'static str, Decode), Reason> {
+    let index = job.source.index.as_ref().ok_or(Reason::Index)?;
+    let track = index.video.clone().ok_or(Reason::Format)?;
     let (path, plan) = (job.input.path.to_owned(), video.clone());
     let source = Arc::new(blocking(move || Source::open(&path, track, &plan)).await?);
     progress(0.1);
@@ -167,8 +171,8 @@ async fn make(
     let method = if head.is_none() && tail.is_none() { "copy" } else { "smart" };
     let (copied, count) = (source.parts.copy.len(), video.frames.len());
     tracing::debug!(method, frames = count, copied, "cutting");
-    let joins = joins(&source, video);
-    let (out, plan) = (job.out.to_owned(), video.clone());
+    let decode = around_joins(&source, video);
+    let (out, plan) = (job.out.media.to_owned(), video.clone());
     let write = move || {
         let clip =
             mux::Clip { source: &source, head: head.as_ref(), tail: tail.as_ref(), sound: sound.as_ref() };
@@ -176,30 +180,26 @@ async fn make(
     };
     blocking(write).await?;
     progress(0.8);
-    Ok((method, joins))
+    Ok((method, decode))
 }
 
-/// Where the copied part and the tail begin, on the clip's timeline.
-fn joins(source: &Source, video: &VideoPlan) -> Vec<MediaTime> {
-    let copy = source.pictures.get(source.parts.copy.start).map(|picture| picture.pts);
-    let tail = source.parts.tail.as_ref().and_then(|end| end.pts.first().copied());
-    let copy = copy.filter(|_| source.parts.head.is_some());
-    let at = |pts| MediaTime::from_ticks(pts - video.zero, source.track.timescale);
-    copy.into_iter().chain(tail).map(at).collect()
-}
-
-/// A player that jumps to a join meets the stream behind it alone, so that has to decode alone too.
-async fn begin_at(tools: &Tools, clip: &Path, join: MediaTime) -> Result<(), Reason> {
-    // A little later, so that rounding does not lead to the part before.
-    let seek = format!("-xerror -err_detect explode -ss {:.6} -noaccurate_seek", join.seconds() + 0.000_5);
-    let args = Args::default().words(&seek).input(clip).words("-map 0:v:0 -frames:v 8 -f null -");
-    let finished =
-        tools.ffmpeg(args, &mut |_| {}).await.map_err(|error| Reason::Encoder(error.to_string()))?;
-    if finished.success && finished.stderr.is_empty() {
-        Ok(())
-    } else {
-        Err(Reason::Verify(VerifyError::Decode(finished.stderr)))
+/// What has to be decoded to see that the parts fit: from the clip's beginning to some pictures behind the head, and
+/// from the last IDR picture that is copied through the tail.
+fn around_joins(source: &Source, video: &VideoPlan) -> Decode {
+    let parts = &source.parts;
+    let count = |end: &Option<End>| end.as_ref().map_or(0, |end| end.pts.len());
+    let (head, tail) = (count(&parts.head), count(&parts.tail));
+    let first = (head + BEHIND_JOIN).min(video.frames.len());
+    let is_idr = |index: &usize| source.pictures.get(*index).is_some_and(|picture| picture.idr);
+    let idr = parts.copy.clone().rev().find(is_idr).filter(|_| tail > 0);
+    let last = idr.map_or(0, |idr| parts.copy.end - idr + tail);
+    if first + last >= video.frames.len() {
+        return Decode::Whole;
     }
+    let part = |from: Option<MediaTime>, frames: usize| Part { from, frames: frames as u64 };
+    let pts = idr.and_then(|idr| source.pictures.get(idr)).map(|picture| picture.pts - video.zero);
+    let last = pts.map(|pts| part(Some(MediaTime::from_ticks(pts, source.track.timescale)), last));
+    Decode::Parts([part(None, first)].into_iter().chain(last).collect())
 }
 
 async fn encoded(
@@ -214,12 +214,13 @@ async fn encoded(
 }
 
 /// The sound: copied where its packets are enough, else encoded, which costs little next to pictures.
-async fn sound(tools: &Tools, job: &Job<'_>, index: Index, scratch: &Path) -> Result<Option<Sound>, Reason> {
+async fn sound(tools: &Tools, job: &Job<'_>, index: &Index, scratch: &Path) -> Result<Option<Sound>, Reason> {
     let Some(plan) = job.plan.audio else { return Ok(None) };
     let alike = |stream: &&AudioStream| {
         stream.codec == "aac" && stream.sample_rate == plan.rate && stream.channels == plan.channels
     };
-    let track = index.audio.filter(|_| job.audio.filter(alike).is_some());
+    let heard = job.source.probe.audio.as_ref();
+    let track = index.audio.clone().filter(|_| heard.filter(alike).is_some());
     if let Some(track) = track
         && let Some(sound) = cover(job.input.path, track, plan, plan.from..plan.to).await?
     {
@@ -236,7 +237,7 @@ async fn sound(tools: &Tools, job: &Job<'_>, index: Index, scratch: &Path) -> Re
 
 async fn cover(
     path: &Path,
-    track: crate::mp4::Track,
+    track: Track,
     plan: AudioPlan,
     heard: Range<i64>,
 ) -> Result<Option<Sound>, Reason> {
@@ -249,6 +250,13 @@ fn told(error: EngineError) -> Reason {
         EngineError::Verify(error) => Reason::Verify(error),
         other => Reason::Encoder(format!("{other:?}")),
     }
+}
+
+/// The size of the pictures of plain H.264 as they are coded; `None` for whatever else may be in the track.
+pub(crate) fn coded_picture(track: &Track) -> Option<PictureSize> {
+    let samples = track.samples.as_ref().ok()?;
+    let config = avc::config(&track.stsd, samples.description).ok()?;
+    source::common_set(&config).ok()?.square_picture()
 }
 
 /// Does work that waits for the disk where it holds up nobody.

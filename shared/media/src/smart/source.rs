@@ -141,7 +141,7 @@ impl Source {
 }
 
 /// The one kind of picture that all sets of the source describe.
-fn common_set(config: &Config) -> Result<Sps, Reason> {
+pub(super) fn common_set(config: &Config) -> Result<Sps, Reason> {
     let sets: Option<Vec<Sps>> = config.sps.iter().map(|set| Sps::parse(set)).collect();
     let mut sets = sets.ok_or(Reason::ParameterSets)?;
     let first = sets.pop().ok_or(Reason::ParameterSets)?;

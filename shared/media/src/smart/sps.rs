@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use domain::quality::PictureSize;
+
 use super::bits::{BitReader, BitWriter, escape, unescape};
 
 /// The profiles whose streams an encoder can match (A.2): Baseline, Main, High, all 8 bit and 4:2:0.
@@ -37,6 +39,8 @@ struct Vui {
     display: Range<usize>,
     /// From `bitstream_restriction_flag` to the end.
     restriction: Range<usize>,
+    /// Whether the pixels are square, or nothing is said of them.
+    square: bool,
     /// `max_dec_frame_buffering`.
     buffering: Option<u32>,
 }
@@ -76,6 +80,18 @@ impl Sps {
             HIGH => Some("high"),
             _ => None,
         }
+    }
+
+    /// The size of progressive 4:2:0 pictures in pixels, if these are square or nothing is said of them.
+    pub(super) fn square_picture(&self) -> Option<PictureSize> {
+        let (width, height, [left, right, top, bottom]) = self.picture;
+        let side = |blocks: u32, a: u32, b: u32| {
+            blocks.checked_mul(16)?.checked_sub(a.checked_add(b)?.checked_mul(2)?).filter(|side| *side > 0)
+        };
+        let square = self.vui.as_ref().is_none_or(|vui| vui.square);
+        let known = square && self.progressive && self.sampling.0 == 1;
+        known.then_some(())?;
+        Some(PictureSize { width: side(width, left, right)?, height: side(height, top, bottom)? })
     }
 
     /// Whether pictures of both are shown alike: same samples, same size, same description.
@@ -167,9 +183,12 @@ fn order_count(r: &mut BitReader<'_>) -> Option<()> {
 impl Vui {
     fn parse(r: &mut BitReader<'_>) -> Option<Self> {
         let start = r.at;
-        if r.flag()? && r.bits(8)? == 255 {
-            r.bits(32)?;
-        }
+        let square = !r.flag()?
+            || match r.bits(8)? {
+                0 | 1 => true,
+                255 => r.bits(16)? == r.bits(16)?,
+                _ => false,
+            };
         if r.flag()? {
             r.flag()?;
         }
@@ -203,7 +222,7 @@ impl Vui {
             }
             buffering = Some(r.ue()?);
         }
-        Some(Self { display, restriction: restriction..r.at, buffering })
+        Some(Self { display, restriction: restriction..r.at, square, buffering })
     }
 }
 

@@ -1,0 +1,89 @@
+//! What is known of a local file before any of it is decoded.
+//!
+//! An MP4 file with plain H.264 and AAC, which is what most clips are cut from, tells all of it in its index, and no
+//! program has to be started. Everything else is looked at by `ffprobe`.
+
+use std::path::Path;
+
+use domain::time::MediaTime;
+
+use super::EngineError;
+use crate::{
+    ffmpeg::{AudioStream, Probe, TimeBase, Tools, VideoStream},
+    mp4::{Aac, Index, LocalFile, Sample, Track},
+    smart,
+};
+
+/// A frame of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Presentation time in ticks of the video stream.
+    pub(crate) pts: i64,
+    /// Whether decoding can begin here.
+    pub(crate) key: bool,
+}
+
+/// A local file that was looked at.
+pub(crate) struct Looked {
+    pub(crate) probe: Probe,
+    /// The file's index, if it is an MP4 file that has one.
+    pub(crate) index: Option<Index>,
+    /// The shown frames as the index has them, in decoding order.
+    pub(crate) frames: Option<Vec<Frame>>,
+}
+
+impl Looked {
+    pub(crate) async fn at(tools: &Tools, path: &Path) -> Result<Self, EngineError> {
+        let file = LocalFile::open(path).map_err(|error| EngineError::Internal(error.to_string()))?;
+        let index = Index::read(&file).await.ok();
+        let probe = match index.as_ref().and_then(probe) {
+            Some(probe) => probe,
+            None => return Ok(Self { probe: tools.probe(path).await?, index, frames: None }),
+        };
+        let frames = index.as_ref().and_then(|index| index.video.as_ref()).and_then(frames);
+        Ok(Self { probe, index, frames })
+    }
+}
+
+/// What `ffprobe` would say; `None` for whatever it may see otherwise.
+fn probe(index: &Index) -> Option<Probe> {
+    let video = match &index.video {
+        Some(track) => Some(video(track)?),
+        None => None,
+    };
+    let audio = match &index.audio {
+        Some(track) => Some(audio(track)?),
+        None => None,
+    };
+    let one = video.is_some() || audio.is_some();
+    one.then(|| Probe {
+        container: "mp4".to_owned(),
+        duration: index.duration(),
+        zero: MediaTime::ZERO,
+        video,
+        audio,
+        title: index.title.clone(),
+    })
+}
+
+fn video(track: &Track) -> Option<VideoStream> {
+    let coded = smart::coded_picture(track)?;
+    let shown = track.square_picture(coded)?;
+    let time_base = TimeBase { num: 1, den: track.timescale };
+    Some(VideoStream { index: track.number, codec: "h264".to_owned(), time_base, upright: shown, shown })
+}
+
+fn audio(track: &Track) -> Option<AudioStream> {
+    let Aac { rate, channels } = track.samples.as_ref().ok().and(Aac::read(&track.stsd))?;
+    Some(AudioStream { index: track.number, codec: "aac".to_owned(), sample_rate: rate, channels })
+}
+
+fn frames(track: &Track) -> Option<Vec<Frame>> {
+    let samples = track.samples.as_ref().ok()?;
+    let key = |n: usize| {
+        let number = u32::try_from(n);
+        samples.sync.as_ref().is_none_or(|sync| number.is_ok_and(|n| sync.binary_search(&n).is_ok()))
+    };
+    let shown = samples.list.iter().map(Sample::pts).enumerate().filter(|(_, pts)| track.shown.contains(pts));
+    Some(shown.map(|(n, pts)| Frame { pts, key: key(n) }).collect())
+}
