@@ -158,6 +158,14 @@ async fn cuts_at_the_borders_of_a_source() {
     }
 }
 
+/// A picture that has to be encoded and is long enough to be shared out among functions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_that_several_functions_encode() {
+    let second = made("4k-part.mp4", &format!("{} {X264} -c:a aac", lavfi("3840x2160", "60", 2)));
+    let path = made("4k.mp4", &format!("-stream_loop 5 -i {} -c copy", second.display()));
+    check("4k.mp4", &path, 0.5, 13.4).await;
+}
+
 /// As from the simplest of servers: the whole file or nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_ranges() {

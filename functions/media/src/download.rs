@@ -3,6 +3,8 @@
 //! For an MP4 file these are the samples of the span, under a small `moov` of their own, so that ffmpeg later reads
 //! an ordinary local file. A source that has to be fetched whole (another container, a server without ranges) is;
 //! if it turns out to be an MP4 file, only its span goes on.
+//!
+//! A clip that has to be encoded and would keep one function busy for long is shared out here, too.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -12,7 +14,10 @@ use domain::{
     quality::Format,
     time::MediaTime,
 };
-use media::mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted};
+use media::{
+    fan_out::FanOut,
+    mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
+};
 use runtime::{App, StageError, read_index};
 use serde_json::{Value, json};
 use sources::{Container, Limits, RemoteFile, sniff};
@@ -22,7 +27,7 @@ use tracing::info;
 
 use crate::{
     job::{open_job, passing, reporting, scratch, unsupported},
-    work::{self, PLAN, Plan, SOURCE},
+    work::{self, PLAN, Plan, SOUND, SOURCE, share_source},
 };
 
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
@@ -30,26 +35,27 @@ const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_0
 /// How much of a local file is copied at once.
 const COPY_CHUNK: u64 = 4 << 20;
 
-/// Fetches the span of job `{job_id}`; answers the segments to process.
+/// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
 ///
 /// # Errors
 /// [`StageError::Job`] if the source cannot be fetched or has nothing in the span.
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let job = open_job(&app, &input).await?;
     let folder = scratch()?;
-    let path = folder.path().join("source");
     let file = app.sources(LIMITS)?.open(&job.spec.url).await?;
     let traffic = file.traffic().clone();
     let expected = Expected::default();
+    let fetch = Fetch { app: &app, job: &job, file: &file, folder: folder.path(), expected: &expected };
     let fraction = || expected.fraction(traffic.bytes());
-    let plan =
-        reporting(&app, &job.id, Status::Downloading, fraction, fetch(&job, &file, &path, &expected)).await?;
-    info!(bytes = traffic.bytes(), origin_us = plan.origin.0, "fetched");
-    let table = app.table()?;
-    table.set_bytes_read(&job.id, traffic.bytes()).await?;
-    app.objects()?.put_file(&keys::work_object(&job.id, SOURCE), &path, "application/octet-stream").await?;
+    let plan = reporting(&app, &job.id, Status::Downloading, fraction, fetch.run()).await?;
+    info!(bytes = traffic.bytes(), "fetched");
+    app.table()?.set_bytes_read(&job.id, traffic.bytes()).await?;
     work::put(&app, &job.id, PLAN, &plan).await?;
-    Ok(json!({ "job_id": job.id, "segments": [0] }))
+    let (segments, shared) = match &plan {
+        Plan::One { .. } => (1, false),
+        Plan::Shared { origins, .. } => (origins.len(), true),
+    };
+    Ok(json!({ "job_id": job.id, "segments": (0..segments).collect::<Vec<_>>(), "shared": shared }))
 }
 
 /// How many bytes the whole fetch will take, once that is known.
@@ -68,46 +74,108 @@ impl Expected {
     }
 }
 
-async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -> Result<Plan, StageError> {
-    if file.serves_ranges()
-        && let Some(index) = read_index(file).await?
-        && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
-    {
-        expected.set(file.traffic().bytes() + small.bytes_total);
-        let mut sink = create(path).await?;
-        sink.write_all(&small.header).await.map_err(passing)?;
-        for range in &small.ranges {
-            file.copy(range.clone(), &mut sink).await?;
-        }
-        sink.flush().await.map_err(passing)?;
-        return Ok(Plan { origin: small.origin });
-    }
-    expected.set(file.len().unwrap_or_default());
-    fetch_whole(job, file, path).await
+/// A source on its way into the work prefix.
+struct Fetch<'a> {
+    app: &'a App,
+    job: &'a Job,
+    file: &'a RemoteFile,
+    folder: &'a Path,
+    expected: &'a Expected,
 }
 
-async fn fetch_whole(job: &Job, file: &RemoteFile, path: &Path) -> Result<Plan, StageError> {
-    let whole = path.with_extension("whole");
-    let mut sink = create(&whole).await?;
-    file.copy_all(&mut sink).await?;
-    sink.flush().await.map_err(passing)?;
-    drop(sink);
-    if sniff(file.head()) == Container::IsoBmff {
-        let local = LocalFile::open(&whole).map_err(passing)?;
-        if let Ok(index) = Index::read(&local).await
-            && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
+impl Fetch<'_> {
+    async fn run(&self) -> Result<Plan, StageError> {
+        let spec = &self.job.spec;
+        if self.file.serves_ranges()
+            && let Some(index) = read_index(self.file).await?
         {
-            assemble(&local, &small, path).await.map_err(passing)?;
-            return Ok(Plan { origin: small.origin });
+            let fan_out =
+                FanOut::plan(&index, spec.span, spec.quality).filter(|_| spec.format == Format::Mp4);
+            if let Some(fan_out) = fan_out
+                && let Some(plan) = self.shares(&index, fan_out).await?
+            {
+                return Ok(plan);
+            }
+            let wanted = Wanted { video: spec.format.has_picture(), audio: spec.format != Format::Gif };
+            if let Some(small) = plan_span(&index, spec.span, wanted)? {
+                self.expected.set(self.file.traffic().bytes() + small.bytes_total);
+                self.span(&small, SOURCE).await?;
+                return Ok(Plan::One { origin: small.origin });
+            }
         }
+        self.expected.set(self.file.len().unwrap_or_default());
+        self.whole().await
     }
-    tokio::fs::rename(&whole, path).await.map_err(passing)?;
-    Ok(Plan { origin: MediaTime::ZERO })
+
+    /// A file for each share and one for the sound; `None` if the source cannot be taken apart.
+    async fn shares(&self, index: &Index, fan_out: FanOut) -> Result<Option<Plan>, StageError> {
+        let video = Wanted { video: true, audio: false };
+        let mut files = Vec::new();
+        for (n, share) in fan_out.shares.iter().enumerate() {
+            let Some(small) = plan_span(index, share.span, video)? else { return Ok(None) };
+            files.push((small, share_source(n)));
+        }
+        let audio = Wanted { video: false, audio: true };
+        let sound = match SpanFile::plan(index, self.job.spec.span, audio) {
+            Ok(small) => Some(small),
+            Err(SpanError::Nothing | SpanError::NoFrame) => None,
+            Err(SpanError::Unsupported(_)) => return Ok(None),
+        };
+        let (origins, heard) =
+            (files.iter().map(|(small, _)| small.origin).collect(), sound.as_ref().map(|s| s.origin));
+        files.extend(sound.map(|small| (small, SOUND.to_owned())));
+        let bytes: u64 = files.iter().map(|(small, _)| small.bytes_total).sum();
+        self.expected.set(self.file.traffic().bytes() + bytes);
+        for (small, name) in &files {
+            self.span(small, name).await?;
+        }
+        Ok(Some(Plan::Shared { fan_out, origins, sound: heard }))
+    }
+
+    /// Fetches one span file and puts it into the work prefix.
+    async fn span(&self, small: &SpanFile, name: &str) -> Result<(), StageError> {
+        let path = self.folder.join(name);
+        let mut sink = create(&path).await?;
+        sink.write_all(&small.header).await.map_err(passing)?;
+        for range in &small.ranges {
+            self.file.copy(range.clone(), &mut sink).await?;
+        }
+        sink.flush().await.map_err(passing)?;
+        self.put(&path, name).await
+    }
+
+    async fn whole(&self) -> Result<Plan, StageError> {
+        let (whole, path) = (self.folder.join("whole"), self.folder.join(SOURCE));
+        let mut sink = create(&whole).await?;
+        self.file.copy_all(&mut sink).await?;
+        sink.flush().await.map_err(passing)?;
+        drop(sink);
+        if sniff(self.file.head()) == Container::IsoBmff {
+            let local = LocalFile::open(&whole).map_err(passing)?;
+            let spec = &self.job.spec;
+            let wanted = Wanted { video: spec.format.has_picture(), audio: spec.format != Format::Gif };
+            if let Ok(index) = Index::read(&local).await
+                && let Some(small) = plan_span(&index, spec.span, wanted)?
+            {
+                assemble(&local, &small, &path).await.map_err(passing)?;
+                self.put(&path, SOURCE).await?;
+                return Ok(Plan::One { origin: small.origin });
+            }
+        }
+        self.put(&whole, SOURCE).await?;
+        Ok(Plan::One { origin: MediaTime::ZERO })
+    }
+
+    /// Leaves a local file for Process and makes room for the next one.
+    async fn put(&self, path: &Path, name: &str) -> Result<(), StageError> {
+        let key = keys::work_object(&self.job.id, name);
+        self.app.objects()?.put_file(&key, path, "application/octet-stream").await?;
+        tokio::fs::remove_file(path).await.map_err(passing)
+    }
 }
 
 /// The bytes that the clip needs; `None` if the file has to be taken whole.
-fn plan_span(index: &Index, span: Span, format: Format) -> Result<Option<SpanFile>, StageError> {
-    let wanted = Wanted { video: format.has_picture(), audio: format != Format::Gif };
+fn plan_span(index: &Index, span: Span, wanted: Wanted) -> Result<Option<SpanFile>, StageError> {
     match SpanFile::plan(index, span, wanted) {
         Ok(plan) => Ok(Some(plan)),
         Err(SpanError::Unsupported(_)) => Ok(None),

@@ -4,6 +4,7 @@ use runtime::{Endpoint, Trigger, Var, handler};
 
 pub mod download;
 mod job;
+pub mod join;
 pub mod probe;
 pub mod process;
 pub mod upload;
@@ -26,6 +27,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "media.process",
         trigger: Trigger::Stage(handler!(process::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "media.join",
+        trigger: Trigger::Stage(handler!(join::handle; app, input)),
         env: &[Var::TableName, Var::MediaBucket],
         actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
     },

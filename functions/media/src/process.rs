@@ -1,4 +1,4 @@
-//! Process: make the exact clip from the fetched span, verify it, and leave it in the work prefix.
+//! Process: make the exact clip from the fetched span, or one share of it, verify it, and leave it in the work prefix.
 
 use std::{
     path::Path,
@@ -10,31 +10,31 @@ use std::{
 
 use domain::job::{Job, Status};
 use media::{
-    engine::{self, Cut, EngineError},
+    engine::{self, Cut},
     ffmpeg::Tools,
 };
 use runtime::{App, StageError};
 use serde_json::{Value, json};
 use store::keys;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::{
-    job::{open_job, reporting, scratch, unsupported},
-    work::{self, MADE, Made, OUTPUT, PLAN, POSTER, Plan, SOURCE},
+    job::{open_job, passing, reporting, scratch},
+    work::{self, Made, PLAN, Plan, SOURCE, share_output, share_source, told},
 };
 
-/// Makes the clip of job `{job_id, segment}`. A clip that was not found to be exact never leaves here.
+/// Makes the clip of job `{job_id}`, or the share `{segment}` of it. What was not found to be exact never leaves here.
 ///
 /// # Errors
 /// [`StageError::Job`] if the source cannot give this clip.
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let job = open_job(&app, &input).await?;
+    let segment = input.get("segment").and_then(Value::as_u64).unwrap_or(0);
+    let segment = usize::try_from(segment).map_err(passing)?;
     let folder = scratch()?;
     let made_of = Fraction::default();
-    let work = make(&app, &job, folder.path(), &made_of);
-    let made = reporting(&app, &job.id, Status::Processing, || made_of.get(), work).await?;
-    info!(method = made.method, size_bytes = made.size_bytes, duration_us = made.duration.0, "made");
-    work::put(&app, &job.id, MADE, &made).await?;
+    let work = make(&app, &job, segment, folder.path(), &made_of);
+    reporting(&app, &job.id, Status::Processing, || made_of.get(), work).await?;
     Ok(json!({ "job_id": job.id }))
 }
 
@@ -52,44 +52,48 @@ impl Fraction {
     }
 }
 
-async fn make(app: &App, job: &Job, folder: &Path, fraction: &Fraction) -> Result<Made, StageError> {
-    let objects = app.objects()?;
-    let plan: Plan = work::get(app, &job.id, PLAN).await?;
-    let source = folder.join("source");
-    objects.get_file(&keys::work_object(&job.id, SOURCE), &source).await?;
-    let cut = Cut {
+async fn make(
+    app: &App,
+    job: &Job,
+    segment: usize,
+    folder: &Path,
+    fraction: &Fraction,
+) -> Result<(), StageError> {
+    let (objects, source) = (app.objects()?, folder.join("source"));
+    let cut = |origin, span, encode| Cut {
         input: &source,
-        origin: plan.origin,
-        span: job.spec.span,
+        origin,
+        span,
         format: job.spec.format,
         quality: job.spec.quality,
+        encode,
         out_dir: folder,
     };
-    let output = engine::cut(&Tools::default(), &cut, &|done| fraction.set(done)).await.map_err(told)?;
-    let media_type = job.spec.format.media_type();
-    objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?;
-    if let Some(poster) = &output.poster {
-        objects.put_file(&keys::work_object(&job.id, POSTER), poster, "image/jpeg").await?;
+    match work::get(app, &job.id, PLAN).await? {
+        Plan::One { origin } => {
+            objects.get_file(&keys::work_object(&job.id, SOURCE), &source).await?;
+            let cut = cut(origin, job.spec.span, false);
+            let output =
+                engine::cut(&Tools::default(), &cut, &|done| fraction.set(done)).await.map_err(told)?;
+            Made::put(app, job, &output).await
+        }
+        Plan::Shared { fan_out, origins, .. } => {
+            let share = fan_out.shares.get(segment).zip(origins.get(segment));
+            let (share, origin) = share.ok_or_else(|| passing("there is no such share"))?;
+            objects.get_file(&keys::work_object(&job.id, &share_source(segment)), &source).await?;
+            let cut = cut(*origin, share.span, true);
+            // Shares run side by side and progress goes forwards only: each counts as if those before it were done.
+            let (before, all) = (count(segment), count(fan_out.shares.len()));
+            let progress = |done| fraction.set((before + done) / all);
+            let output = engine::cut(&Tools::default(), &cut, &progress).await.map_err(told)?;
+            info!(segment, frames = share.frames, size_bytes = output.verified.size_bytes, "encoded a share");
+            let key = keys::work_object(&job.id, &share_output(segment));
+            Ok(objects.put_file(&key, &output.media, "video/mp4").await?)
+        }
     }
-    Ok(Made {
-        duration: output.verified.duration,
-        picture: output.verified.picture,
-        size_bytes: output.verified.size_bytes,
-        has_poster: output.poster.is_some(),
-        method: output.method.to_owned(),
-    })
 }
 
-/// What the owner is told when the source is the reason; our own faults are logged and tried again.
-fn told(problem: EngineError) -> StageError {
-    match problem.source_message() {
-        Some(message) => {
-            info!(detail = ?problem, "the source cannot give this clip");
-            unsupported(message)
-        }
-        None => {
-            error!(detail = ?problem, "the clip could not be made");
-            StageError::Passing(problem.to_string())
-        }
-    }
+#[allow(clippy::cast_precision_loss)] // for a progress bar
+const fn count(shares: usize) -> f64 {
+    shares as f64
 }

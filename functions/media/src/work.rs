@@ -1,14 +1,21 @@
 //! What the stages hand to each other through the bucket, under `work/{job}/`.
 
-use domain::{ids::JobId, quality::PictureSize, time::MediaTime};
+use domain::{ids::JobId, job::Job, quality::PictureSize, time::MediaTime};
+use media::{
+    engine::{EngineError, Output},
+    fan_out::FanOut,
+};
 use runtime::{App, StageError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::keys;
+use tracing::{error, info};
 
-use crate::job::passing;
+use crate::job::{passing, unsupported};
 
 /// The fetched span, or the whole source.
 pub(crate) const SOURCE: &str = "source";
+/// The fetched sound of a clip that is shared out.
+pub(crate) const SOUND: &str = "sound";
 /// A [`Plan`].
 pub(crate) const PLAN: &str = "plan.json";
 /// The clip.
@@ -18,11 +25,13 @@ pub(crate) const POSTER: &str = "poster.jpg";
 /// A [`Made`].
 pub(crate) const MADE: &str = "output.json";
 
-/// How to read what Download fetched.
+/// How to read what Download fetched. An origin is the source's time at a fetched file's zero.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Plan {
-    /// The source's time at the fetched file's zero.
-    pub(crate) origin: MediaTime,
+pub(crate) enum Plan {
+    /// One file, [`SOURCE`], that one function makes the clip of.
+    One { origin: MediaTime },
+    /// A file for each share ([`share_source`]), and the sound for all of them ([`SOUND`]) if there is any.
+    Shared { fan_out: FanOut, origins: Vec<MediaTime>, sound: Option<MediaTime> },
 }
 
 /// What Process made and verified.
@@ -33,6 +42,51 @@ pub(crate) struct Made {
     pub(crate) size_bytes: u64,
     pub(crate) has_poster: bool,
     pub(crate) method: String,
+}
+
+impl Made {
+    /// Leaves what the engine made for Upload, and says what it is.
+    pub(crate) async fn put(app: &App, job: &Job, output: &Output) -> Result<(), StageError> {
+        let (objects, media_type) = (app.objects()?, job.spec.format.media_type());
+        objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?;
+        if let Some(poster) = &output.poster {
+            objects.put_file(&keys::work_object(&job.id, POSTER), poster, "image/jpeg").await?;
+        }
+        let made = Self {
+            duration: output.verified.duration,
+            picture: output.verified.picture,
+            size_bytes: output.verified.size_bytes,
+            has_poster: output.poster.is_some(),
+            method: output.method.to_owned(),
+        };
+        put(app, &job.id, MADE, &made).await?;
+        info!(method = made.method, size_bytes = made.size_bytes, duration_us = made.duration.0, "made");
+        Ok(())
+    }
+}
+
+/// What the owner is told when the source is the reason; our own faults are logged and tried again.
+pub(crate) fn told(problem: EngineError) -> StageError {
+    match problem.source_message() {
+        Some(message) => {
+            info!(detail = ?problem, "the source cannot give this clip");
+            unsupported(message)
+        }
+        None => {
+            error!(detail = ?problem, "the clip could not be made");
+            StageError::Passing(problem.to_string())
+        }
+    }
+}
+
+/// The fetched span of a share.
+pub(crate) fn share_source(share: usize) -> String {
+    format!("source-{share}")
+}
+
+/// The encoded share.
+pub(crate) fn share_output(share: usize) -> String {
+    format!("share-{share}.mp4")
 }
 
 pub(crate) async fn put<T: Serialize + Sync>(

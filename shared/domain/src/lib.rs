@@ -9,6 +9,7 @@ pub mod clip;
 pub mod cut;
 pub mod email;
 pub mod expiry;
+pub mod fan_out;
 pub mod idempotency;
 pub mod ids;
 pub mod job;

@@ -1,6 +1,7 @@
 //! Media: MP4 sample tables, and FFmpeg as a process.
 
 pub mod engine;
+pub mod fan_out;
 pub mod ffmpeg;
 pub mod mp4;
 mod smart;

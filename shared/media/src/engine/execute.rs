@@ -76,6 +76,8 @@ fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
         .words(&format!("-map 0:{}", video.stream))
         .option("-vf", filters)
         .words("-c:v libx264 -preset veryfast -crf 20 -fps_mode passthrough")
+        // Parameter sets (and, below, a sample entry) that do not depend on the pictures: shares of a clip are joined.
+        .words("-x264-params stitchable=1")
         // The encoder counts in the movie's ticks, which hold the source's, so no timestamp of a variable frame
         // rate is rounded. Without `:v` the sound would be rounded to them too.
         .option("-enc_time_base:v", format!("1:{timescale}"))
@@ -85,7 +87,7 @@ fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
         Some(audio) => args.words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio)).words(AAC),
         None => args,
     };
-    args.words(NO_EXTRAS).words("-movflags +faststart -max_muxing_queue_size 8192 -f mp4")
+    args.words(NO_EXTRAS).words("-movflags +faststart -write_btrt 0 -max_muxing_queue_size 8192 -f mp4")
 }
 
 /// Says how long the last frame is shown, which no filter tells the muxer: FFmpeg 5 guesses, FFmpeg 7 writes zero,

@@ -9,6 +9,7 @@
 //! is in doubt is encoded.
 
 mod execute;
+mod joined;
 mod look;
 mod plan;
 mod timeline;
@@ -27,6 +28,7 @@ pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
 pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
+pub(crate) use joined::{joined_plan, sound_plan};
 pub(crate) use verify::{Clip, Decode, Part, verify};
 
 use crate::{
@@ -98,6 +100,9 @@ pub struct Cut<'a> {
     pub format: Format,
     /// The largest picture to make.
     pub quality: Quality,
+    /// Whether the picture is encoded even where it could be copied: as a share of a clip
+    /// ([`crate::fan_out`]) it has to be like the others.
+    pub encode: bool,
     /// A directory for the results, which must exist.
     pub out_dir: &'a Path,
 }
@@ -111,7 +116,8 @@ pub struct Output {
     pub poster: Option<PathBuf>,
     /// How the clip was found to be.
     pub verified: Verified,
-    /// How it was made: `copy` (no frame was encoded), `smart` (only the ends were) or `encode`.
+    /// How it was made: `copy` (no frame was encoded), `smart` (only the ends were), `encode`, or `fan_out` (encoded by
+    /// several functions).
     pub method: &'static str,
 }
 
@@ -167,7 +173,7 @@ async fn attempt(
     let start = request.local_start();
     let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
     let input = Input { path: job.input, seek };
-    if reading == Reading::Quick && job.format == Format::Mp4 {
+    if reading == Reading::Quick && job.format == Format::Mp4 && !job.encode {
         let smart = smart::Job { plan: &plan, source: timeline.looked, input, out };
         match smart::cut(tools, &smart, progress).await {
             Ok(made) => return Ok(made),

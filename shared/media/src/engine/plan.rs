@@ -19,7 +19,7 @@ pub(crate) const GIF_RATE: i64 = 15;
 const GIF_FRAMES_MAX: i64 = 30 * GIF_RATE;
 
 /// By how much the length of an MP4 may differ: less than any frame, more than the rounding of containers.
-const MP4_TOLERANCE: MediaTime = MediaTime(15_000);
+pub(super) const MP4_TOLERANCE: MediaTime = MediaTime(15_000);
 
 /// A cut to make from a local file, down to the tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Request<'_> {
     }
 
     /// What the local file's clock shows at the source's time `at`.
-    const fn local(&self, at: MediaTime) -> MediaTime {
+    pub(super) const fn local(&self, at: MediaTime) -> MediaTime {
         MediaTime(at.0.saturating_sub(self.shift().0))
     }
 
@@ -207,7 +207,7 @@ impl Request<'_> {
     }
 
     /// The sound from `zero` on the local clock to the end of the span.
-    fn audio(&self, stream: &AudioStream, zero: MediaTime) -> AudioPlan {
+    pub(super) fn audio(&self, stream: &AudioStream, zero: MediaTime) -> AudioPlan {
         // What AAC and MPEG-1 layer III (at 192 kbit/s) both can do; anything else becomes 48 kHz.
         let rate =
             if matches!(stream.sample_rate, 32_000 | 44_100 | 48_000) { stream.sample_rate } else { 48_000 };

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
 use domain::{
     quality::{Format, PictureSize},
     time::MediaTime,
@@ -76,6 +78,9 @@ pub(crate) enum Decode {
     /// source's own, bit for bit. The first part begins with the clip.
     Parts(Vec<Part>),
 }
+
+/// How many decoders run at once.
+const DECODERS_MAX: usize = 2;
 
 /// Consecutive pictures of a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +211,7 @@ async fn decode(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<(), 
         let decoded = pictures(tools, args).await?;
         if plan.video.is_some() { count(plan, decoded, frames) } else { Ok(()) }
     });
-    futures_util::future::try_join_all(runs).await.map(|_| ())
+    futures_util::stream::iter(runs).buffer_unordered(DECODERS_MAX).try_collect().await
 }
 
 fn decoder(from: Option<MediaTime>, path: &Path) -> Args {

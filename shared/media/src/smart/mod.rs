@@ -10,6 +10,7 @@
 mod avc;
 mod bits;
 mod ends;
+mod join;
 mod mux;
 mod plan;
 mod sound;
@@ -32,6 +33,7 @@ use crate::{
     mp4::{Index, LocalFile, Track},
 };
 use ends::Encoded;
+pub(crate) use join::join;
 use plan::End;
 use sound::Sound;
 use source::Source;
@@ -162,7 +164,7 @@ async fn make(
     let (head, tail, sound) = tokio::try_join!(
         encoded(tools, &source, head.0, &head.1),
         encoded(tools, &source, tail.0, &tail.1),
-        sound(tools, job, index, scratch),
+        sound(tools, job.plan.audio, job.source, job.input, scratch),
     )?;
     if head.as_ref().zip(tail.as_ref()).is_some_and(|(head, tail)| head.sets != tail.sets) {
         return Err(Reason::EndSets);
@@ -214,21 +216,27 @@ async fn encoded(
 }
 
 /// The sound: copied where its packets are enough, else encoded, which costs little next to pictures.
-async fn sound(tools: &Tools, job: &Job<'_>, index: &Index, scratch: &Path) -> Result<Option<Sound>, Reason> {
-    let Some(plan) = job.plan.audio else { return Ok(None) };
+async fn sound(
+    tools: &Tools,
+    plan: Option<AudioPlan>,
+    source: &Looked,
+    input: Input<'_>,
+    scratch: &Path,
+) -> Result<Option<Sound>, Reason> {
+    let Some(plan) = plan else { return Ok(None) };
     let alike = |stream: &&AudioStream| {
         stream.codec == "aac" && stream.sample_rate == plan.rate && stream.channels == plan.channels
     };
-    let heard = job.source.probe.audio.as_ref();
-    let track = index.audio.clone().filter(|_| heard.filter(alike).is_some());
+    let track = source.index.as_ref().and_then(|index| index.audio.clone());
+    let track = track.filter(|_| source.probe.audio.as_ref().filter(alike).is_some());
     if let Some(track) = track
-        && let Some(sound) = cover(job.input.path, track, plan, plan.from..plan.to).await?
+        && let Some(sound) = cover(input.path, track, plan, plan.from..plan.to).await?
     {
         return Ok(Some(sound));
     }
     tracing::debug!("the sound is encoded");
     let path = scratch.join("sound.mp4");
-    encode_sound(tools, &plan, job.input, &path).await.map_err(told)?;
+    encode_sound(tools, &plan, input, &path).await.map_err(told)?;
     let index = Index::read(&LocalFile::open(&path)?).await;
     let track = index.ok().and_then(|index| index.audio).ok_or(Reason::Samples("no sound was made"))?;
     let sound = cover(&path, track, plan, 0..plan.to - plan.from).await?;
@@ -257,6 +265,11 @@ pub(crate) fn coded_picture(track: &Track) -> Option<PictureSize> {
     let samples = track.samples.as_ref().ok()?;
     let config = avc::config(&track.stsd, samples.description).ok()?;
     source::common_set(&config).ok()?.square_picture()
+}
+
+/// Whether pictures of this kind are copied, as far as the sample entry tells.
+pub(crate) fn may_copy(track: &Track) -> bool {
+    &track.codec == b"avc1"
 }
 
 /// Does work that waits for the disk where it holds up nobody.

@@ -6,11 +6,16 @@ use std::{
     path::Path,
 };
 
-use super::{Reason, avc, ends::Encoded, sound::Sound, source::Source};
+use super::{
+    Reason, avc,
+    ends::Encoded,
+    sound::Sound,
+    source::{Media, Source},
+};
 use crate::{
     engine::VideoPlan,
     mp4::{
-        Sample,
+        Sample, Track,
         movie::{Chunk, MovieSample, MovieTrack, header},
     },
 };
@@ -28,10 +33,13 @@ pub(super) struct Clip<'a> {
 
 /// Where a sample's bytes come from.
 #[derive(Clone, Copy)]
-enum From<'a> {
+pub(super) enum From<'a> {
+    /// A picture that is copied.
     Source(&'a Source, usize),
+    /// A picture of an end.
     Encoded(&'a Encoded, usize),
-    Sound(&'a Sound, usize),
+    /// A sample as it is.
+    Media(&'a Media, usize),
 }
 
 impl From<'_> {
@@ -39,40 +47,34 @@ impl From<'_> {
         match self {
             Self::Source(source, index) => source.copied(index),
             Self::Encoded(encoded, index) => encoded.sample(index),
-            Self::Sound(sound, index) => sound.media.read(index),
+            Self::Media(media, index) => media.read(index),
         }
     }
 }
 
 /// A track and where its samples come from.
-struct Lane<'a> {
+pub(super) struct Lane<'a> {
     track: MovieTrack,
     from: Vec<From<'a>>,
 }
 
+/// A picture: where it comes from, when it is shown in ticks, and whether it is a sync sample.
+pub(super) type Shown<'a> = (From<'a>, i64, bool);
+
 impl Clip<'_> {
     /// Writes the clip to `path`.
     pub(super) fn write(&self, plan: &VideoPlan, path: &Path) -> Result<(), Reason> {
-        let mut lanes = vec![self.picture(plan)?];
+        let Source { track, description, config, .. } = self.source;
+        let sets = self.head.or(self.tail).map(|end| &end.sets);
+        let stsd = avc::stsd_with(&track.stsd, *description, config, sets)?;
+        let mut lanes = vec![picture_lane(track, stsd, self.frames(), plan)?];
         lanes.extend(self.sound.map(sound_lane));
-        let order = interleave(&mut lanes);
-        let tracks = |lanes: &[Lane<'_>]| lanes.iter().map(|lane| lane.track.clone()).collect::<Vec<_>>();
-        let body_at = header(&tracks(&lanes), 0).len() as u64;
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        out.seek(SeekFrom::Start(body_at))?;
-        let body_len = write_body(&mut lanes, &order, &mut out)?;
-        let head = header(&tracks(&lanes), body_len);
-        if head.len() as u64 != body_at {
-            return Err(Reason::Timeline);
-        }
-        out.seek(SeekFrom::Start(0))?;
-        out.write_all(&head)?;
-        Ok(out.flush()?)
+        write(&mut lanes, path)
     }
 
-    /// Every frame in decoding order: where it comes from, when it is shown, whether it is an IDR picture.
-    fn frames(&self) -> Vec<(From<'_>, i64, bool)> {
-        fn encoded<'a>(end: Option<&'a Encoded>) -> impl Iterator<Item = (From<'a>, i64, bool)> {
+    /// Every frame in decoding order.
+    fn frames(&self) -> Vec<Shown<'_>> {
+        fn encoded<'a>(end: Option<&'a Encoded>) -> impl Iterator<Item = Shown<'a>> {
             let all = end.into_iter().flat_map(|end| end.pts.iter().enumerate().map(move |at| (end, at)));
             all.map(|(end, (index, pts))| (From::Encoded(end, index), *pts, index == 0))
         }
@@ -83,40 +85,60 @@ impl Clip<'_> {
         });
         encoded(self.head).chain(copied).chain(encoded(self.tail)).collect()
     }
-
-    fn picture(&self, plan: &VideoPlan) -> Result<Lane<'_>, Reason> {
-        let frames = self.frames();
-        let first = plan.first;
-        let mut decoding: Vec<i64> = frames.iter().map(|(_, pts, _)| pts - first).collect();
-        decoding.sort_unstable();
-        // Decoding times are the presentation times in order; all are shown by as much later as the order demands.
-        let early = |((_, pts, _), dts): (&(From<'_>, i64, bool), &i64)| dts - (pts - first);
-        let shift = frames.iter().zip(&decoding).map(early).max().unwrap_or(0).max(0);
-        let sample = |((_, pts, sync), dts): (&(From<'_>, i64, bool), &i64)| {
-            let cts = u32::try_from(pts - first + shift - dts).map_err(|_| Reason::Timeline)?;
-            Ok(MovieSample { dts: *dts, cts, size: 0, sync: *sync })
-        };
-        let samples = frames.iter().zip(&decoding).map(sample).collect::<Result<Vec<_>, Reason>>()?;
-        let Source { track, description, config, .. } = self.source;
-        let sets = self.head.or(self.tail).map(|end| &end.sets);
-        let track = MovieTrack {
-            handler: track.handler,
-            timescale: track.timescale,
-            language: track.language,
-            geometry: track.geometry,
-            stsd: avc::stsd_with(&track.stsd, *description, config, sets)?,
-            samples,
-            last_duration: u32::try_from(plan.tail).map_err(|_| Reason::Timeline)?,
-            chunks: Vec::new(),
-            delay: first - plan.zero,
-            media_time: shift,
-            length: plan.last - first + plan.tail,
-        };
-        Ok(Lane { track, from: frames.into_iter().map(|(from, ..)| from).collect() })
-    }
 }
 
-fn sound_lane(sound: &Sound) -> Lane<'_> {
+/// The pictures of a clip, in decoding order, as a track like `like`. The plan's times are on the clock of this track.
+pub(super) fn picture_lane<'a>(
+    like: &Track,
+    stsd: Vec<u8>,
+    frames: Vec<Shown<'a>>,
+    plan: &VideoPlan,
+) -> Result<Lane<'a>, Reason> {
+    let first = plan.first;
+    let mut decoding: Vec<i64> = frames.iter().map(|(_, pts, _)| pts - first).collect();
+    decoding.sort_unstable();
+    // Decoding times are the presentation times in order; all are shown by as much later as the order demands.
+    let early = |((_, pts, _), dts): (&Shown<'_>, &i64)| dts - (pts - first);
+    let shift = frames.iter().zip(&decoding).map(early).max().unwrap_or(0).max(0);
+    let sample = |((_, pts, sync), dts): (&Shown<'_>, &i64)| {
+        let cts = u32::try_from(pts - first + shift - dts).map_err(|_| Reason::Timeline)?;
+        Ok(MovieSample { dts: *dts, cts, size: 0, sync: *sync })
+    };
+    let samples = frames.iter().zip(&decoding).map(sample).collect::<Result<Vec<_>, Reason>>()?;
+    let track = MovieTrack {
+        handler: like.handler,
+        timescale: like.timescale,
+        language: like.language,
+        geometry: like.geometry,
+        stsd,
+        samples,
+        last_duration: u32::try_from(plan.tail).map_err(|_| Reason::Timeline)?,
+        chunks: Vec::new(),
+        delay: first - plan.zero,
+        media_time: shift,
+        length: plan.last - first + plan.tail,
+    };
+    Ok(Lane { track, from: frames.into_iter().map(|(from, ..)| from).collect() })
+}
+
+/// Writes a movie of these tracks.
+pub(super) fn write(lanes: &mut [Lane<'_>], path: &Path) -> Result<(), Reason> {
+    let order = interleave(lanes);
+    let tracks = |lanes: &[Lane<'_>]| lanes.iter().map(|lane| lane.track.clone()).collect::<Vec<_>>();
+    let body_at = header(&tracks(lanes), 0).len() as u64;
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    out.seek(SeekFrom::Start(body_at))?;
+    let body_len = write_body(lanes, &order, &mut out)?;
+    let head = header(&tracks(lanes), body_len);
+    if head.len() as u64 != body_at {
+        return Err(Reason::Timeline);
+    }
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(&head)?;
+    Ok(out.flush()?)
+}
+
+pub(super) fn sound_lane(sound: &Sound) -> Lane<'_> {
     let list = sound.media.samples.get(sound.packets.clone()).unwrap_or_default();
     let zero = list.first().map_or(0, Sample::pts);
     let sample = |s: &Sample| MovieSample { dts: s.pts() - zero, cts: 0, size: 0, sync: true };
@@ -133,7 +155,7 @@ fn sound_lane(sound: &Sound) -> Lane<'_> {
         media_time: sound.media_time,
         length: sound.length,
     };
-    Lane { track, from: sound.packets.clone().map(|index| From::Sound(sound, index)).collect() }
+    Lane { track, from: sound.packets.clone().map(|index| From::Media(&sound.media, index)).collect() }
 }
 
 /// Groups the samples of each track into chunks. Gives the chunks of all tracks, as places in both lists, by time.

@@ -242,7 +242,7 @@ pub async fn cut(
 ) -> Result<Output, EngineError> {
     std::fs::create_dir_all(out_dir).unwrap();
     let quality = Quality::P1080;
-    let job = Cut { input, origin, span, format, quality, out_dir };
+    let job = Cut { input, origin, span, format, quality, encode: false, out_dir };
     engine::cut(&Tools::default(), &job, &|_| {}).await
 }
 
