@@ -4,7 +4,7 @@ use std::path::Path;
 
 use devstack::fileserver::{Behaviour, FileServer};
 use domain::money::Amount;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stack::cloud;
 use crate::stack::source::{distance, ffprobe, frames, lavfi, made, served};
@@ -105,11 +105,12 @@ fn times(path: &Path) -> Vec<f64> {
     times
 }
 
-async fn check(name: &str, path: &Path, start: f64, end: f64) {
-    check_from(&served(path).await, name, path, start, end).await;
+async fn check(name: &str, path: &Path, start: f64, end: f64) -> Value {
+    check_from(&served(path).await, name, path, start, end).await
 }
 
-async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) {
+/// Cuts, compares, and gives the job's answer.
+async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) -> Value {
     let account = cloud().account(Amount::cents(100)).await;
     let ask = json!({ "url": server.url(), "start": start, "end": end, "format": "mp4", "quality": "1080p" });
     let (answer, bytes) = account.clip(&ask).await;
@@ -140,6 +141,7 @@ async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, en
     let has_audio = !ffprobe(path, "a", "stream=codec_name").is_empty();
     assert_eq!(!ffprobe(clip.path(), "a", "stream=codec_name").is_empty(), has_audio, "{name}: sound");
     assert_eq!(account.balance().await, 0.9, "{name}");
+    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +165,8 @@ async fn cuts_at_the_borders_of_a_source() {
 async fn a_clip_that_several_functions_encode() {
     let second = made("4k-part.mp4", &format!("{} {X264} -c:a aac", lavfi("3840x2160", "60", 2)));
     let path = made("4k.mp4", &format!("-stream_loop 5 -i {} -c copy", second.display()));
-    check("4k.mp4", &path, 0.5, 13.4).await;
+    let answer = check("4k.mp4", &path, 0.5, 13.4).await;
+    assert_eq!(answer["method"], "fan_out");
 }
 
 /// As from the simplest of servers: the whole file or nothing.

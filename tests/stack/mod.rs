@@ -1,6 +1,7 @@
 //! Through HTTP on the local cloud.
 
 mod accept;
+mod browser;
 mod cloud;
 mod crash;
 mod door;

@@ -85,6 +85,11 @@ pub(crate) fn clients() -> anyhow::Result<()> {
     install(&["nodejs", "npm"])
 }
 
+/// The browser that plays clips in tests/stack/browser.
+pub(crate) fn browser() -> anyhow::Result<()> {
+    if works("chromium", &["--version"]) { Ok(()) } else { install(&["chromium"]) }
+}
+
 fn works(program: &str, arguments: &[&str]) -> bool {
     let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())

@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     };
     setup::cloud()?;
     setup::clients()?;
+    setup::browser()?;
     let mut cargo = setup::cargo();
     cargo.arg("test");
     // `--workspace` would win over a choice of packages.
