@@ -37,6 +37,12 @@ impl Options {
         }
         Ok(options)
     }
+
+    /// Whether the whole stack is measured: by its name, or because everything is.
+    fn needs_cloud(&self) -> bool {
+        let Some(only) = &self.only else { return !self.quick };
+        only.split(',').any(|name| name.trim() == "ours-stack")
+    }
 }
 
 /// Measures, and writes the document if everything was measured.
@@ -72,7 +78,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         bench.arg("--docs").arg(setup::root().join("docs/benchmarks.md"));
     }
     // Held until the benchmark is over.
-    let cloud = if options.quick { None } else { Some(cloud(&folder)?) };
+    let cloud = if options.needs_cloud() { Some(cloud(&folder)?) } else { None };
     if let Some((_, info)) = &cloud {
         let text = |name: &str| info[name].as_str().unwrap_or_default().to_owned();
         bench.args(["--base-url", &text("base_url"), "--key", &text("demo_api_key")]);
@@ -92,4 +98,21 @@ fn cloud(folder: &std::path::Path) -> anyhow::Result<(Kept, Json)> {
     up.args(["--port", "0", "--fresh", "--until-stdin-closes"]);
     let (kept, line) = Kept::start(up).context("the local cloud did not start")?;
     Ok((kept, serde_json::from_str(&line).context("the local cloud answered strangely")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cloud_is_started_only_where_it_is_measured() {
+        let needs = |words: &[&str]| {
+            let mut arguments = lexopt::Parser::from_args(["clip"].iter().chain(words));
+            Options::parse(&mut arguments).unwrap().needs_cloud()
+        };
+        assert!(needs(&[]));
+        assert!(!needs(&["--quick"]));
+        assert!(!needs(&["--only", "vfr,copy"]));
+        assert!(needs(&["--quick", "--only", "vfr, ours-stack"]));
+    }
 }

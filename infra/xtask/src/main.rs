@@ -36,7 +36,7 @@ test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -
 bench clip                 make clips our way and others', compare them, write docs/benchmarks.md (25 minutes)
     --json FILE            also write everything there, for programs
     --quick                one source, 3 rounds, without the local cloud (6 minutes); writes no document
-    --only NAME,...        these cases and methods alone, named as in the tables; writes no document
+    --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md; writes no document
     --prototype FILE       also measure this Python script, called as FILE URL START END OUT
 
 generate [--check]         write the generated files, or check that they are fresh
