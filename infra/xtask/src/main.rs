@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's commands. Each sets up what it needs and says on stderr what it is doing;
 //! stdout carries only the answer.
 
+mod bench;
 mod clip;
 mod cloud;
 mod http;
@@ -32,6 +33,12 @@ dev                        the local cloud in the foreground at http://127.0.0.1
     --fresh                throw the kept data away first
 
 test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
+bench clip                 make clips our way and others', compare them, write docs/benchmarks.md (25 minutes)
+    --json FILE            also write everything there, for programs
+    --quick                one source, 3 rounds, without the local cloud (6 minutes); writes no document
+    --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md; writes no document
+    --prototype FILE       also measure this Python script, called as FILE URL START END OUT
+
 generate [--check]         write the generated files, or check that they are fresh
 
 Each command installs or builds what it needs: ffmpeg and Python (with apt-get where it may, otherwise it says
@@ -66,6 +73,7 @@ fn run() -> anyhow::Result<()> {
             }
             Some("dev") => cloud::dev(&mut arguments),
             Some("test") => test::run(&mut arguments),
+            Some("bench") => bench::run(&mut arguments),
             Some("generate") => generate(&mut arguments),
             Some("help") => say::answer(HELP),
             _ => bail!("unknown command {name:?}; see cargo xtask --help"),

@@ -74,11 +74,14 @@ pub(crate) fn python() -> anyhow::Result<()> {
     install(&["python3", "python3-venv"])
 }
 
+/// One of the clients in tests/conformance, and what the benchmark downloads with.
+pub(crate) fn curl() -> anyhow::Result<()> {
+    if works("curl", &["--version"]) { Ok(()) } else { install(&["curl"]) }
+}
+
 /// What runs the clients in tests/conformance; npm also brings one of the tools.
 pub(crate) fn clients() -> anyhow::Result<()> {
-    if !works("curl", &["--version"]) {
-        install(&["curl"])?;
-    }
+    curl()?;
     if works("node", &["--version"]) && works("npm", &["--version"]) {
         return Ok(());
     }
@@ -88,6 +91,40 @@ pub(crate) fn clients() -> anyhow::Result<()> {
 /// The browser that plays clips in tests/stack/browser.
 pub(crate) fn browser() -> anyhow::Result<()> {
     if works("chromium", &["--version"]) { Ok(()) } else { install(&["chromium"]) }
+}
+
+/// Keeps what `make` made in `folder` for as long as the list it was made from stays the same.
+pub(crate) fn kept(
+    folder: &Path,
+    list: &Path,
+    make: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let wanted = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let mark = folder.join("made-from");
+    if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
+        return Ok(());
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    make()?;
+    Ok(std::fs::write(mark, wanted)?)
+}
+
+/// The programs of a Python environment in `folder` that holds what `list` names. `what` is told while it is made.
+pub(crate) fn venv(folder: &Path, list: &Path, what: &str) -> anyhow::Result<PathBuf> {
+    kept(folder, list, || {
+        let mut venv = Command::new("python3");
+        run(
+            venv.args(["-m", "venv"]).arg(folder),
+            &format!("making a Python environment for {what} (once)"),
+        )?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(list);
+        run(&mut pip, &format!("installing {what} (once)"))
+    })?;
+    Ok(folder.join("bin"))
 }
 
 fn works(program: &str, arguments: &[&str]) -> bool {

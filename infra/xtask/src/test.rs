@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that the tests need, then every test, then one line that adds them up.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -42,25 +42,14 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
 fn python_tools() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("venv-tools");
     let list = setup::root().join("infra/xtask/tools/requirements.txt");
-    kept(&folder, &list, || {
-        let mut venv = Command::new("python3");
-        setup::run(
-            venv.args(["-m", "venv"]).arg(&folder),
-            "making a Python environment for the tests (once)",
-        )?;
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(&list);
-        setup::run(&mut pip, "installing cfn-lint and requests (once)")
-    })?;
-    Ok(folder.join("bin"))
+    setup::venv(&folder, &list, "cfn-lint and requests")
 }
 
 /// asl-validator, which reads state machines as strictly as AWS does; ministack takes anything.
 fn asl_validator() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("node-tools");
     let tools = setup::root().join("infra/xtask/tools");
-    kept(&folder, &tools.join("package-lock.json"), || {
+    setup::kept(&folder, &tools.join("package-lock.json"), || {
         std::fs::create_dir_all(&folder)?;
         for name in ["package.json", "package-lock.json"] {
             std::fs::copy(tools.join(name), folder.join(name))?;
@@ -71,20 +60,6 @@ fn asl_validator() -> anyhow::Result<PathBuf> {
         setup::run(&mut npm, "installing asl-validator (once)")
     })?;
     Ok(folder.join("node_modules/.bin/asl-validator"))
-}
-
-/// Keeps what `make` made in `folder` for as long as the list it was made from stays the same.
-fn kept(folder: &Path, list: &Path, make: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let wanted = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-    let mark = folder.join("made-from");
-    if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
-        return Ok(());
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(folder)?;
-    }
-    make()?;
-    Ok(std::fs::write(mark, wanted)?)
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,106 @@
+//! `bench`: measures how a clip is made, by us and by others. `cargo xtask bench clip` sets it up and runs it.
+
+mod check;
+mod corpus;
+mod cut;
+mod frames;
+mod machine;
+mod measure;
+mod methods;
+mod options;
+mod probe;
+mod report;
+mod rounds;
+mod say;
+mod server;
+mod sound;
+mod stack;
+mod targets;
+
+use anyhow::{Context as _, bail};
+use lexopt::prelude::*;
+
+use machine::Machine;
+use methods::Setup;
+use options::Options;
+use report::Report;
+use rounds::Bench;
+use server::Server;
+
+const HELP: &str = "\
+bench clip --folder FOLDER --venv FOLDER [options]
+    --folder FOLDER        where sources and clips are kept
+    --venv FOLDER          the bin folder of a Python environment with smartcut and yt-dlp
+    --base-url URL --key KEY   also measure the whole stack behind this address
+    --json FILE            write everything there for programs
+    --docs FILE            write the tables into this document, between its marks
+    --quick                the first case alone, 3 rounds
+    --only NAME,...        these cases, these methods
+    --prototype FILE       also measure this Python script, called as FILE URL START END OUT
+bench cut URL START END OUT    the engine alone; prints one line of JSON
+";
+
+fn main() {
+    if let Err(error) = run() {
+        say::line(&format!("error: {error:#}"));
+        std::process::exit(1);
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    match arguments.next()? {
+        Some(Value(name)) if name == "clip" => clip(&Options::parse(&mut arguments)?),
+        Some(Value(name)) if name == "cut" => cut(&mut arguments),
+        Some(Long("help") | Short('h')) => say::answer(HELP),
+        _ => bail!("unknown command; see bench --help"),
+    }
+}
+
+fn cut(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    let given = arguments.raw_args()?.collect::<Vec<_>>();
+    let [url, start, end, out] = given.as_slice() else { bail!("cut needs URL START END OUT") };
+    let text = |word: &'_ std::ffi::OsString| word.to_str().map(str::to_owned).context("not UTF-8");
+    let (url, start, end) = (text(url)?, text(start)?, text(end)?);
+    let request = cut::Request { url: &url, start: &start, end: &end, out: out.as_ref() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    say::answer(&runtime.block_on(cut::run(&request))?.to_string())
+}
+
+fn clip(options: &Options) -> anyhow::Result<()> {
+    let machine = Machine::look();
+    let setup = Setup {
+        exe: std::env::current_exe().context("cannot tell where this program lies")?,
+        venv: options.venv.clone(),
+        prototype: options.prototype.clone(),
+        cloud: options.cloud(),
+    };
+    let (sources, out) = (options.folder.join("sources"), options.folder.join("clips"));
+    std::fs::create_dir_all(&out)?;
+    let cases = options.cases();
+    corpus::make(&sources, &cases)?;
+    let methods = options.methods(&setup);
+    let server = Server::start(&sources)?;
+    let bench =
+        Bench { setup: &setup, server: &server, sources: &sources, out: &out, rounds: options.rounds() };
+    let results: Vec<_> =
+        cases.into_iter().map(|case| bench.case(case, &methods)).collect::<Result<_, _>>()?;
+    let report = Report {
+        date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        command: options.command.clone(),
+        machine,
+        rounds: bench.rounds,
+        targets: targets::verdicts(&results),
+        cases: results,
+        methods,
+    };
+    say::answer(&report.text())?;
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match &options.docs {
+        Some(document) => report.write_into(document),
+        None => Ok(()),
+    }
+}
