@@ -2,5 +2,6 @@
 
 pub mod engine;
 pub mod ffmpeg;
+pub mod keyframe;
 pub mod mp4;
 mod smart;

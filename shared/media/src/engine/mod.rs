@@ -8,8 +8,12 @@
 //! span, which holds always. The first is tried first; its result goes through the same verification, and whatever
 //! is in doubt is encoded.
 
+mod audio;
 mod execute;
+mod gif;
+mod picture;
 mod plan;
+mod sprite;
 mod timeline;
 mod verify;
 
@@ -21,8 +25,10 @@ use domain::{
     time::MediaTime,
 };
 
+pub use audio::AudioPlan;
 pub use execute::Progress;
-pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
+pub use plan::{EncodePlan, Fit, VideoPlan};
+pub use sprite::{Sprite, sprite};
 pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
@@ -106,9 +112,9 @@ pub struct Cut<'a> {
 /// A clip that was made and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// The clip: `clip.mp4`, `clip.mp3` or `clip.gif` in the given directory.
+    /// The clip, `clip.mp4` for example, in the given directory.
     pub media: PathBuf,
-    /// The first picture as `poster.jpg`; `None` for MP3.
+    /// The first picture as `poster.jpg`; `None` for sound alone.
     pub poster: Option<PathBuf>,
     /// How the clip was found to be.
     pub verified: Verified,
@@ -136,7 +142,7 @@ pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result
     let poster = match verified.picture {
         Some(picture) => {
             let path = job.out_dir.join("poster.jpg");
-            execute::poster(tools, &media, poster_size(picture), &path).await?;
+            execute::poster(tools, &media, &verified.colour, (picture, poster_size(picture)), &path).await?;
             Some(path)
         }
         None => None,
@@ -167,7 +173,7 @@ async fn attempt(
     let start = request.local_start();
     let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
     let input = Input { path: job.input, seek };
-    if reading == Reading::Quick && job.format == Format::Mp4 {
+    if reading == Reading::Quick && matches!(job.format, Format::Mp4 | Format::M4a) {
         let smart = smart::Job { plan: &plan, audio: timeline.probe.audio.as_ref(), input, out: media };
         match smart::cut(tools, &smart, progress).await {
             Ok(made) => return Ok(made),

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use domain::{
+    cut::Span,
     quality::{Format, PictureSize},
     time::MediaTime,
 };
@@ -14,16 +15,20 @@ use super::{
     EngineError,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Packet, Probe, ProbeError, TimeBase, Tools};
+use crate::ffmpeg::{Args, Colour, Packet, Probe, ProbeError, TimeBase, Tools};
 
 /// A clip as it was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Length in time.
     pub duration: MediaTime,
-    /// The picture; `None` for MP3.
+    /// What it shows of the source: from its own zero to its end.
+    pub span: Span,
+    /// The picture; `None` for sound alone.
     pub picture: Option<PictureSize>,
-    /// How many pictures there are; `None` for MP3.
+    /// What the numbers of the picture mean.
+    pub colour: Colour,
+    /// How many pictures there are; `None` for sound alone.
     pub frames: Option<u64>,
     /// Length in bytes.
     pub size_bytes: u64,
@@ -92,16 +97,13 @@ async fn look(tools: &Tools, plan: &EncodePlan, path: &Path) -> Result<Verified,
         }
         frames = Some(decoded);
     }
-    let picture = probe.video.map(|video| video.shown);
-    Ok(Verified { duration: probe.duration, picture, frames, size_bytes })
+    let (picture, colour) = probe.video.map(|video| (video.shown, video.colour)).unzip();
+    let (duration, colour) = (probe.duration, colour.unwrap_or_default());
+    Ok(Verified { duration, span: plan.span, picture, colour, frames, size_bytes })
 }
 
 fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
-    let (video_codec, audio_codec) = match plan.format {
-        Format::Mp4 => ("h264", "aac"),
-        Format::Mp3 => ("", "mp3"),
-        Format::Gif => ("gif", ""),
-    };
+    let video_codec = if plan.format == Format::Gif { "gif" } else { "h264" };
     let video = match (&plan.video, &probe.video) {
         (None, None) => true,
         (Some(planned), Some(found)) => found.codec == video_codec && found.shown == planned.picture,
@@ -110,7 +112,7 @@ fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
     let audio = match (&plan.audio, &probe.audio) {
         (None, None) => true,
         (Some(planned), Some(found)) => {
-            found.codec == audio_codec
+            found.codec == planned.codec(plan.format)
                 && found.sample_rate == planned.rate
                 && found.channels == planned.channels
         }

@@ -7,6 +7,7 @@
 //! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one `avcC`
 //! holds both pairs and no sample carries any; then all is put into one file, which is verified like any clip.
 
+mod audio_only;
 mod avc;
 mod bits;
 mod ends;
@@ -95,6 +96,9 @@ pub(crate) enum Reason {
     /// The result is not what was planned.
     #[error("the clip is not what was planned: {0}")]
     Verify(VerifyError),
+    /// The sound is no AAC, begins late, pauses or ends early.
+    #[error("the packets of the sound are not enough")]
+    Sound,
     /// A file could not be read or written.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -123,6 +127,9 @@ pub(crate) async fn cut(
     job: &Job<'_>,
     progress: Progress<'_>,
 ) -> Result<(Verified, &'static str), Reason> {
+    if job.plan.format == Format::M4a {
+        return audio_only::cut(tools, job, progress).await;
+    }
     let video = job.plan.video.as_ref().filter(|_| job.plan.format == Format::Mp4).ok_or(Reason::Format)?;
     if video.fit != Fit::Keep {
         return Err(Reason::Size);
