@@ -7,12 +7,16 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
+    clip::{ClipSpec, Precision},
     cut::Span,
     job::{Job, Status},
     quality::Format,
     time::MediaTime,
 };
-use media::mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted};
+use media::{
+    keyframe,
+    mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
+};
 use runtime::{App, StageError, read_index};
 use serde_json::{Value, json};
 use sources::{Container, Limits, RemoteFile, sniff};
@@ -71,7 +75,7 @@ impl Expected {
 async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -> Result<Plan, StageError> {
     if file.serves_ranges()
         && let Some(index) = read_index(file).await?
-        && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
+        && let (around, Some(small)) = plan_span(&index, job)?
     {
         expected.set(file.traffic().bytes() + small.bytes_total);
         let mut sink = create(path).await?;
@@ -80,7 +84,7 @@ async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -
             file.copy(range.clone(), &mut sink).await?;
         }
         sink.flush().await.map_err(passing)?;
-        return Ok(Plan { origin: small.origin });
+        return Ok(Plan { origin: small.origin, around });
     }
     expected.set(file.len().unwrap_or_default());
     fetch_whole(job, file, path).await
@@ -95,22 +99,28 @@ async fn fetch_whole(job: &Job, file: &RemoteFile, path: &Path) -> Result<Plan, 
     if sniff(file.head()) == Container::IsoBmff {
         let local = LocalFile::open(&whole).map_err(passing)?;
         if let Ok(index) = Index::read(&local).await
-            && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
+            && let (around, Some(small)) = plan_span(&index, job)?
         {
             assemble(&local, &small, path).await.map_err(passing)?;
-            return Ok(Plan { origin: small.origin });
+            return Ok(Plan { origin: small.origin, around });
         }
     }
     tokio::fs::rename(&whole, path).await.map_err(passing)?;
-    Ok(Plan { origin: MediaTime::ZERO })
+    Ok(Plan { origin: MediaTime::ZERO, around: None })
 }
 
-/// The bytes that the clip needs; `None` if the file has to be taken whole.
-fn plan_span(index: &Index, span: Span, format: Format) -> Result<Option<SpanFile>, StageError> {
+/// The span that can be copied, if that is wanted, and the bytes that the clip needs; no bytes if the file has to be
+/// taken whole.
+fn plan_span(index: &Index, job: &Job) -> Result<(Option<Span>, Option<SpanFile>), StageError> {
+    let ClipSpec { span, format, precision, .. } = job.spec;
     let wanted = Wanted { video: format.has_picture(), audio: format != Format::Gif };
-    match SpanFile::plan(index, span, wanted) {
-        Ok(plan) => Ok(Some(plan)),
-        Err(SpanError::Unsupported(_)) => Ok(None),
+    // A picture that changes its size cannot be copied.
+    let is_kept = job.spec.delivered_picture(&job.source) == job.source.picture;
+    let around =
+        (precision == Precision::Keyframe && is_kept).then(|| keyframe::around(index, span)).flatten();
+    match SpanFile::plan(index, around.unwrap_or(span), wanted) {
+        Ok(plan) => Ok((around, Some(plan))),
+        Err(SpanError::Unsupported(_)) => Ok((None, None)),
         Err(SpanError::NoFrame) => Err(unsupported(format!(
             "The source shows no new picture between {} and {}; choose a longer span.",
             span.start, span.end

@@ -8,19 +8,23 @@ use std::{
     },
 };
 
-use domain::job::{Job, Status};
+use domain::{
+    cut::Span,
+    job::{Job, Status},
+    quality::Format,
+};
 use media::{
-    engine::{self, Cut, EngineError},
+    engine::{self, Cut, EngineError, Output},
     ffmpeg::Tools,
 };
 use runtime::{App, StageError};
 use serde_json::{Value, json};
 use store::keys;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     job::{open_job, reporting, scratch, unsupported},
-    work::{self, MADE, Made, OUTPUT, PLAN, POSTER, Plan, SOURCE},
+    work::{self, CUES, MADE, Made, OUTPUT, PLAN, POSTER, Plan, SOURCE, SPRITE},
 };
 
 /// Makes the clip of job `{job_id, segment}`. A clip that was not found to be exact never leaves here.
@@ -65,19 +69,59 @@ async fn make(app: &App, job: &Job, folder: &Path, fraction: &Fraction) -> Resul
         quality: job.spec.quality,
         out_dir: folder,
     };
-    let output = engine::cut(&Tools::default(), &cut, &|done| fraction.set(done)).await.map_err(told)?;
+    let output = cut_around(&cut, plan.around, fraction).await.map_err(told)?;
     let media_type = job.spec.format.media_type();
-    objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?;
+    // What uploading the clip leaves of the processor is enough for the thumbnails.
+    let ((), has_sprite) = tokio::try_join!(
+        async { Ok(objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?) },
+        thumbnails(app, job, &output),
+    )?;
     if let Some(poster) = &output.poster {
         objects.put_file(&keys::work_object(&job.id, POSTER), poster, "image/jpeg").await?;
     }
     Ok(Made {
         duration: output.verified.duration,
+        span: output.verified.span,
         picture: output.verified.picture,
         size_bytes: output.verified.size_bytes,
         has_poster: output.poster.is_some(),
+        has_sprite,
         method: output.method.to_owned(),
     })
+}
+
+/// Cuts `around` if every frame of it can be copied, else exactly what was asked for.
+async fn cut_around(cut: &Cut<'_>, around: Option<Span>, fraction: &Fraction) -> Result<Output, EngineError> {
+    let tools = Tools::default();
+    if let Some(span) = around {
+        match engine::cut(&tools, &Cut { span, ..*cut }, &|_| {}).await {
+            Ok(output) if output.method == "copy" => return Ok(output),
+            Ok(output) => info!(method = output.method, "not every frame can be copied, so the cut is exact"),
+            Err(problem) => info!(detail = ?problem, "the frames cannot be copied, so the cut is exact"),
+        }
+    }
+    engine::cut(&tools, cut, &|done| fraction.set(done)).await
+}
+
+/// Makes and stores the thumbnails of a video; tells whether there are any. A clip is complete without them, so a
+/// failure is only logged.
+async fn thumbnails(app: &App, job: &Job, output: &Output) -> Result<bool, StageError> {
+    if job.spec.format != Format::Mp4 {
+        return Ok(false);
+    }
+    match engine::sprite(&Tools::default(), output, &keys::sprite_name(&job.id)).await {
+        Ok(None) => Ok(false),
+        Ok(Some(sprite)) => {
+            let objects = app.objects()?;
+            objects.put_file(&keys::work_object(&job.id, SPRITE), &sprite.picture, "image/jpeg").await?;
+            objects.put_file(&keys::work_object(&job.id, CUES), &sprite.cues, "text/vtt").await?;
+            Ok(true)
+        }
+        Err(problem) => {
+            warn!(detail = ?problem, "the clip has no thumbnails");
+            Ok(false)
+        }
+    }
 }
 
 /// What the owner is told when the source is the reason; our own faults are logged and tried again.

@@ -1,6 +1,6 @@
 //! What the stages hand to each other through the bucket, under `work/{job}/`.
 
-use domain::{ids::JobId, quality::PictureSize, time::MediaTime};
+use domain::{cut::Span, ids::JobId, quality::PictureSize, time::MediaTime};
 use runtime::{App, StageError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::keys;
@@ -15,6 +15,10 @@ pub(crate) const PLAN: &str = "plan.json";
 pub(crate) const OUTPUT: &str = "output";
 /// The poster.
 pub(crate) const POSTER: &str = "poster.jpg";
+/// The thumbnails.
+pub(crate) const SPRITE: &str = "sprite.jpg";
+/// What tells the thumbnails apart.
+pub(crate) const CUES: &str = "sprite.vtt";
 /// A [`Made`].
 pub(crate) const MADE: &str = "output.json";
 
@@ -23,15 +27,21 @@ pub(crate) const MADE: &str = "output.json";
 pub(crate) struct Plan {
     /// The source's time at the fetched file's zero.
     pub(crate) origin: MediaTime,
+    /// The span around the one that was asked for between whose ends every frame can be copied, if that is wanted.
+    #[serde(default)]
+    pub(crate) around: Option<Span>,
 }
 
 /// What Process made and verified.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Made {
     pub(crate) duration: MediaTime,
+    /// What the clip shows of the source.
+    pub(crate) span: Span,
     pub(crate) picture: Option<PictureSize>,
     pub(crate) size_bytes: u64,
     pub(crate) has_poster: bool,
+    pub(crate) has_sprite: bool,
     pub(crate) method: String,
 }
 
