@@ -56,10 +56,6 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
 }
 
 fn files(clips: &[ListedClip]) -> Vec<String> {
-    let outputs = clips.iter().filter_map(|listed| listed.clip.as_ref()).map(|clip| &clip.output);
-    outputs
-        .flat_map(|output| [Some(&output.object_key), output.poster_key.as_ref()])
-        .flatten()
-        .cloned()
-        .collect()
+    let clips = clips.iter().filter_map(|listed| listed.clip.as_ref());
+    clips.flat_map(|clip| clip.output.keys()).cloned().collect()
 }

@@ -36,12 +36,17 @@ pub struct ClipRequest {
     /// Where the clip ends: the first instant that is not part of it.
     #[schema(schema_with = time_schema)]
     pub end: TimeInput,
-    /// `mp4` (the default), `mp3` or `gif`.
+    /// `mp4` (the default), `mp3`, `gif`, `m4a`, `wav` or `flac`.
     #[schema(example = "mp4")]
     pub format: Option<String>,
-    /// `720p`, `1080p` (the default) or `4k`; `medium` and `high` stand for the first two. Without meaning for mp3.
+    /// `720p`, `1080p` (the default) or `4k`; `medium` and `high` stand for the first two. Without meaning for sound alone.
     #[schema(example = "1080p")]
     pub quality: Option<String>,
+    /// `exact` (the default), or `keyframe` for an mp4 of which every frame is copied: it begins with the last key frame
+    /// at or before `start` and goes on to the next place at or after `end` where the picture can be cut. Where that
+    /// cannot be, the clip is exact; the answer tells how it was made, and its actual start and end.
+    #[schema(example = "exact")]
+    pub precision: Option<String>,
 }
 
 /// A number of seconds, or text like `"1:02:03.5"`.
@@ -114,7 +119,8 @@ impl<'de> Deserialize<'de> for TimeInput {
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: ClipRequest = request.json()?;
     let span = Span { start: ask.start.named("start")?, end: ask.end.named("end")? };
-    let spec = ClipSpec::new(&ask.url, span, ask.format.as_deref(), ask.quality.as_deref())?;
+    let spec = ClipSpec::new(&ask.url, span, ask.format.as_deref(), ask.quality.as_deref())?
+        .with_precision(ask.precision.as_deref())?;
     let intention = request.intention()?;
     let (table, quota) = (app.table()?, app.config().clip_jobs()?);
     // Before the source is looked at: it may be gone by the time a client repeats itself.

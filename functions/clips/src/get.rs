@@ -9,7 +9,7 @@ use domain::{
     expiry,
     ids::JobId,
     job::{Job, Status},
-    quality::PictureSize,
+    quality::{Format, PictureSize},
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub struct JobView {
     /// A sentence for people.
     #[schema(example = "Done!")]
     pub status_message: &'static str,
-    /// `mp4`, `mp3` or `gif`.
+    /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`.
     #[schema(example = "mp4")]
     pub format: &'static str,
     /// The delivered quality once complete, until then the best that will be delivered; null for sound.
@@ -73,12 +73,26 @@ pub struct ClipView {
     pub file_size: u64,
     /// Length of the clip in seconds.
     pub duration: f64,
+    /// The source's time at the clip's beginning, in seconds; for mp4 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 120.0)]
+    pub start_actual: Option<f64>,
+    /// The source's time at the clip's end, in seconds; for mp4 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 180.0)]
+    pub end_actual: Option<f64>,
     /// Shape of the picture; null for sound.
     #[schema(example = "16:9")]
     pub aspect_ratio: Option<String>,
     /// How it was made: `copy`, `smart` (only the ends were encoded) or `encode`.
     #[schema(example = "smart")]
     pub method: String,
+    /// Link to thumbnails at regular intervals in one JPEG, for an mp4 longer than 2 seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sprite_url: Option<String>,
+    /// Link to the WebVTT file that tells which part of that picture (`#xywh=`) belongs to which time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sprite_vtt_url: Option<String>,
     /// Whether it is in the history.
     pub saved_to_library: bool,
     /// The clip's own id.
@@ -157,13 +171,24 @@ async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
     if app.now() >= expires_at {
         return Err(ApiError::not_found("clip"));
     }
+    let objects = app.objects()?;
+    let (mut sprite_url, mut sprite_vtt_url) = (None, None);
+    if let Some(sprite) = &output.sprite {
+        sprite_url = Some(objects.link(&sprite.picture_key).await?);
+        sprite_vtt_url = Some(objects.link(&sprite.cues_key).await?);
+    }
+    let span = output.span.filter(|_| output.format == Format::Mp4);
     Ok(Some(ClipView {
-        download_url: app.objects()?.download_link(&output.object_key, &output.file_name).await?,
+        download_url: objects.download_link(&output.object_key, &output.file_name).await?,
         file_name: output.file_name.clone(),
         file_size: output.size_bytes,
         duration: output.duration.seconds(),
+        start_actual: span.map(|span| span.start.seconds()),
+        end_actual: span.map(|span| span.end.seconds()),
         aspect_ratio: output.picture.map(PictureSize::aspect_ratio),
         method: output.method.clone(),
+        sprite_url,
+        sprite_vtt_url,
         saved_to_library: true,
         clip_id: job.id.to_string(),
         share_url: format!("/c/{}", job.id),

@@ -16,6 +16,7 @@ use domain::{
 };
 use media::{
     fan_out::FanOut,
+    keyframe,
     mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
 };
 use runtime::{App, StageError, read_index};
@@ -96,11 +97,10 @@ impl Fetch<'_> {
             {
                 return Ok(plan);
             }
-            let wanted = Wanted { video: spec.format.has_picture(), audio: spec.format != Format::Gif };
-            if let Some(small) = plan_span(&index, spec.span, wanted)? {
+            if let Some((around, small)) = self.plan(&index)? {
                 self.expected.set(self.file.traffic().bytes() + small.bytes_total);
                 self.span(&small, SOURCE).await?;
-                return Ok(Plan::One { origin: small.origin });
+                return Ok(Plan::One { origin: small.origin, around });
             }
         }
         self.expected.set(self.file.len().unwrap_or_default());
@@ -132,6 +132,19 @@ impl Fetch<'_> {
         Ok(Some(Plan::Shared { fan_out, origins, sound: heard }))
     }
 
+    /// The span that can be copied, if that is wanted, and the bytes that the clip needs; `None` if the file has to be
+    /// taken whole.
+    fn plan(&self, index: &Index) -> Result<Option<(Option<Span>, SpanFile)>, StageError> {
+        let ClipSpec { span, format, precision, .. } = self.job.spec;
+        let wanted = Wanted { video: format.has_picture(), audio: format != Format::Gif };
+        // A picture that changes its size cannot be copied.
+        let source = &self.job.source;
+        let is_kept = self.job.spec.delivered_picture(source) == source.picture;
+        let around =
+            (precision == Precision::Keyframe && is_kept).then(|| keyframe::around(index, span)).flatten();
+        Ok(plan_span(index, around.unwrap_or(span), wanted)?.map(|small| (around, small)))
+    }
+
     /// Fetches one span file and puts it into the work prefix.
     async fn span(&self, small: &SpanFile, name: &str) -> Result<(), StageError> {
         let path = self.folder.join(name);
@@ -152,18 +165,16 @@ impl Fetch<'_> {
         drop(sink);
         if sniff(self.file.head()) == Container::IsoBmff {
             let local = LocalFile::open(&whole).map_err(passing)?;
-            let spec = &self.job.spec;
-            let wanted = Wanted { video: spec.format.has_picture(), audio: spec.format != Format::Gif };
             if let Ok(index) = Index::read(&local).await
-                && let Some(small) = plan_span(&index, spec.span, wanted)?
+                && let Some((around, small)) = self.plan(&index)?
             {
                 assemble(&local, &small, &path).await.map_err(passing)?;
                 self.put(&path, SOURCE).await?;
-                return Ok(Plan::One { origin: small.origin });
+                return Ok(Plan::One { origin: small.origin, around });
             }
         }
         self.put(&whole, SOURCE).await?;
-        Ok(Plan::One { origin: MediaTime::ZERO })
+        Ok(Plan::One { origin: MediaTime::ZERO, around: None })
     }
 
     /// Leaves a local file for Process and makes room for the next one.

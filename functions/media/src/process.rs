@@ -8,9 +8,12 @@ use std::{
     },
 };
 
-use domain::job::{Job, Status};
+use domain::{
+    cut::Span,
+    job::{Job, Status},
+};
 use media::{
-    engine::{self, Cut},
+    engine::{self, Cut, EngineError, Output},
     ffmpeg::Tools,
 };
 use runtime::{App, StageError};
@@ -70,11 +73,9 @@ async fn make(
         out_dir: folder,
     };
     match work::get(app, &job.id, PLAN).await? {
-        Plan::One { origin } => {
+        Plan::One { origin, around } => {
             objects.get_file(&keys::work_object(&job.id, SOURCE), &source).await?;
-            let cut = cut(origin, job.spec.span, false);
-            let output =
-                engine::cut(&Tools::default(), &cut, &|done| fraction.set(done)).await.map_err(told)?;
+            let output = cut_around(&cut(origin, job.spec.span, false), around, fraction).await.map_err(told)?;
             Made::put(app, job, &output).await
         }
         Plan::Shared { fan_out, origins, .. } => {
@@ -91,6 +92,19 @@ async fn make(
             Ok(objects.put_file(&key, &output.media, "video/mp4").await?)
         }
     }
+}
+
+/// Cuts `around` if every frame of it can be copied, else exactly what was asked for.
+async fn cut_around(cut: &Cut<'_>, around: Option<Span>, fraction: &Fraction) -> Result<Output, EngineError> {
+    let tools = Tools::default();
+    if let Some(span) = around {
+        match engine::cut(&tools, &Cut { span, ..*cut }, &|_| {}).await {
+            Ok(output) if output.method == "copy" => return Ok(output),
+            Ok(output) => info!(method = output.method, "not every frame can be copied, so the cut is exact"),
+            Err(problem) => info!(detail = ?problem, "the frames cannot be copied, so the cut is exact"),
+        }
+    }
+    engine::cut(&tools, cut, &|done| fraction.set(done)).await
 }
 
 #[allow(clippy::cast_precision_loss)] // for a progress bar

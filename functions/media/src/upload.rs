@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use domain::job::{Output, Status};
+use domain::job::{Output, Sprite, Status};
 use runtime::{App, StageError};
 use serde_json::{Value, json};
 use store::keys;
 
 use crate::{
     job::{open_job, reporting},
-    work::{self, MADE, Made, OUTPUT, POSTER},
+    work::{self, CUES, MADE, Made, OUTPUT, POSTER, SPRITE},
 };
 
 /// Publishes the clip of job `{job_id}`. A repeat publishes the same again.
@@ -28,6 +28,14 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         if let Some(key) = &poster_key {
             objects.copy(&keys::work_object(&job.id, POSTER), key).await?;
         }
+        let sprite = made.has_sprite.then(|| Sprite {
+            picture_key: keys::clip_object(&job.id, keys::SPRITE_EXTENSION),
+            cues_key: keys::clip_object(&job.id, keys::CUES_EXTENSION),
+        });
+        if let Some(sprite) = &sprite {
+            objects.copy(&keys::work_object(&job.id, SPRITE), &sprite.picture_key).await?;
+            objects.copy(&keys::work_object(&job.id, CUES), &sprite.cues_key).await?;
+        }
         Ok(Output {
             object_key,
             poster_key,
@@ -37,6 +45,8 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
             duration: made.duration,
             picture: made.picture,
             method: made.method,
+            span: Some(made.span),
+            sprite,
         })
     };
     let output = reporting(&app, &job.id, Status::Uploading, || 0.5, publish).await?;

@@ -1,14 +1,21 @@
 //! What the stages hand to each other through the bucket, under `work/{job}/`.
 
-use domain::{ids::JobId, job::Job, quality::PictureSize, time::MediaTime};
+use domain::{
+    cut::Span,
+    ids::JobId,
+    job::Job,
+    quality::{Format, PictureSize},
+    time::MediaTime,
+};
 use media::{
-    engine::{EngineError, Output},
+    engine::{self, EngineError, Output},
     fan_out::FanOut,
+    ffmpeg::Tools,
 };
 use runtime::{App, StageError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::keys;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::job::{passing, unsupported};
 
@@ -28,8 +35,9 @@ pub(crate) const MADE: &str = "output.json";
 /// How to read what Download fetched. An origin is the source's time at a fetched file's zero.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Plan {
-    /// One file, [`SOURCE`], that one function makes the clip of.
-    One { origin: MediaTime },
+    /// One file, [`SOURCE`], that one function makes the clip of. `around` is the span around the one that was asked for
+    /// between whose ends every frame can be copied, if that is wanted.
+    One { origin: MediaTime, around: Option<Span> },
     /// A file for each share ([`share_source`]), and the sound for all of them ([`SOUND`]) if there is any.
     Shared { fan_out: FanOut, origins: Vec<MediaTime>, sound: Option<MediaTime> },
 }
@@ -38,9 +46,12 @@ pub(crate) enum Plan {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Made {
     pub(crate) duration: MediaTime,
+    /// What the clip shows of the source.
+    pub(crate) span: Span,
     pub(crate) picture: Option<PictureSize>,
     pub(crate) size_bytes: u64,
     pub(crate) has_poster: bool,
+    pub(crate) has_sprite: bool,
     pub(crate) method: String,
 }
 
@@ -48,20 +59,47 @@ impl Made {
     /// Leaves what the engine made for Upload, and says what it is.
     pub(crate) async fn put(app: &App, job: &Job, output: &Output) -> Result<(), StageError> {
         let (objects, media_type) = (app.objects()?, job.spec.format.media_type());
-        objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?;
+        // What uploading the clip leaves of the processor is enough for the thumbnails.
+        let ((), has_sprite) = tokio::try_join!(
+            async { Ok(objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?) },
+            thumbnails(app, job, output),
+        )?;
         if let Some(poster) = &output.poster {
             objects.put_file(&keys::work_object(&job.id, POSTER), poster, "image/jpeg").await?;
         }
         let made = Self {
             duration: output.verified.duration,
+            span: output.verified.span,
             picture: output.verified.picture,
             size_bytes: output.verified.size_bytes,
             has_poster: output.poster.is_some(),
+            has_sprite,
             method: output.method.to_owned(),
         };
         put(app, &job.id, MADE, &made).await?;
         info!(method = made.method, size_bytes = made.size_bytes, duration_us = made.duration.0, "made");
         Ok(())
+    }
+}
+
+/// Makes and stores the thumbnails of a video; tells whether there are any. A clip is complete without them, so a
+/// failure is only logged.
+async fn thumbnails(app: &App, job: &Job, output: &Output) -> Result<bool, StageError> {
+    if job.spec.format != Format::Mp4 {
+        return Ok(false);
+    }
+    match engine::sprite(&Tools::default(), output, &keys::sprite_name(&job.id)).await {
+        Ok(None) => Ok(false),
+        Ok(Some(sprite)) => {
+            let objects = app.objects()?;
+            objects.put_file(&keys::work_object(&job.id, SPRITE), &sprite.picture, "image/jpeg").await?;
+            objects.put_file(&keys::work_object(&job.id, CUES), &sprite.cues, "text/vtt").await?;
+            Ok(true)
+        }
+        Err(problem) => {
+            warn!(detail = ?problem, "the clip has no thumbnails");
+            Ok(false)
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) async fn end(app: &App, job: &Job, ending: &Ending) -> Result<(), Sta
     let first = app.table()?.end(&job.id, ending, app.now()).await?;
     info!(job_id = %job.id, first, ending = name(ending), "ended");
     app.wake_dispatch(&job.account).await?;
-    let files = ["source", "plan.json", "output", "poster.jpg", "output.json"];
+    let files = ["source", "plan.json", "output", "poster.jpg", "sprite.jpg", "sprite.vtt", "output.json"];
     let files: Vec<String> = files.iter().map(|name| keys::work_object(&job.id, name)).collect();
     if let Err(problem) = app.objects()?.delete(&files).await {
         // The bucket's lifecycle rule takes them within a day.

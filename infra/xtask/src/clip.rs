@@ -27,6 +27,7 @@ pub(crate) struct Options {
     end: String,
     format: Option<String>,
     quality: Option<String>,
+    precision: Option<String>,
     out: Option<PathBuf>,
     timings: bool,
     base_url: Option<String>,
@@ -44,6 +45,7 @@ impl Options {
                 Long("end") => end = Some(arguments.value()?.string()?),
                 Long("format") => options.format = Some(arguments.value()?.string()?),
                 Long("quality") => options.quality = Some(arguments.value()?.string()?),
+                Long("precision") => options.precision = Some(arguments.value()?.string()?),
                 Long("out") => options.out = Some(arguments.value()?.into()),
                 Long("timings") => options.timings = true,
                 Long("base-url") => options.base_url = Some(arguments.value()?.string()?),
@@ -60,7 +62,9 @@ impl Options {
 
     fn body(&self, url: &str) -> Json {
         let mut body = json!({ "url": url, "start": self.start, "end": self.end });
-        for (name, value) in [("format", &self.format), ("quality", &self.quality)] {
+        for (name, value) in
+            [("format", &self.format), ("quality", &self.quality), ("precision", &self.precision)]
+        {
             if let Some(value) = value {
                 body[name] = json!(value);
             }

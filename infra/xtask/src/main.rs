@@ -20,8 +20,9 @@ cargo xtask <command>
 
 clip <URL or file> --start S --end E    cut a clip through the local cloud's HTTP API
     --start S, --end E     seconds or clock time: 1.5, 1:02:03.5
-    --format F             mp4 (default), mp3 or gif
+    --format F             mp4 (default), mp3, gif, m4a, wav or flac
     --quality Q            720p, 1080p or 4k; high and medium also work
+    --precision P          exact (default), or keyframe: every frame copied, from key frame to key frame
     --out FILE             where to write it (default: the name that the service gives it)
     --timings              also print where the time went
     --base-url URL --key KEY   use this service instead of the local cloud

@@ -21,8 +21,34 @@ pub struct ClipSpec {
     pub span: Span,
     /// What to deliver.
     pub format: Format,
-    /// The largest picture to deliver; without meaning for MP3.
+    /// The largest picture to deliver; without meaning for sound alone.
     pub quality: Quality,
+    /// Where the clip may begin and end.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+/// Where a clip may begin and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// At the frame that was asked for.
+    #[default]
+    Exact,
+    /// At the nearest places around the span between which every frame can be copied.
+    Keyframe,
+}
+
+impl Precision {
+    /// Reads the word of a request.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "exact" => Some(Self::Exact),
+            "keyframe" => Some(Self::Keyframe),
+            _ => None,
+        }
+    }
 }
 
 /// Why a request is refused. The text is for the person who sent it and says what to do.
@@ -50,8 +76,9 @@ impl ClipSpec {
         let url = source_url(url)?;
         let format = match format {
             None => Format::Mp4,
-            Some(word) => Format::parse(word)
-                .ok_or_else(|| bad(format!("`format` must be mp4, mp3 or gif, not {:?}", clipped(word))))?,
+            Some(word) => Format::parse(word).ok_or_else(|| {
+                bad(format!("`format` must be mp4, mp3, gif, m4a, wav or flac, not {:?}", clipped(word)))
+            })?,
         };
         let quality = match quality {
             None if format == Format::Gif => Quality::P720,
@@ -74,7 +101,21 @@ impl ClipSpec {
                 format.extension(),
             )));
         }
-        Ok(Self { url, span, format, quality })
+        Ok(Self { url, span, format, quality, precision: Precision::Exact })
+    }
+
+    /// The same with the `precision` that a request names; `exact` is the default.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`] for an unknown word, and for `keyframe` with a format that copies no picture.
+    pub fn with_precision(self, word: Option<&str>) -> Result<Self, Refusal> {
+        let Some(word) = word else { return Ok(self) };
+        let precision = Precision::parse(word)
+            .ok_or_else(|| bad(format!("`precision` must be exact or keyframe, not {:?}", clipped(word))))?;
+        if precision == Precision::Keyframe && self.format != Format::Mp4 {
+            return Err(bad("`precision` can be keyframe for mp4 only; leave it out for other formats"));
+        }
+        Ok(Self { precision, ..self })
     }
 
     /// Checks the request against its source.
@@ -91,9 +132,9 @@ impl ClipSpec {
             )));
         }
         if self.format.has_picture() && source.picture.is_none() {
-            return Err(Refusal::Source("the source has no video; ask for mp3".to_owned()));
+            return Err(Refusal::Source("the source has no video; ask for mp3, m4a, wav or flac".to_owned()));
         }
-        if self.format == Format::Mp3 && !source.has_audio {
+        if !self.format.has_picture() && !source.has_audio {
             return Err(Refusal::Source("the source has no audio; ask for mp4 or gif".to_owned()));
         }
         if self.span.end > source.duration {
@@ -211,6 +252,23 @@ mod tests {
     }
 
     #[test]
+    fn a_keyframe_cut_is_an_mp4() {
+        let asked = |format, word| spec(0.0, 1.0, format, None).unwrap().with_precision(word);
+        assert_eq!(asked("mp4", None).unwrap().precision, Precision::Exact);
+        for (word, precision) in [("exact", Precision::Exact), ("keyframe", Precision::Keyframe)] {
+            assert_eq!(asked("mp4", Some(word)).unwrap().precision, precision);
+        }
+        assert!(asked("gif", Some("exact")).is_ok());
+        for (format, word) in [("mp4", "Keyframe"), ("mp4", ""), ("mp3", "keyframe"), ("gif", "keyframe")] {
+            assert!(matches!(asked(format, Some(word)), Err(Refusal::BadRequest(_))), "{format} {word}");
+        }
+        // A job that was accepted before there was a choice is exact.
+        let mut record = serde_json::to_value(asked("mp4", None).unwrap()).unwrap();
+        record.as_object_mut().unwrap().remove("precision");
+        assert_eq!(serde_json::from_value::<ClipSpec>(record).unwrap().precision, Precision::Exact);
+    }
+
+    #[test]
     fn refuses_addresses_that_are_none() {
         for url in [
             "",
@@ -238,7 +296,11 @@ mod tests {
         assert!(matches!(clip.check_source(&source(10_801.0, 640, 360)), Err(Refusal::Source(_))));
         assert!(matches!(clip.check_source(&source(5.0, 0, 0)), Err(Refusal::Source(_))));
         let mute = SourceInfo { has_audio: false, ..source(5.0, 640, 360) };
-        assert!(matches!(spec(1.0, 5.0, "mp3", None).unwrap().check_source(&mute), Err(Refusal::Source(_))));
+        for format in ["mp3", "m4a", "wav", "flac"] {
+            let sound = spec(1.0, 5.0, format, None).unwrap();
+            assert!(matches!(sound.check_source(&mute), Err(Refusal::Source(_))), "{format}");
+            assert_eq!(sound.check_source(&source(5.0, 0, 0)), Ok(()), "{format}");
+        }
     }
 
     #[test]
@@ -248,7 +310,10 @@ mod tests {
         let price = |w, h| clip.price(book, clip.delivered_picture(&source(9.0, w, h)));
         assert_eq!(price(3840, 2160), Amount::cents(20));
         assert_eq!(price(1920, 1080), Amount::cents(10));
-        let audio = spec(0.0, 1.0, "mp3", Some("4k")).unwrap();
-        assert_eq!(audio.price(book, audio.delivered_picture(&source(9.0, 3840, 2160))), Amount::cents(10));
+        for format in ["mp3", "m4a", "wav", "flac"] {
+            let sound = spec(0.0, 1.0, format, Some("4k")).unwrap();
+            let cost = sound.price(book, sound.delivered_picture(&source(9.0, 3840, 2160)));
+            assert_eq!(cost, Amount::cents(10), "{format}");
+        }
     }
 }

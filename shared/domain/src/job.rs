@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clip::ClipSpec,
+    cut::Span,
     ids::{AccountId, JobId},
     money::Amount,
     quality::{Format, PictureSize},
@@ -115,6 +116,29 @@ pub struct Output {
     pub picture: Option<PictureSize>,
     /// How it was made: `copy`, `smart` (only the ends were encoded) or `encode`.
     pub method: String,
+    /// What it shows of the source: from its own zero to its end. `None` for a job made before this was kept.
+    #[serde(default)]
+    pub span: Option<Span>,
+    /// Its thumbnails; `None` for what is no video, or too short for them.
+    #[serde(default)]
+    pub sprite: Option<Sprite>,
+}
+
+impl Output {
+    /// The keys of all its objects.
+    pub fn keys(&self) -> impl Iterator<Item = &String> {
+        let sprite = self.sprite.iter().flat_map(|sprite| [&sprite.picture_key, &sprite.cues_key]);
+        [&self.object_key].into_iter().chain(&self.poster_key).chain(sprite)
+    }
+}
+
+/// Thumbnails of a clip at regular intervals, as one picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sprite {
+    /// Key of the picture in the media bucket.
+    pub picture_key: String,
+    /// Key of the WebVTT file that tells which part of the picture belongs to which time.
+    pub cues_key: String,
 }
 
 /// Why a job failed.

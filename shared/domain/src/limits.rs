@@ -18,6 +18,6 @@ pub const JSON_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const fn duration_max(format: Format) -> MediaTime {
     match format {
         Format::Gif => GIF_DURATION_MAX,
-        Format::Mp4 | Format::Mp3 => CLIP_DURATION_MAX,
+        Format::Mp4 | Format::Mp3 | Format::M4a | Format::Wav | Format::Flac => CLIP_DURATION_MAX,
     }
 }

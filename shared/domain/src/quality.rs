@@ -12,11 +12,17 @@ pub enum Format {
     Mp3,
     /// Animated GIF at 15 frames a second.
     Gif,
+    /// AAC in MP4: the source's own packets where it has them, else 192 kbit/s.
+    M4a,
+    /// PCM of 16 bit, or of 24 where the source has more.
+    Wav,
+    /// The same without loss in fewer bytes (RFC 9639).
+    Flac,
 }
 
 impl Format {
     /// All formats, in the order the documentation names them.
-    pub const ALL: [Self; 3] = [Self::Mp4, Self::Mp3, Self::Gif];
+    pub const ALL: [Self; 6] = [Self::Mp4, Self::Mp3, Self::Gif, Self::M4a, Self::Wav, Self::Flac];
 
     /// The word in requests and answers, which is also the file name's extension.
     #[must_use]
@@ -25,23 +31,29 @@ impl Format {
             Self::Mp4 => "mp4",
             Self::Mp3 => "mp3",
             Self::Gif => "gif",
+            Self::M4a => "m4a",
+            Self::Wav => "wav",
+            Self::Flac => "flac",
         }
     }
 
-    /// The media type (RFC 6838).
+    /// The media type (RFC 6838); WAV has none that is registered, this is what browsers and players say.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Mp4 => "video/mp4",
             Self::Mp3 => "audio/mpeg",
             Self::Gif => "image/gif",
+            Self::M4a => "audio/mp4",
+            Self::Wav => "audio/wav",
+            Self::Flac => "audio/flac",
         }
     }
 
     /// Whether a clip in this format has a picture.
     #[must_use]
     pub const fn has_picture(self) -> bool {
-        !matches!(self, Self::Mp3)
+        matches!(self, Self::Mp4 | Self::Gif)
     }
 
     /// Reads the word of a request.
@@ -187,6 +199,11 @@ mod tests {
         assert_eq!(Quality::parse("8k"), None);
         assert_eq!(Format::parse("gif"), Some(Format::Gif));
         assert_eq!(Format::parse("MP4"), None);
+        for format in Format::ALL {
+            assert_eq!(Format::parse(format.extension()), Some(format));
+            assert_eq!(serde_json::to_string(&format).unwrap(), format!("{:?}", format.extension()));
+            assert_eq!(format.has_picture(), !format.media_type().starts_with("audio/"));
+        }
     }
 
     #[test]

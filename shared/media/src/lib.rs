@@ -3,5 +3,6 @@
 pub mod engine;
 pub mod fan_out;
 pub mod ffmpeg;
+pub mod keyframe;
 pub mod mp4;
 mod smart;

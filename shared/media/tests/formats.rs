@@ -1,10 +1,10 @@
-//! MP3, GIF, progress, and what is said when a source cannot give a clip.
+//! Sound alone, GIF, progress, and what is said when a source cannot give a clip.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod kit;
 
-use std::sync::Mutex;
+use std::{path::Path, sync::Mutex};
 
 use domain::{
     quality::{Format, PictureSize, Quality},
@@ -65,6 +65,110 @@ async fn mp3_of_other_rates_and_channels() {
         message(cut(&path, MediaTime::ZERO, span(0, 1000), Format::Mp4, dir.path()).await)
             .contains("no picture")
     );
+}
+
+/// The signed samples of a file's sound, of all channels, as they are decoded.
+fn pcm(path: &Path, bits: u32, from_to: Option<(usize, usize)>) -> Vec<i32> {
+    let (codec, bytes) = if bits == 24 { ("s24le", 3) } else { ("s16le", 2) };
+    let filter = from_to.map_or("anull".into(), |(a, b)| format!("atrim=start_sample={a}:end_sample={b}"));
+    let name = path.to_str().unwrap();
+    let raw = run("ffmpeg", &["-i", name, "-map", "0:a:0", "-af", &filter, "-f", codec, "-"]);
+    let sample =
+        |b: &[u8]| b.iter().rev().fold(0, |value, byte| value << 8 | i32::from(*byte)) << (32 - 8 * bytes);
+    raw.chunks_exact(bytes).map(|b| sample(b) >> (32 - 8 * bytes)).collect()
+}
+
+#[tokio::test]
+async fn wav_and_flac_have_the_very_samples_of_the_source() {
+    let dir = tempfile::tempdir().unwrap();
+    // 1.51 s and 4.25 s are whole samples at all of these rates.
+    for (name, codec, rate, channels, bits) in [
+        ("a.wav", "pcm_s16le", 48_000, 2, 16),
+        ("b.wav", "pcm_s24le", 96_000, 6, 24),
+        ("c.flac", "flac -sample_fmt s16", 22_000, 1, 16),
+        ("d.mov", "pcm_s24be", 44_100, 2, 24),
+        ("e.mp4", "alac -sample_fmt s16p", 48_000, 1, 16),
+    ] {
+        let path = dir.path().join(name);
+        let noise = format!("anoisesrc=r={rate}:d=5:seed=7:a=0.9");
+        let made = format!("-y -f lavfi -i {noise} -c:a {codec} -ar {rate} -ac {channels}");
+        let mut args: Vec<&str> = made.split(' ').collect();
+        args.push(path.to_str().unwrap());
+        run("ffmpeg", &args);
+        let sample = |ms: usize| ms * rate / 1000;
+        let wanted = pcm(&path, bits, Some((sample(1510), sample(4250))));
+        assert_eq!(wanted.len(), (sample(4250) - sample(1510)) * channels, "{name}");
+        for format in [Format::Wav, Format::Flac] {
+            let output = cut(&path, MediaTime::ZERO, span(1510, 4250), format, dir.path()).await.unwrap();
+            assert_eq!(output.verified.duration, MediaTime(2_740_000), "{name} {format:?}");
+            assert_eq!((output.method, output.poster), ("encode", None));
+            let audio = Tools::default().probe(&output.media).await.unwrap().audio.unwrap();
+            assert_eq!(
+                (audio.sample_rate as usize, audio.channels as usize, audio.bits),
+                (rate, channels, bits)
+            );
+            assert!(pcm(&output.media, bits, None) == wanted, "{name} {format:?}: other samples");
+        }
+    }
+}
+
+/// How many samples of `rate` the edit list of a file of sound alone shows.
+fn shown_samples(path: &Path, rate: f64) -> f64 {
+    kit::shown_length(path) * rate
+}
+
+#[tokio::test]
+async fn m4a_copies_packets_and_starts_and_ends_at_the_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = source(dir.path(), "a.mp4", "25", 7.0, &format!("{X264} -ac 2"));
+    let wanted = media::mp4::Wanted { video: false, audio: true };
+    let (local, plan) = fetch(&base, span(1510, 4250), wanted).await;
+    for (input, origin) in [(&base, MediaTime::ZERO), (&local, plan.origin)] {
+        let out = dir.path().join("out");
+        let output = cut(input, origin, span(1510, 4250), Format::M4a, &out).await.unwrap();
+        assert_eq!((output.method, output.verified.picture), ("copy", None));
+        assert_eq!(output.verified.duration, MediaTime(2_740_000));
+        assert_eq!(shown_samples(&output.media, 48_000.0).round(), 131_520.0);
+        let late = lag(&sound(&output.media), 1.51);
+        assert!(late.abs() <= 1, "{late} samples late");
+        // Every packet is one of the source's, bit by bit.
+        let (source, clip) = (packets(&base), packets(&output.media));
+        assert!(clip.len() > 125 && source.windows(clip.len()).any(|window| window == clip));
+        let brand = std::fs::read(&output.media).unwrap();
+        assert_eq!(&brand[4..12], b"ftypM4A ");
+    }
+    // At the very beginning, where the source hides what its own encoder needs to settle.
+    let output = cut(&base, MediaTime::ZERO, span(0, 2000), Format::M4a, dir.path()).await.unwrap();
+    assert_eq!((output.method, lag(&sound(&output.media), 0.0)), ("copy", 0));
+}
+
+/// What tells the packets of a file's sound apart.
+fn packets(path: &Path) -> Vec<String> {
+    let name = path.to_str().unwrap();
+    let text = run("ffmpeg", &["-i", name, "-map", "0:a:0", "-c", "copy", "-f", "framemd5", "-"]);
+    let lines = String::from_utf8(text).unwrap();
+    let hash = |line: &str| line.split(',').nth(5).unwrap().trim().to_owned();
+    lines.lines().filter(|line| !line.starts_with('#')).map(hash).collect()
+}
+
+#[tokio::test]
+async fn m4a_is_encoded_where_packets_are_not_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = source(dir.path(), "a.mp4", "25", 7.0, &format!("{X264} -ac 2"));
+    let flac = remake(&base, "a.flac", "", "-vn");
+    let output = cut(&flac, MediaTime::ZERO, span(1510, 4250), Format::M4a, dir.path()).await.unwrap();
+    assert_eq!((output.method, output.verified.duration), ("encode", MediaTime(2_740_000)));
+    assert_eq!(shown_samples(&output.media, 48_000.0).round(), 131_520.0);
+    let late = lag(&sound(&output.media), 1.51);
+    assert!(late.abs() <= 1, "{late} samples late");
+    // Sound that begins late: the silence before it is part of the clip.
+    let name = base.to_str().unwrap();
+    let late =
+        remake(&base, "late.mp4", "", &format!("-itsoffset 2 -i {name} -map 0:v -map 1:a -c copy -t 6"));
+    let output = cut(&late, MediaTime::ZERO, span(1000, 5500), Format::M4a, dir.path()).await.unwrap();
+    assert_eq!((output.method, output.verified.duration), ("encode", MediaTime(4_500_000)));
+    let one = lag(&sound(&output.media), -1.0);
+    assert!(one.abs() <= 48, "{one} samples late");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub enum Ending {
         /// What is charged, at most what is held.
         cost: Amount,
         /// The clip's name and title, for its own record.
-        clip: Clip,
+        clip: Box<Clip>,
     },
     /// No clip: give everything back.
     Failed {

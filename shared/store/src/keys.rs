@@ -236,6 +236,17 @@ pub fn work_object(job: &JobId, name: &str) -> String {
     format!("work/{job}/{name}")
 }
 
+/// What follows a clip's id in the name of its thumbnails.
+pub const SPRITE_EXTENSION: &str = "sprite.jpg";
+/// What follows it in the name of the file that tells them apart.
+pub const CUES_EXTENSION: &str = "sprite.vtt";
+
+/// The name of a clip's thumbnails, which lie beside the file that tells them apart.
+#[must_use]
+pub fn sprite_name(clip: &JobId) -> String {
+    format!("{clip}.{SPRITE_EXTENSION}")
+}
+
 /// Bucket key of a clip that expires; the rule deletes it after 1 day, the item says when exactly.
 #[must_use]
 pub fn clip_object(clip: &JobId, extension: &str) -> String {

@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use aws_sdk_s3::{
     Client,
+    operation::get_object::builders::GetObjectFluentBuilder,
     presigning::PresigningConfig,
     primitives::ByteStream,
     types::{Delete, ObjectIdentifier},
@@ -72,7 +73,7 @@ impl Objects {
     }
 
     async fn get(&self, key: &str) -> Result<ByteStream, StoreError> {
-        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+        match self.request(key).send().await {
             Ok(answer) => Ok(answer.body),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
                 Err(StoreError::NotFound)
@@ -114,14 +115,25 @@ impl Objects {
     /// # Errors
     /// [`StoreError`].
     pub async fn download_link(&self, key: &str, file_name: &str) -> Result<String, StoreError> {
-        let lifetime = PresigningConfig::expires_in(Duration::from_secs(DOWNLOAD_LINK_SECONDS));
-        let request = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .response_content_disposition(format!("attachment; filename=\"{file_name}\""));
-        let link = request.presigned(lifetime.map_err(StoreError::aws("presign"))?).await;
-        Ok(link.map_err(StoreError::aws("presign"))?.uri().to_owned())
+        let disposition = format!("attachment; filename=\"{file_name}\"");
+        presigned(self.request(key).response_content_disposition(disposition)).await
     }
+
+    /// A link that shows the object where it is used, valid for an hour. Made anew on each read, never stored.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn link(&self, key: &str) -> Result<String, StoreError> {
+        presigned(self.request(key)).await
+    }
+
+    fn request(&self, key: &str) -> GetObjectFluentBuilder {
+        self.client.get_object().bucket(&self.bucket).key(key)
+    }
+}
+
+async fn presigned(request: GetObjectFluentBuilder) -> Result<String, StoreError> {
+    let lifetime = PresigningConfig::expires_in(Duration::from_secs(DOWNLOAD_LINK_SECONDS));
+    let link = request.presigned(lifetime.map_err(StoreError::aws("presign"))?).await;
+    Ok(link.map_err(StoreError::aws("presign"))?.uri().to_owned())
 }

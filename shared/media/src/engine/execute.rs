@@ -1,6 +1,6 @@
 //! Carrying out a plan with FFmpeg.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use domain::{
     quality::{Format, PictureSize},
@@ -9,18 +9,18 @@ use domain::{
 
 use super::{
     EngineError,
-    plan::{AudioPlan, EncodePlan, Fit, GIF_RATE, VideoPlan},
+    audio::{AAC, AudioPlan},
+    gif::gif,
+    picture,
+    plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Finished, TimeBase, Tools};
+use crate::ffmpeg::{Args, Colour, Finished, TimeBase, Tools};
 
 /// Told how much of the work is done, from 0 to 1, a few times a second.
 pub type Progress<'a> = &'a (dyn Fn(f64) + Send + Sync);
 
 /// Nothing of the source's own words, pictures and data goes along: they may be private or wrong for the clip.
-const NO_EXTRAS: &str = "-map_metadata -1 -map_chapters -1 -dn -sn";
-
-/// The sound of an MP4.
-const AAC: &str = "-c:a aac -b:a 192k";
+pub(super) const NO_EXTRAS: &str = "-map_metadata -1 -map_chapters -1 -dn -sn";
 
 /// MP4's own clock must hold every tick of the stream's, and below this players round visibly.
 const MOVIE_TIMESCALE_MIN: u32 = 10_000;
@@ -42,10 +42,9 @@ pub(crate) async fn execute(
     progress: Progress<'_>,
 ) -> Result<(), EngineError> {
     match (plan.format, &plan.video, &plan.audio) {
-        (Format::Mp3, _, Some(audio)) => {
-            let codec = "-c:a libmp3lame -b:a 192k -id3v2_version 0 -f mp3";
-            let args = source(input).words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio));
-            run(tools, args.words(NO_EXTRAS).words(codec).file(out), plan, 0.0..1.0, progress).await
+        (Format::Mp3 | Format::M4a | Format::Wav | Format::Flac, _, Some(audio)) => {
+            let args = heard(source(input), audio).words(NO_EXTRAS);
+            run(tools, audio.output(plan.format, args).file(out), plan, 0.0..1.0, progress).await
         }
         (Format::Gif, Some(video), _) => gif(tools, plan, video, input, out, progress).await,
         (Format::Mp4, Some(video), audio) => {
@@ -56,7 +55,7 @@ pub(crate) async fn execute(
     }
 }
 
-fn source(input: Input<'_>) -> Args {
+pub(super) fn source(input: Input<'_>) -> Args {
     let args = Args::default().words("-progress pipe:1 -stats_period 0.25 -copyts");
     let args = match input.seek {
         // Absolute, and to a whole group of pictures: what is too early is dropped by its timestamp.
@@ -66,8 +65,13 @@ fn source(input: Input<'_>) -> Args {
     args.input(input.path)
 }
 
+/// The stream and the samples of the clip's sound.
+fn heard(args: Args, audio: &AudioPlan) -> Args {
+    args.words(&format!("-map 0:{}", audio.stream)).option("-af", audio.filters())
+}
+
 fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
-    let filters = format!("{},{},setsar=1,format=yuv420p", frames(video), fit(video));
+    let filters = format!("{},{}", picture::frames(video), picture::delivered(video));
     let mut timescale = video.time_base.den;
     while timescale < MOVIE_TIMESCALE_MIN {
         timescale *= 2;
@@ -84,7 +88,7 @@ fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
         .option("-bsf:v", last_duration(video, timescale))
         .words(&format!("-video_track_timescale {timescale} -movie_timescale {timescale}"));
     let args = match audio {
-        Some(audio) => args.words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio)).words(AAC),
+        Some(audio) => heard(args, audio).words(AAC),
         None => args,
     };
     args.words(NO_EXTRAS).words("-movflags +faststart -write_btrt 0 -max_muxing_queue_size 8192 -f mp4")
@@ -101,74 +105,6 @@ fn last_duration(video: &VideoPlan, timescale: u32) -> String {
     format!("setts=pts=PTS:dts=DTS:duration=if(gte(PTS\\,{last})\\,{tail}\\,DURATION)")
 }
 
-/// Two passes, first the palette: in one, FFmpeg would hold every picture in memory until the palette is known.
-async fn gif(
-    tools: &Tools,
-    plan: &EncodePlan,
-    video: &VideoPlan,
-    input: Input<'_>,
-    out: &Path,
-    progress: Progress<'_>,
-) -> Result<(), EngineError> {
-    // The last picture stays until the end of the span, the first is there from its beginning.
-    let pictures = format!(
-        "{},fps={GIF_RATE}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={},{},setsar=1",
-        frames(video),
-        video.frames_out,
-        fit(video)
-    );
-    let palette: PathBuf = out.with_extension("palette.png");
-    let map = format!("-map 0:{}", video.stream);
-    let first = source(input)
-        .words(&map)
-        .option("-vf", format!("{pictures},palettegen=stats_mode=diff"))
-        .words("-frames:v 1 -update 1 -c:v png -f image2")
-        .file(&palette);
-    run(tools, first, plan, 0.0..0.5, progress).await?;
-    let graph = format!(
-        "[0:{}]{pictures}[picture];[picture][1:v]paletteuse=dither=bayer:diff_mode=rectangle",
-        video.stream
-    );
-    let second = source(input)
-        .words("-f png_pipe -i")
-        .file(&palette)
-        .option("-filter_complex", graph)
-        .words(NO_EXTRAS)
-        .words("-fps_mode passthrough -f gif")
-        .file(out);
-    let done = run(tools, second, plan, 0.5..1.0, progress).await;
-    let removed = tokio::fs::remove_file(&palette).await;
-    done.and(removed.map_err(|error| EngineError::Internal(format!("{}: {error}", palette.display()))))
-}
-
-/// Picks the frames by timestamp and moves them to the clip's own timeline.
-fn frames(video: &VideoPlan) -> String {
-    format!("trim=start_pts={}:end_pts={},setpts=PTS-({})", video.first, video.last + 1, video.zero)
-}
-
-fn fit(video: &VideoPlan) -> String {
-    let (width, height) = (video.picture.width, video.picture.height);
-    match video.fit {
-        Fit::Keep => "null".to_owned(),
-        Fit::Crop => format!("crop={width}:{height}:0:0"),
-        Fit::Scale => format!("scale={width}:{height}:flags=lanczos"),
-    }
-}
-
-/// Picks the sound by sample. Where the source has none (it begins late, pauses, ends early) there is silence, so
-/// the track begins with the clip and needs no edit list to be in sync.
-fn sound(audio: &AudioPlan) -> String {
-    let AudioPlan { rate, from, to, .. } = *audio;
-    let layout = if audio.channels == 1 { "mono" } else { "stereo" };
-    let length = to - from;
-    // `min_comp` is below one sample: the default of 1 ms would leave a start that is less late uncorrected.
-    format!(
-        "aformat=sample_rates={rate}:channel_layouts={layout},atrim=start_pts={from}:end_pts={to},\
-         asetpts=PTS-({from}),aresample=async=1:min_comp=0.000001:first_pts=0,apad=whole_len={length},\
-         atrim=end_sample={length}"
-    )
-}
-
 /// The sound alone, as AAC in an MP4 file at `out`.
 pub(crate) async fn encode_sound(
     tools: &Tools,
@@ -176,13 +112,12 @@ pub(crate) async fn encode_sound(
     input: Input<'_>,
     out: &Path,
 ) -> Result<(), EngineError> {
-    let args = source(input).words(&format!("-map 0:{}", audio.stream)).option("-af", sound(audio));
-    let args = args.words(AAC).words(NO_EXTRAS).words("-f mp4").file(out);
+    let args = heard(source(input), audio).words(AAC).words(NO_EXTRAS).words("-f mp4").file(out);
     silent(tools.ffmpeg(args, &mut |_| {}).await?)
 }
 
 /// Runs FFmpeg, reporting its progress within `share` of the whole.
-async fn run(
+pub(super) async fn run(
     tools: &Tools,
     args: Args,
     plan: &EncodePlan,
@@ -220,12 +155,11 @@ pub(crate) fn silent(finished: Finished) -> Result<(), EngineError> {
 /// The longest side of a poster in pixels: what a share page shows.
 const POSTER_SIDE_MAX: u32 = 1280;
 
-/// Adds an output to a command that reads a clip with pictures of this size: the first one as a JPEG.
-pub(crate) fn poster(args: Args, picture: PictureSize, out: &Path) -> Args {
-    let size = poster_size(picture);
-    let filters = format!("scale={}:{}:flags=lanczos,setsar=1,format=yuvj420p", size.width, size.height);
+/// Adds an output to a command that reads a clip with pictures of this size, whose numbers mean `colour`: the first one
+/// as a JPEG.
+pub(super) fn poster(args: Args, picture: PictureSize, colour: &Colour, out: &Path) -> Args {
     args.words("-map 0:v:0 -frames:v 1")
-        .option("-vf", filters)
+        .option("-vf", picture::jpeg(colour, picture, poster_size(picture)))
         .words("-c:v mjpeg -q:v 3 -update 1 -f image2")
         .file(out)
 }

@@ -43,6 +43,15 @@ impl Looked {
         let frames = index.as_ref().and_then(|index| index.video.as_ref()).and_then(frames);
         Ok(Self { probe, index, frames })
     }
+
+    /// The same file in the words of `ffprobe`, which knows more of colours and fields than is looked at here: enough to
+    /// copy pictures, not to convert them.
+    pub(crate) async fn probed(self, tools: &Tools, path: &Path) -> Result<Self, EngineError> {
+        if self.frames.is_none() {
+            return Ok(self);
+        }
+        Ok(Self { probe: tools.probe(path).await?, ..self })
+    }
 }
 
 /// What `ffprobe` would say; `None` for whatever it may see otherwise.
@@ -67,15 +76,23 @@ fn probe(index: &Index) -> Option<Probe> {
 }
 
 fn video(track: &Track) -> Option<VideoStream> {
-    let coded = smart::coded_picture(track)?;
+    let (coded, colour) = smart::coded_picture(track)?;
     let shown = track.square_picture(coded)?;
     let time_base = TimeBase { num: 1, den: track.timescale };
-    Some(VideoStream { index: track.number, codec: "h264".to_owned(), time_base, upright: shown, shown })
+    Some(VideoStream {
+        index: track.number,
+        codec: "h264".to_owned(),
+        time_base,
+        upright: shown,
+        shown,
+        colour,
+        may_interlace: false,
+    })
 }
 
 fn audio(track: &Track) -> Option<AudioStream> {
     let Aac { rate, channels } = track.samples.as_ref().ok().and(Aac::read(&track.stsd))?;
-    Some(AudioStream { index: track.number, codec: "aac".to_owned(), sample_rate: rate, channels })
+    Some(AudioStream { index: track.number, codec: "aac".to_owned(), sample_rate: rate, channels, bits: 0 })
 }
 
 fn frames(track: &Track) -> Option<Vec<Frame>> {

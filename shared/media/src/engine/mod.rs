@@ -8,10 +8,14 @@
 //! span, which holds always. The first is tried first; its result goes through the same verification, and whatever
 //! is in doubt is encoded.
 
+mod audio;
 mod execute;
+mod gif;
 mod joined;
 mod look;
+mod picture;
 mod plan;
+mod sprite;
 mod timeline;
 mod verify;
 
@@ -23,8 +27,10 @@ use domain::{
     time::MediaTime,
 };
 
+pub use audio::AudioPlan;
 pub use execute::Progress;
-pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
+pub use plan::{EncodePlan, Fit, VideoPlan};
+pub use sprite::{Sprite, sprite};
 pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
@@ -110,9 +116,9 @@ pub struct Cut<'a> {
 /// A clip that was made and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// The clip: `clip.mp4`, `clip.mp3` or `clip.gif` in the given directory.
+    /// The clip, `clip.mp4` for example, in the given directory.
     pub media: PathBuf,
-    /// The first picture as `poster.jpg`; `None` for MP3.
+    /// The first picture as `poster.jpg`; `None` for sound alone.
     pub poster: Option<PathBuf>,
     /// How the clip was found to be.
     pub verified: Verified,
@@ -129,16 +135,10 @@ pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result
     let looked = Looked::at(tools, job.input).await?;
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
     let poster = job.format.has_picture().then(|| job.out_dir.join("poster.jpg"));
-    let timeline = Timeline::new(tools, job.input, &looked);
     let out = Out { media: &media, poster: poster.as_deref() };
-    let first = attempt(tools, job, &timeline, Reading::Quick, out, progress).await;
-    let (verified, method) = match first {
-        // A seek that landed badly, or a container whose packets are not its frames: once more the slow way.
-        Err(error @ (EngineError::Damaged(_) | EngineError::Verify(_))) => {
-            tracing::warn!(error = %error, detail = ?error, "cutting again from the beginning of the file");
-            attempt(tools, job, &timeline, Reading::Thorough, out, progress).await?
-        }
-        other => other?,
+    let (verified, method) = match copied(tools, job, &looked, out, progress).await? {
+        Some(made) => made,
+        None => (encoded(tools, job, looked, out, progress).await?, ENCODE),
     };
     Ok(Output { media, poster, verified, method })
 }
@@ -150,15 +150,68 @@ pub(crate) struct Out<'a> {
     pub(crate) poster: Option<&'a Path>,
 }
 
-/// The clip and how it was made.
-async fn attempt(
+/// The clip with all copied that can be, and how it was made; `None` if it has to be encoded as a whole.
+async fn copied(
+    tools: &Tools,
+    job: &Cut<'_>,
+    looked: &Looked,
+    out: Out<'_>,
+    progress: Progress<'_>,
+) -> Result<Option<(Verified, &'static str)>, EngineError> {
+    if job.encode || !matches!(job.format, Format::Mp4 | Format::M4a) {
+        return Ok(None);
+    }
+    let (plan, seek) = planned(job, &Timeline::new(tools, job.input, looked), Reading::Quick).await?;
+    let input = Input { path: job.input, seek };
+    match smart::cut(tools, &smart::Job { plan: &plan, source: looked, input, out }, progress).await {
+        Ok(made) => Ok(Some(made)),
+        Err(reason) => {
+            tracing::info!(method = ENCODE, %reason, "the whole span is encoded");
+            Ok(None)
+        }
+    }
+}
+
+/// The clip, encoded as a whole.
+async fn encoded(
+    tools: &Tools,
+    job: &Cut<'_>,
+    looked: Looked,
+    out: Out<'_>,
+    progress: Progress<'_>,
+) -> Result<Verified, EngineError> {
+    let looked = looked.probed(tools, job.input).await?;
+    let timeline = Timeline::new(tools, job.input, &looked);
+    match encoded_by(tools, job, &timeline, Reading::Quick, out, progress).await {
+        // A seek that landed badly, or a container whose packets are not its frames: once more the slow way.
+        Err(error @ (EngineError::Damaged(_) | EngineError::Verify(_))) => {
+            tracing::warn!(error = %error, detail = ?error, "cutting again from the beginning of the file");
+            encoded_by(tools, job, &timeline, Reading::Thorough, out, progress).await
+        }
+        other => other,
+    }
+}
+
+async fn encoded_by(
     tools: &Tools,
     job: &Cut<'_>,
     timeline: &Timeline<'_>,
     reading: Reading,
     out: Out<'_>,
     progress: Progress<'_>,
-) -> Result<(Verified, &'static str), EngineError> {
+) -> Result<Verified, EngineError> {
+    let (plan, seek) = planned(job, timeline, reading).await?;
+    tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
+    execute::execute(tools, &plan, Input { path: job.input, seek }, out.media, progress).await?;
+    verify(tools, &plan, Clip { path: out.media, decode: &Decode::Whole, poster: out.poster }).await
+}
+
+/// The plan, and where to begin reading.
+async fn planned(
+    job: &Cut<'_>,
+    timeline: &Timeline<'_>,
+    reading: Reading,
+) -> Result<(EncodePlan, Option<MediaTime>), EngineError> {
     let frames = if job.format.has_picture() { timeline.frames(reading).await? } else { Vec::new() };
     let pts: Vec<i64> = frames.iter().map(|frame| frame.pts).collect();
     let request = plan::Request {
@@ -172,16 +225,5 @@ async fn attempt(
     let plan = request.plan()?;
     let start = request.local_start();
     let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
-    let input = Input { path: job.input, seek };
-    if reading == Reading::Quick && job.format == Format::Mp4 && !job.encode {
-        let smart = smart::Job { plan: &plan, source: timeline.looked, input, out };
-        match smart::cut(tools, &smart, progress).await {
-            Ok(made) => return Ok(made),
-            Err(reason) => tracing::info!(method = ENCODE, %reason, "the whole span is encoded"),
-        }
-    }
-    tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
-    execute::execute(tools, &plan, input, out.media, progress).await?;
-    let clip = Clip { path: out.media, decode: &Decode::Whole, poster: out.poster };
-    Ok((verify(tools, &plan, clip).await?, ENCODE))
+    Ok((plan, seek))
 }

@@ -9,8 +9,8 @@ use domain::{
     time::MediaTime,
 };
 
-use super::EngineError;
-use crate::ffmpeg::{AudioStream, Probe, TimeBase, VideoStream};
+use super::{EngineError, audio::AudioPlan};
+use crate::ffmpeg::{AudioStream, Colour, Probe, TimeBase, VideoStream};
 
 /// Frames a second of a GIF.
 pub(crate) const GIF_RATE: i64 = 15;
@@ -21,12 +21,20 @@ const GIF_FRAMES_MAX: i64 = 30 * GIF_RATE;
 /// By how much the length of an MP4 may differ: less than any frame, more than the rounding of containers.
 pub(super) const MP4_TOLERANCE: MediaTime = MediaTime(15_000);
 
+/// The same for MP3, which consists of frames of up to 36 ms and tells its length in these.
+const MP3_TOLERANCE: MediaTime = MediaTime(60_000);
+
+/// The same where every sample counts: the rounding to microseconds.
+const LOSSLESS_TOLERANCE: MediaTime = MediaTime(1);
+
 /// A cut to make from a local file, down to the tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodePlan {
     /// The container to make.
     pub format: Format,
-    /// The picture; `None` for MP3.
+    /// What the clip shows of the source: from its own zero to its end.
+    pub span: Span,
+    /// The picture; `None` for sound alone.
     pub video: Option<VideoPlan>,
     /// The sound; `None` for GIF and for a source without.
     pub audio: Option<AudioPlan>,
@@ -55,6 +63,12 @@ pub struct VideoPlan {
     pub tail: i64,
     /// How the picture becomes the delivered one.
     pub fit: Fit,
+    /// The source's picture, upright.
+    pub source: PictureSize,
+    /// What its numbers mean.
+    pub colour: Colour,
+    /// Whether its frames may be made of fields.
+    pub may_interlace: bool,
     /// The delivered picture.
     pub picture: PictureSize,
     /// Frames of a GIF; the number of `frames` for other formats.
@@ -70,21 +84,6 @@ pub enum Fit {
     Crop,
     /// It is resampled.
     Scale,
-}
-
-/// The sound of a cut. Times are in samples of `rate` on the local file's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AudioPlan {
-    /// The stream's number in the local file.
-    pub stream: u32,
-    /// Samples a second of the clip.
-    pub rate: u32,
-    /// One or two channels.
-    pub channels: u32,
-    /// The clip's zero.
-    pub from: i64,
-    /// The first sample behind the clip.
-    pub to: i64,
 }
 
 /// What a plan is made from.
@@ -105,18 +104,18 @@ impl Request<'_> {
     pub(crate) fn plan(&self) -> Result<EncodePlan, EngineError> {
         let (video, audio) = (self.probe.video.as_ref(), self.probe.audio.as_ref());
         match self.format {
-            Format::Mp3 => {
-                let audio =
-                    audio.ok_or_else(|| EngineError::source("The source has no sound to make an MP3 of."))?;
-                let sound = self.audio(audio, self.local_start());
-                let length = MediaTime::from_ticks(sound.to - sound.from, sound.rate);
-                let tolerance = MediaTime(60_000);
-                let (format, audio) = (self.format, Some(sound));
-                Ok(EncodePlan { format, video: None, audio, duration: length, tolerance })
+            Format::Mp3 | Format::M4a | Format::Wav | Format::Flac => {
+                let audio = audio.ok_or_else(|| EngineError::source("The source has no sound."))?;
+                let audio = self.audio(audio, self.local_start());
+                let (format, span, duration) = (self.format, self.span, audio.length());
+                let tolerance = sound_tolerance(format);
+                Ok(EncodePlan { format, span, video: None, audio: Some(audio), duration, tolerance })
             }
             Format::Mp4 | Format::Gif => {
                 let video = video.ok_or_else(|| {
-                    EngineError::source("The source has no picture. Its sound can be had as MP3.")
+                    EngineError::source(
+                        "The source has no picture. Its sound can be had as MP3, M4A, WAV or FLAC.",
+                    )
                 })?;
                 self.with_picture(video, audio)
             }
@@ -128,6 +127,11 @@ impl Request<'_> {
         self.local(self.span.start)
     }
 
+    /// The sound from `zero` on the local clock to the end of the span.
+    pub(super) fn audio(&self, stream: &AudioStream, zero: MediaTime) -> AudioPlan {
+        AudioPlan::new(stream, self.format, zero, self.local(self.span.end))
+    }
+
     fn with_picture(
         &self,
         stream: &VideoStream,
@@ -137,6 +141,7 @@ impl Request<'_> {
         let TimeBase { num, den } = stream.time_base;
         let zero = MediaTime::from_ticks(video.zero.saturating_mul(num.into()), den);
         let length = self.local(self.span.end).since(zero);
+        let span = Span { start: MediaTime(zero.0.saturating_add(self.shift().0)), end: self.span.end };
         if self.format == Format::Gif {
             let frames = ((length.0 * GIF_RATE + 500_000) / 1_000_000).max(1);
             if frames > GIF_FRAMES_MAX {
@@ -146,17 +151,17 @@ impl Request<'_> {
             let duration = MediaTime(frames * 1_000_000 / GIF_RATE);
             let tolerance = MediaTime(1_000_000 / GIF_RATE);
             let format = self.format;
-            return Ok(EncodePlan { format, video: Some(video), audio: None, duration, tolerance });
+            return Ok(EncodePlan { format, span, video: Some(video), audio: None, duration, tolerance });
         }
         let audio = audio.map(|audio| self.audio(audio, zero));
-        let sound =
-            audio.map_or(MediaTime::ZERO, |audio| MediaTime::from_ticks(audio.to - audio.from, audio.rate));
+        let sound = audio.map_or(MediaTime::ZERO, |audio| audio.length());
         let ticks = |count: i64| MediaTime::from_ticks(count.saturating_mul(num.into()), den);
         let last = video.frames.last().copied().unwrap_or(0);
         let picture = ticks(last + video.tail);
         let tolerance = MP4_TOLERANCE;
         Ok(EncodePlan {
             format: self.format,
+            span,
             video: Some(video),
             audio,
             duration: picture.max(sound),
@@ -191,10 +196,12 @@ impl Request<'_> {
         let end = div_ceil(ticks_ceil(self.span.end, den) - shift, num);
         let picture = stream.shown.delivered(self.quality);
         let fit = if stream.shown == stream.upright { fit(stream.upright, picture) } else { Fit::Scale };
-        let (stream, time_base) = (stream.index, stream.time_base);
         Ok(VideoPlan {
-            stream,
-            time_base,
+            stream: stream.index,
+            time_base: stream.time_base,
+            source: stream.upright,
+            colour: stream.colour.clone(),
+            may_interlace: stream.may_interlace,
             first,
             last,
             zero,
@@ -205,20 +212,19 @@ impl Request<'_> {
             picture,
         })
     }
+}
 
-    /// The sound from `zero` on the local clock to the end of the span.
-    pub(super) fn audio(&self, stream: &AudioStream, zero: MediaTime) -> AudioPlan {
-        // What AAC and MPEG-1 layer III (at 192 kbit/s) both can do; anything else becomes 48 kHz.
-        let rate =
-            if matches!(stream.sample_rate, 32_000 | 44_100 | 48_000) { stream.sample_rate } else { 48_000 };
-        let from = samples(zero, rate);
-        let to = samples(self.local(self.span.end), rate).max(from + 1);
-        AudioPlan { stream: stream.index, rate, channels: stream.channels.min(2), from, to }
+/// By how much the length of sound alone may differ.
+const fn sound_tolerance(format: Format) -> MediaTime {
+    match format {
+        Format::Mp3 => MP3_TOLERANCE,
+        Format::Wav | Format::Flac => LOSSLESS_TOLERANCE,
+        Format::Mp4 | Format::M4a | Format::Gif => MP4_TOLERANCE,
     }
 }
 
 /// `at` in ticks of a clock of `rate` ticks a second, rounded to the nearest.
-fn samples(at: MediaTime, rate: u32) -> i64 {
+pub(super) fn samples(at: MediaTime, rate: u32) -> i64 {
     let ticks = (i128::from(at.0) * i128::from(rate) + 500_000).div_euclid(1_000_000);
     i64::try_from(ticks).unwrap_or(0)
 }
@@ -255,8 +261,16 @@ mod tests {
                 time_base: TimeBase { num, den },
                 upright,
                 shown: upright,
+                colour: Colour::default(),
+                may_interlace: false,
             }),
-            audio: Some(AudioStream { index: 1, codec: "aac".into(), sample_rate: 48_000, channels: 6 }),
+            audio: Some(AudioStream {
+                index: 1,
+                codec: "aac".into(),
+                sample_rate: 48_000,
+                channels: 6,
+                bits: 0,
+            }),
             title: None,
         }
     }

@@ -25,9 +25,13 @@ use crate::ffmpeg::{Args, Packet, Probe, ProbeError, TimeBase, Tools};
 pub struct Verified {
     /// Length in time.
     pub duration: MediaTime,
-    /// The picture; `None` for MP3.
+    /// What it shows of the source: from its own zero to its end.
+    pub span: Span,
+    /// The picture; `None` for sound alone.
     pub picture: Option<PictureSize>,
-    /// How many pictures there are; `None` for MP3.
+    /// What the numbers of the picture mean.
+    pub colour: Colour,
+    /// How many pictures there are; `None` for sound alone.
     pub frames: Option<u64>,
     /// Length in bytes.
     pub size_bytes: u64,
@@ -115,7 +119,8 @@ async fn look(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<Verifi
     if probe.duration.0.abs_diff(plan.duration.0) > plan.tolerance.0.unsigned_abs() {
         return Err(VerifyError::Duration { planned: plan.duration, found: probe.duration });
     }
-    decode(tools, plan, clip).await?;
+    let colour = probe.video.as_ref().map(|video| video.colour.clone()).unwrap_or_default();
+    decode(tools, plan, &colour, clip).await?;
     if let (Some(planned), Some(stream)) = (&plan.video, &probe.video) {
         let shown = match listed {
             Some(listed) => listed.into_iter().map(|frame| frame.pts).collect(),
@@ -128,7 +133,7 @@ async fn look(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<Verifi
     }
     let frames = plan.video.as_ref().map(|video| video.frames_out);
     let picture = probe.video.map(|video| video.shown);
-    Ok(Verified { duration: probe.duration, picture, frames, size_bytes })
+    Ok(Verified { duration: probe.duration, span: plan.span, picture, colour, frames, size_bytes })
 }
 
 fn told(error: EngineError) -> VerifyError {
@@ -146,11 +151,7 @@ fn count(plan: &EncodePlan, found: u64, planned: u64) -> Result<(), VerifyError>
 }
 
 fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
-    let (video_codec, audio_codec) = match plan.format {
-        Format::Mp4 => ("h264", "aac"),
-        Format::Mp3 => ("", "mp3"),
-        Format::Gif => ("gif", ""),
-    };
+    let video_codec = if plan.format == Format::Gif { "gif" } else { "h264" };
     let video = match (&plan.video, &probe.video) {
         (None, None) => true,
         (Some(planned), Some(found)) => found.codec == video_codec && found.shown == planned.picture,
@@ -159,7 +160,7 @@ fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
     let audio = match (&plan.audio, &probe.audio) {
         (None, None) => true,
         (Some(planned), Some(found)) => {
-            found.codec == audio_codec
+            found.codec == planned.codec(plan.format)
                 && found.sample_rate == planned.rate
                 && found.channels == planned.channels
         }
@@ -189,7 +190,12 @@ fn timestamps(planned: &VideoPlan, mut found: Vec<i64>, found_base: TimeBase) ->
 }
 
 /// Decodes what is to be decoded, all parts at once.
-async fn decode(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<(), VerifyError> {
+async fn decode(
+    tools: &Tools,
+    plan: &EncodePlan,
+    colour: &Colour,
+    clip: Clip<'_>,
+) -> Result<(), VerifyError> {
     let planned = plan.video.as_ref().map_or(0, |video| video.frames_out);
     let parts: Vec<(Args, u64)> = match clip.decode {
         Decode::Whole => vec![(decoder(None, clip.path).words("-map 0"), planned)],
@@ -205,7 +211,7 @@ async fn decode(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<(), 
     let runs = parts.into_iter().enumerate().map(|(n, (args, frames))| async move {
         let args = args.words("-fps_mode passthrough -f null -");
         let args = match (&plan.video, clip.poster) {
-            (Some(video), Some(out)) if n == 0 => poster(args, video.picture, out),
+            (Some(video), Some(out)) if n == 0 => poster(args, video.picture, colour, out),
             _ => args,
         };
         let decoded = pictures(tools, args).await?;

@@ -3,11 +3,15 @@
 //! Invariant: a source is opened with a list of allowed protocols and containers, so no file of a user's makes
 //! FFmpeg open another file or the network.
 
+mod colour;
 mod probe;
 mod process;
+mod streams;
 
-pub use probe::{AudioStream, Probe, ProbeError, TimeBase, VideoStream};
+pub use colour::Colour;
+pub use probe::{Probe, ProbeError};
 pub use process::{ProcessError, Tools};
+pub use streams::{AudioStream, TimeBase, VideoStream};
 
 pub(crate) use probe::Packet;
 pub(crate) use process::{Args, Finished};

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use domain::{quality::PictureSize, source::SourceInfo, time::MediaTime};
+use domain::{source::SourceInfo, time::MediaTime};
 use serde::Deserialize;
 
-use super::process::{Args, ProcessError, Tools};
+use super::{
+    process::{Args, ProcessError, Tools},
+    streams::{AudioStream, StreamAnswer, VideoStream},
+};
 
 /// Bound of the description of a file; its tags are the user's.
 const DESCRIPTION_MAX: u64 = 8 << 20;
@@ -25,43 +28,6 @@ pub enum ProbeError {
     /// `ffprobe` printed what cannot be understood.
     #[error("unexpected answer of ffprobe: {0}")]
     Answer(String),
-}
-
-/// The length of a tick in seconds, as a fraction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeBase {
-    /// Numerator, at least 1.
-    pub num: u32,
-    /// Denominator, at least 1.
-    pub den: u32,
-}
-
-/// The first video stream that is no cover picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VideoStream {
-    /// The stream's number in the file.
-    pub index: u32,
-    /// FFmpeg's name of the codec.
-    pub codec: String,
-    /// The unit of the stream's timestamps.
-    pub time_base: TimeBase,
-    /// Width and height in square pixels before a pixel aspect is applied, upright.
-    pub upright: PictureSize,
-    /// The picture as it is shown: upright and with square pixels.
-    pub shown: PictureSize,
-}
-
-/// The first audio stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AudioStream {
-    /// The stream's number in the file.
-    pub index: u32,
-    /// FFmpeg's name of the codec.
-    pub codec: String,
-    /// Samples a second.
-    pub sample_rate: u32,
-    /// How many channels.
-    pub channels: u32,
 }
 
 /// A local media file.
@@ -110,34 +76,6 @@ struct Answer {
     #[serde(default)]
     streams: Vec<StreamAnswer>,
     format: Option<FormatAnswer>,
-}
-
-#[derive(Deserialize)]
-struct StreamAnswer {
-    index: u32,
-    codec_type: Option<String>,
-    codec_name: Option<String>,
-    time_base: Option<String>,
-    width: Option<u32>,
-    height: Option<u32>,
-    sample_aspect_ratio: Option<String>,
-    sample_rate: Option<String>,
-    channels: Option<u32>,
-    #[serde(default)]
-    disposition: Disposition,
-    #[serde(default)]
-    side_data_list: Vec<SideData>,
-}
-
-#[derive(Default, Deserialize)]
-struct Disposition {
-    #[serde(default)]
-    attached_pic: u8,
-}
-
-#[derive(Deserialize)]
-struct SideData {
-    rotation: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -228,53 +166,6 @@ impl Tools {
     }
 }
 
-impl StreamAnswer {
-    fn video(&self) -> Option<VideoStream> {
-        if self.codec_type.as_deref() != Some("video") || self.disposition.attached_pic != 0 {
-            return None;
-        }
-        let (width, height) = (self.width.filter(|w| *w > 0)?, self.height.filter(|h| *h > 0)?);
-        let (num, den) = fraction(self.time_base.as_deref()?, '/')?;
-        let (across, down) =
-            self.sample_aspect_ratio.as_deref().and_then(|ratio| fraction(ratio, ':')).unwrap_or((1, 1));
-        let square = (u64::from(width) * u64::from(across) + u64::from(down) / 2) / u64::from(down);
-        let square = u32::try_from(square.clamp(1, 1 << 16)).unwrap_or(width);
-        let rotation = self.side_data_list.iter().find_map(|data| data.rotation).unwrap_or(0.0);
-        let turned = (rotation.abs() % 180.0 - 90.0).abs() < 1.0;
-        let upright = |w, h| {
-            if turned { PictureSize { width: h, height: w } } else { PictureSize { width: w, height: h } }
-        };
-        Some(VideoStream {
-            index: self.index,
-            codec: self.codec_name.clone().unwrap_or_default(),
-            time_base: TimeBase { num, den },
-            upright: upright(width, height),
-            shown: upright(square, height),
-        })
-    }
-
-    fn audio(&self) -> Option<AudioStream> {
-        if self.codec_type.as_deref() != Some("audio") {
-            return None;
-        }
-        let sample_rate = self.sample_rate.as_deref()?.parse().ok().filter(|rate| *rate > 0)?;
-        let channels = self.channels.filter(|channels| *channels > 0)?;
-        Some(AudioStream {
-            index: self.index,
-            codec: self.codec_name.clone().unwrap_or_default(),
-            sample_rate,
-            channels,
-        })
-    }
-}
-
-/// Two positive numbers around `separator`.
-fn fraction(text: &str, separator: char) -> Option<(u32, u32)> {
-    let (a, b) = text.split_once(separator)?;
-    let (a, b): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
-    (a > 0 && b > 0).then_some((a, b))
-}
-
 /// Seconds as `ffprobe` prints them, which may be negative; zero when there are none.
 fn signed_seconds(text: Option<&str>) -> MediaTime {
     let text = text.unwrap_or_default();
@@ -291,17 +182,5 @@ mod tests {
     fn reads_what_ffprobe_prints() {
         assert_eq!(signed_seconds(Some("-1.400000")), MediaTime(-1_400_000));
         assert_eq!(signed_seconds(Some("N/A")), MediaTime::ZERO);
-        assert_eq!(fraction("1001/30000", '/'), Some((1001, 30_000)));
-        assert_eq!(fraction("0:1", ':'), None);
-    }
-
-    #[test]
-    fn a_picture_is_shown_upright_with_square_pixels() {
-        let json = r#"{"index":0,"codec_type":"video","width":720,"height":576,"time_base":"1/25",
-            "sample_aspect_ratio":"16:15","side_data_list":[{"rotation":-90}]}"#;
-        let stream: StreamAnswer = serde_json::from_str(json).unwrap();
-        let video = stream.video().unwrap();
-        assert_eq!(video.upright, PictureSize { width: 576, height: 720 });
-        assert_eq!(video.shown, PictureSize { width: 576, height: 768 });
     }
 }

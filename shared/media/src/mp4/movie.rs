@@ -12,6 +12,9 @@ use super::{
 /// The brands that FFmpeg writes too: what plays MP4 plays these (ISO/IEC 14496-12, annex E).
 const FTYP: &[u8; 32] = b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41";
 
+/// The brands of a file of sound alone, as FFmpeg writes them: Apple's programs look for the first.
+const FTYP_SOUND: &[u8; 28] = b"\0\0\0\x1cftypM4A \0\0\x02\0M4A isomiso2";
+
 /// The largest clock of a movie: beyond it, an hour would no longer fit 32 bits in the tables of old players.
 const TIMESCALE_MAX: u32 = 1_000_000;
 
@@ -89,8 +92,9 @@ impl MovieTrack {
 /// and of the others' too if such a clock is not too fast.
 pub(crate) fn header(tracks: &[MovieTrack], body_len: u64) -> Vec<u8> {
     let timescale = movie_timescale(tracks);
-    let body_at = (FTYP.len() + moov(tracks, timescale, 0).len() + 16) as u64;
-    let mut out = FTYP.to_vec();
+    let ftyp: &[u8] = if tracks.iter().all(MovieTrack::is_sound) { FTYP_SOUND } else { FTYP };
+    let body_at = (ftyp.len() + moov(tracks, timescale, 0).len() + 16) as u64;
+    let mut out = ftyp.to_vec();
     out.extend(moov(tracks, timescale, body_at));
     put(&mut out, &[1]);
     out.extend_from_slice(b"mdat");

@@ -59,7 +59,7 @@ async fn make(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<Encode
     let heard = sound_of(tools, joining, &scratch).await;
     let made = match heard {
         Ok((audio, sound)) => {
-            let plan = joined_plan(joining.fan_out, audio);
+            let plan = joined_plan(joining.fan_out, joining.end, audio);
             let (video, out) = (plan.video.clone().ok_or(Reason::Format)?, out.to_owned());
             blocking(move || write(&encoded, &video, sound.as_ref(), &out)).await.map(|()| plan)
         }

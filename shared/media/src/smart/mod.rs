@@ -7,6 +7,7 @@
 //! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one `avcC`
 //! holds both pairs and no sample carries any; then all is put into one file, which is verified like any clip.
 
+mod audio_only;
 mod avc;
 mod bits;
 mod ends;
@@ -29,7 +30,7 @@ use crate::{
         AudioPlan, Clip, Decode, EncodePlan, EngineError, Fit, Input, Looked, Out, Part, Progress, Verified,
         VerifyError, VideoPlan, encode_sound, verify,
     },
-    ffmpeg::{AudioStream, Tools},
+    ffmpeg::{AudioStream, Colour, Tools},
     mp4::{Index, LocalFile, Track},
 };
 use ends::Encoded;
@@ -100,6 +101,9 @@ pub(crate) enum Reason {
     /// The result is not what was planned.
     #[error("the clip is not what was planned: {0}")]
     Verify(VerifyError),
+    /// The sound is no AAC, begins late, pauses or ends early.
+    #[error("the packets of the sound are not enough")]
+    Sound,
     /// A file could not be read or written.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -132,6 +136,9 @@ pub(crate) async fn cut(
     job: &Job<'_>,
     progress: Progress<'_>,
 ) -> Result<(Verified, &'static str), Reason> {
+    if job.plan.format == Format::M4a {
+        return audio_only::cut(tools, job, progress).await;
+    }
     let video = job.plan.video.as_ref().filter(|_| job.plan.format == Format::Mp4).ok_or(Reason::Format)?;
     if video.fit != Fit::Keep {
         return Err(Reason::Size);
@@ -260,11 +267,13 @@ fn told(error: EngineError) -> Reason {
     }
 }
 
-/// The size of the pictures of plain H.264 as they are coded; `None` for whatever else may be in the track.
-pub(crate) fn coded_picture(track: &Track) -> Option<PictureSize> {
+/// The size of the pictures of plain H.264 as they are coded, and what their numbers mean; `None` for whatever else may
+/// be in the track.
+pub(crate) fn coded_picture(track: &Track) -> Option<(PictureSize, Colour)> {
     let samples = track.samples.as_ref().ok()?;
     let config = avc::config(&track.stsd, samples.description).ok()?;
-    source::common_set(&config).ok()?.square_picture()
+    let set = source::common_set(&config).ok()?;
+    Some((set.square_picture()?, set.colour()))
 }
 
 /// Whether pictures of this kind are copied, as far as the sample entry tells.

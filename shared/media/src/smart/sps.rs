@@ -6,6 +6,7 @@ use std::ops::Range;
 use domain::quality::PictureSize;
 
 use super::bits::{BitReader, BitWriter, escape, unescape};
+use crate::ffmpeg::Colour;
 
 /// The profiles whose streams an encoder can match (A.2): Baseline, Main, High, all 8 bit and 4:2:0.
 const BASELINE: u8 = 66;
@@ -41,6 +42,9 @@ struct Vui {
     restriction: Range<usize>,
     /// Whether the pixels are square, or nothing is said of them.
     square: bool,
+    full_range: bool,
+    /// Primaries, transfer and matrix (ITU-T H.273).
+    colours: Option<[u32; 3]>,
     /// `max_dec_frame_buffering`.
     buffering: Option<u32>,
 }
@@ -92,6 +96,13 @@ impl Sps {
         let known = square && self.progressive && self.sampling.0 == 1;
         known.then_some(())?;
         Some(PictureSize { width: side(width, left, right)?, height: side(height, top, bottom)? })
+    }
+
+    /// What the numbers of the pictures mean.
+    pub(super) fn colour(&self) -> Colour {
+        let vui = self.vui.as_ref();
+        let colours = vui.and_then(|vui| vui.colours).unwrap_or([2; 3]);
+        Colour::from_codes(vui.is_some_and(|vui| vui.full_range), colours)
     }
 
     /// Whether pictures of both are shown alike: same samples, same size, same description.
@@ -192,10 +203,12 @@ impl Vui {
         if r.flag()? {
             r.flag()?;
         }
+        let (mut full_range, mut colours) = (false, None);
         if r.flag()? {
-            r.bits(4)?;
+            r.bits(3)?;
+            full_range = r.flag()?;
             if r.flag()? {
-                r.bits(24)?;
+                colours = Some([r.bits(8)?, r.bits(8)?, r.bits(8)?]);
             }
         }
         if r.flag()? {
@@ -222,7 +235,7 @@ impl Vui {
             }
             buffering = Some(r.ue()?);
         }
-        Some(Self { display, restriction: restriction..r.at, square, buffering })
+        Some(Self { display, restriction: restriction..r.at, square, full_range, colours, buffering })
     }
 }
 

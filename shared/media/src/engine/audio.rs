@@ -1,0 +1,149 @@
+//! The sound of a clip: which samples it has, and FFmpeg's words for making them.
+
+use domain::{quality::Format, time::MediaTime};
+
+use super::plan::samples;
+use crate::ffmpeg::{Args, AudioStream};
+
+/// The sampling rates of AAC (ISO/IEC 14496-3, table 1.18).
+const AAC_RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+
+/// The most channels of an AAC stream whose layout every decoder knows without being told: 5.1.
+const AAC_CHANNELS_MAX: u32 = 6;
+
+/// The most channels of FLAC (RFC 9639, 9.1.3).
+const FLAC_CHANNELS_MAX: u32 = 8;
+
+/// The highest rate of FLAC in samples a second (RFC 9639, 8.2).
+const FLAC_RATE_MAX: u32 = 655_350;
+
+/// The sound of a cut. Times are in samples of `rate` on the local file's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioPlan {
+    /// The stream's number in the local file.
+    pub stream: u32,
+    /// Samples a second of the clip.
+    pub rate: u32,
+    /// How many channels; the source's own, unless it has more than the format takes.
+    pub channels: u32,
+    /// Bits of a sample where these are kept as they are: 16 or 24.
+    pub bits: u32,
+    /// The clip's zero.
+    pub from: i64,
+    /// The first sample behind the clip.
+    pub to: i64,
+}
+
+impl AudioPlan {
+    /// The sound of `stream` from `zero` to `end` of the local clock, as `format` has it.
+    pub(super) fn new(stream: &AudioStream, format: Format, zero: MediaTime, end: MediaTime) -> Self {
+        let AudioStream { index, sample_rate, channels, bits, .. } = *stream;
+        let (rate, channels) = match format {
+            Format::Wav | Format::Flac => {
+                let rate = if sample_rate <= FLAC_RATE_MAX { sample_rate } else { 48_000 };
+                (rate, if channels <= FLAC_CHANNELS_MAX { channels } else { 2 })
+            }
+            // Packets can be copied only as they are.
+            Format::M4a
+                if stream.codec == "aac"
+                    && AAC_RATES.contains(&sample_rate)
+                    && channels <= AAC_CHANNELS_MAX =>
+            {
+                (sample_rate, channels)
+            }
+            // What AAC and MPEG-1 layer III (at 192 kbit/s) both can do; anything else becomes 48 kHz.
+            _ if matches!(sample_rate, 32_000 | 44_100 | 48_000) => (sample_rate, channels.min(2)),
+            _ => (48_000, channels.min(2)),
+        };
+        let from = samples(zero, rate);
+        let to = samples(end, rate).max(from + 1);
+        let bits = if bits > 16 { 24 } else { 16 };
+        Self { stream: index, rate, channels, bits, from, to }
+    }
+
+    /// How long it is heard.
+    pub(super) fn length(&self) -> MediaTime {
+        MediaTime::from_ticks(self.to - self.from, self.rate)
+    }
+
+    /// Picks the sound by sample. Where the source has none (it begins late, pauses, ends early) there is silence,
+    /// so the track begins with the clip and needs no edit list to be in sync.
+    pub(super) fn filters(&self) -> String {
+        let Self { rate, from, to, .. } = *self;
+        let layout = match self.channels {
+            1 => ":channel_layouts=mono",
+            2 => ":channel_layouts=stereo",
+            _ => "",
+        };
+        let length = to - from;
+        // `min_comp` is below one sample: the default of 1 ms would leave a start that is less late uncorrected.
+        format!(
+            "aformat=sample_rates={rate}{layout},atrim=start_pts={from}:end_pts={to},\
+             asetpts=PTS-({from}),aresample=async=1:min_comp=0.000001:first_pts=0,apad=whole_len={length},\
+             atrim=end_sample={length}"
+        )
+    }
+
+    /// The codec's name as `ffprobe` prints it.
+    pub(super) const fn codec(&self, format: Format) -> &'static str {
+        match (format, self.bits) {
+            (Format::Mp4 | Format::M4a, _) => "aac",
+            (Format::Mp3, _) => "mp3",
+            (Format::Flac, _) => "flac",
+            (Format::Wav, 24) => "pcm_s24le",
+            (Format::Wav, _) => "pcm_s16le",
+            (Format::Gif, _) => "",
+        }
+    }
+
+    /// Encoder and container of a file of sound alone.
+    pub(super) fn output(&self, format: Format, args: Args) -> Args {
+        match format {
+            Format::Mp3 => args.words("-c:a libmp3lame -b:a 192k -id3v2_version 0 -f mp3"),
+            Format::Wav => args.words(&format!("-c:a {} -fflags +bitexact -f wav", self.codec(format))),
+            Format::Flac if self.bits == 24 => {
+                args.words("-c:a flac -sample_fmt s32 -bits_per_raw_sample 24 -fflags +bitexact -f flac")
+            }
+            Format::Flac => args.words("-c:a flac -sample_fmt s16 -fflags +bitexact -f flac"),
+            // On a clock of its own samples the edit list is exact.
+            Format::M4a | Format::Mp4 | Format::Gif => {
+                args.words(AAC).words(&format!("-movie_timescale {} -movflags +faststart -f ipod", self.rate))
+            }
+        }
+    }
+}
+
+/// The sound of an MP4.
+pub(super) const AAC: &str = "-c:a aac -b:a 192k";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(codec: &str, sample_rate: u32, channels: u32, bits: u32, format: Format) -> AudioPlan {
+        let stream = AudioStream { index: 1, codec: codec.to_owned(), sample_rate, channels, bits };
+        AudioPlan::new(&stream, format, MediaTime(1_500_000), MediaTime(4_250_000))
+    }
+
+    #[test]
+    fn what_has_no_loss_keeps_the_sources_samples() {
+        for format in [Format::Wav, Format::Flac] {
+            let kept = plan("pcm_s24le", 96_000, 6, 24, format);
+            assert_eq!((kept.rate, kept.channels, kept.bits), (96_000, 6, 24));
+            assert_eq!((kept.from, kept.to), (144_000, 408_000));
+            assert_eq!(plan("aac", 22_050, 1, 0, format).bits, 16);
+            let much = plan("pcm_f32le", 768_000, 16, 32, format);
+            assert_eq!((much.rate, much.channels, much.bits), (48_000, 2, 24));
+        }
+    }
+
+    #[test]
+    fn what_can_be_copied_stays_as_it_is() {
+        let shape = |plan: AudioPlan| (plan.rate, plan.channels);
+        assert_eq!(shape(plan("aac", 22_050, 6, 0, Format::M4a)), (22_050, 6));
+        assert_eq!(shape(plan("opus", 48_000, 6, 0, Format::M4a)), (48_000, 2));
+        assert_eq!(shape(plan("aac", 22_050, 6, 0, Format::Mp4)), (48_000, 2));
+        assert_eq!(shape(plan("aac", 44_100, 1, 0, Format::Mp3)), (44_100, 1));
+    }
+}
