@@ -9,6 +9,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
+    clip::{ClipSpec, Precision},
     cut::Span,
     job::{Job, Status},
     quality::Format,

@@ -75,7 +75,8 @@ async fn make(
     match work::get(app, &job.id, PLAN).await? {
         Plan::One { origin, around } => {
             objects.get_file(&keys::work_object(&job.id, SOURCE), &source).await?;
-            let output = cut_around(&cut(origin, job.spec.span, false), around, fraction).await.map_err(told)?;
+            let output =
+                cut_around(&cut(origin, job.spec.span, false), around, fraction).await.map_err(told)?;
             Made::put(app, job, &output).await
         }
         Plan::Shared { fan_out, origins, .. } => {

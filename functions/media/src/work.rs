@@ -29,6 +29,10 @@ pub(crate) const PLAN: &str = "plan.json";
 pub(crate) const OUTPUT: &str = "output";
 /// The poster.
 pub(crate) const POSTER: &str = "poster.jpg";
+/// The thumbnails.
+pub(crate) const SPRITE: &str = "sprite.jpg";
+/// What tells the thumbnails apart.
+pub(crate) const CUES: &str = "sprite.vtt";
 /// A [`Made`].
 pub(crate) const MADE: &str = "output.json";
 
@@ -61,7 +65,9 @@ impl Made {
         let (objects, media_type) = (app.objects()?, job.spec.format.media_type());
         // What uploading the clip leaves of the processor is enough for the thumbnails.
         let ((), has_sprite) = tokio::try_join!(
-            async { Ok(objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?) },
+            async {
+                Ok(objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?)
+            },
             thumbnails(app, job, output),
         )?;
         if let Some(poster) = &output.poster {

@@ -76,7 +76,15 @@ async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Resul
     let file = SourceClient::new(Guard::allowing_private(), LIMITS)?.open(request.url).await?;
     let input = folder.join("source");
     let origin = fetch(&file, span, &input).await?;
-    let cut = Cut { input: &input, origin, span, format: Format::Mp4, quality: Quality::K4, out_dir: folder };
+    let cut = Cut {
+        input: &input,
+        origin,
+        span,
+        format: Format::Mp4,
+        quality: Quality::K4,
+        encode: false,
+        out_dir: folder,
+    };
     let output = engine::cut(&Tools::default(), &cut, &|_| {}).await?;
     tokio::fs::rename(&output.media, request.out).await?;
     Ok(json!({

@@ -208,6 +208,7 @@ async fn larger_pictures_are_scaled_and_pixels_made_square() {
             span: span(500, 1500),
             format: Format::Mp4,
             quality,
+            encode: false,
             out_dir: dir.path(),
         };
         let output = engine::cut(&Tools::default(), &job, &|_| {}).await.unwrap();
@@ -230,6 +231,7 @@ async fn progress_rises_to_one() {
             span: span(500, 3500),
             format,
             quality: Quality::P1080,
+            encode: false,
             out_dir: dir.path(),
         };
         engine::cut(&Tools::default(), &job, &|at| seen.lock().unwrap().push(at)).await.unwrap();

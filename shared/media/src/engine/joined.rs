@@ -24,8 +24,7 @@ pub(crate) fn joined_plan(fan_out: &FanOut, end: MediaTime, audio: Option<AudioP
     let (first, last) = (fan_out.frames.first().copied(), fan_out.frames.last().copied());
     let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
     let picture = MediaTime::from_ticks(last + fan_out.tail, fan_out.timescale);
-    let sound =
-        audio.map_or(MediaTime::ZERO, |audio| audio.length());
+    let sound = audio.map_or(MediaTime::ZERO, |audio| audio.length());
     let video = VideoPlan {
         stream: 0,
         time_base: TimeBase { num: 1, den: fan_out.timescale },

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-
 use domain::{
+    cut::Span,
     quality::{Format, PictureSize},
     time::MediaTime,
 };
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{
     EngineError,
@@ -18,7 +18,7 @@ use super::{
     look::Looked,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Packet, Probe, ProbeError, TimeBase, Tools};
+use crate::ffmpeg::{Args, Colour, Packet, Probe, ProbeError, TimeBase, Tools};
 
 /// A clip as it was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
