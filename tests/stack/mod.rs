@@ -6,6 +6,7 @@ mod cloud;
 mod crash;
 mod door;
 mod exact;
+mod formats;
 mod limits;
 mod local;
 mod money;

@@ -46,6 +46,8 @@ async fn requests_that_cannot_be() {
         (json!({ "url": url, "start": 1, "end": 4, "format": "avi" }), "format"),
         (json!({ "url": url, "start": 1, "end": 4, "quality": "8k" }), "quality"),
         (json!({ "url": url, "start": 1, "end": 4, "format": "gif", "quality": "4k" }), "GIF"),
+        (json!({ "url": url, "start": 1, "end": 4, "precision": "roughly" }), "precision"),
+        (json!({ "url": url, "start": 1, "end": 4, "precision": "keyframe", "format": "wav" }), "mp4"),
         (json!({ "url": "not a url", "start": 1, "end": 4 }), "url"),
         (json!({ "url": "ftp://example.com/a.mp4", "start": 1, "end": 4 }), "http"),
         (json!({ "url": "file:///etc/passwd", "start": 1, "end": 4 }), "http"),
@@ -85,7 +87,8 @@ async fn sources_that_are_no_videos() {
         (file("cut-end.mp4", &late[..late.len() / 2]), "mp4"),
         (file("tiny.mp4", &whole[..100]), "mp4"),
         (file("noise.bin", &noise), "mp4"),
-        (mute, "mp3"),
+        (mute.clone(), "mp3"),
+        (mute, "flac"),
         (sound.clone(), "mp4"),
         (sound, "gif"),
     ];

@@ -225,7 +225,7 @@ const X264: &str = "-c:v libx264 -preset veryfast -c:a aac -sc_threshold 0";
 async fn thumbnails_show_their_instants() {
     let dir = tempfile::tempdir().unwrap();
     // With a sync picture every second only these are decoded, else all.
-    for (group, count) in [(25, 11), (250, 11)] {
+    for (group, slack) in [(25, 0), (250, 2)] {
         let path = source(dir.path(), "a.mp4", "25", 14.0, &format!("{X264} -g {group}"));
         let output = cut(&path, MediaTime::ZERO, span(1000, 11_500), Format::Mp4, dir.path()).await.unwrap();
         let sprite = engine::sprite(&Tools::default(), &output, "x.jpg").await.unwrap().unwrap();
@@ -238,12 +238,14 @@ async fn thumbnails_show_their_instants() {
             .filter_map(|line| line.strip_prefix("x.jpg#xywh="))
             .map(|place| place.split(',').map(|number| number.parse().unwrap()).collect())
             .collect();
-        assert_eq!((places.len(), places[10].as_slice()), (count, &[0, 90, 160, 90][..]));
+        assert_eq!((places.len(), places[10].as_slice()), (11, &[0, 90, 160, 90][..]));
         assert!(cues.contains("00:00:10.000 --> 00:00:10.500\n"));
         for (second, place) in places.iter().enumerate() {
             let bright = |bit: &usize| raw[(place[1] + 85) * 1600 + place[0] + bit * 10 + 5] > 127;
             let number: usize = (0..16).filter(bright).map(|bit| 1 << bit).sum();
-            assert_eq!(number, 25 + 25 * second, "thumbnail {second}");
+            // A frame that nothing refers to may be passed over.
+            let early = (25 + 25 * second).checked_sub(number);
+            assert!(early.is_some_and(|frames| frames <= slack), "thumbnail {second} is frame {number}");
         }
     }
     let path = dir.path().join("a.mp4");

@@ -29,6 +29,10 @@ const COLUMNS_MAX: i64 = 10;
 /// Sync pictures alone are decoded when none of them stands for more intervals than these.
 const SYNC_INTERVALS_MAX: i64 = 2;
 
+/// A longer clip is never decoded whole for its thumbnails, which costs seconds a minute: they are as far apart as its
+/// sync pictures allow.
+const DECODE_MAX: MediaTime = MediaTime(60_000_000);
+
 /// Thumbnails of a clip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sprite {
@@ -44,24 +48,22 @@ pub struct Sprite {
 /// # Errors
 /// [`EngineError`].
 pub async fn sprite(tools: &Tools, clip: &Output, name: &str) -> Result<Option<Sprite>, EngineError> {
-    let Some(grid) = clip.verified.picture.and_then(|size| Grid::new(clip.verified.duration, size)) else {
+    let Some(picture) = clip.verified.picture.filter(|_| clip.verified.duration > DURATION_MIN) else {
         return Ok(None);
     };
     let unreadable = |error: &dyn std::fmt::Display| EngineError::Internal(format!("sprite: {error}"));
     let file = LocalFile::open(&clip.media).map_err(|error| unreadable(&error))?;
     let index = Index::read(&file).await.map_err(|error| unreadable(&error))?;
+    let grid = Grid::new(clip.verified.duration, picture, sync_gap(&index, clip.verified.duration));
     let (image, cues) = (clip.media.with_file_name("sprite.jpg"), clip.media.with_file_name("sprite.vtt"));
     // What is left out of decoding would not be seen in a thumbnail.
-    let skip = if grid.sync_is_enough(&index) {
-        "-skip_frame nokey"
-    } else {
-        "-skip_frame noref -skip_loop_filter all"
-    };
+    let skip =
+        if grid.sync_is_enough { "-skip_frame nokey" } else { "-skip_frame noref -skip_loop_filter all" };
     let Grid { interval, count, columns, size, .. } = grid;
     let filters = format!(
         "fps=1000000/{}:start_time=0:round=up,tpad=stop=-1:stop_mode=clone,trim=end_frame={count},{},tile={columns}x{}",
         interval.0,
-        picture::jpeg(&clip.verified.colour, clip.verified.picture.unwrap_or(size), size),
+        picture::jpeg(&clip.verified.colour, picture, size),
         grid.rows(),
     );
     let args = Args::default()
@@ -87,36 +89,25 @@ struct Grid {
     columns: i64,
     /// Of one thumbnail.
     size: PictureSize,
+    /// Whether a sync picture is near enough before each thumbnail's time.
+    sync_is_enough: bool,
 }
 
 impl Grid {
-    fn new(duration: MediaTime, picture: PictureSize) -> Option<Self> {
-        if duration <= DURATION_MIN {
-            return None;
+    /// The thumbnails of a clip whose sync pictures are up to `gap` apart.
+    fn new(duration: MediaTime, picture: PictureSize, gap: MediaTime) -> Self {
+        let mut interval = MediaTime((duration.0 + COUNT_MAX - 1) / COUNT_MAX).max(INTERVAL_MIN);
+        if duration > DECODE_MAX {
+            interval = interval.max(MediaTime((gap.0 + SYNC_INTERVALS_MAX - 1) / SYNC_INTERVALS_MAX));
         }
-        let interval = MediaTime((duration.0 + COUNT_MAX - 1) / COUNT_MAX).max(INTERVAL_MIN);
         let count = (duration.0 + interval.0 - 1) / interval.0;
-        Some(Self { duration, interval, count, columns: count.min(COLUMNS_MAX), size: thumbnail(picture) })
+        let (columns, size) = (count.min(COLUMNS_MAX), thumbnail(picture));
+        let sync_is_enough = gap.0 <= SYNC_INTERVALS_MAX * interval.0;
+        Self { duration, interval, count, columns, size, sync_is_enough }
     }
 
     const fn rows(&self) -> i64 {
         (self.count + self.columns - 1) / self.columns
-    }
-
-    /// Whether a sync picture is near enough before each thumbnail's time.
-    fn sync_is_enough(&self, index: &Index) -> bool {
-        let Some(track) = &index.video else { return false };
-        let Ok(samples) = &track.samples else { return false };
-        let Some(sync) = &samples.sync else { return true };
-        let at = |place: &u32| samples.list.get(*place as usize).map_or(0, crate::mp4::Sample::pts);
-        let times = sync.iter().map(|place| MediaTime::from_ticks(at(place), track.timescale));
-        let mut last = MediaTime::ZERO;
-        let near = |time: MediaTime| {
-            let gap = time.since(last);
-            last = time;
-            gap.0 <= SYNC_INTERVALS_MAX * self.interval.0
-        };
-        times.chain([self.duration]).all(near)
     }
 
     /// The WebVTT file: one cue a thumbnail.
@@ -134,6 +125,19 @@ impl Grid {
         }
         text
     }
+}
+
+/// The longest time in a clip of `duration` without a sync picture.
+fn sync_gap(index: &Index, duration: MediaTime) -> MediaTime {
+    let Some(track) = &index.video else { return duration };
+    let Ok(samples) = &track.samples else { return duration };
+    let Some(sync) = &samples.sync else { return MediaTime::ZERO };
+    let at = |place: &u32| samples.list.get(*place as usize).map_or(0, crate::mp4::Sample::pts);
+    let times = sync.iter().map(|place| MediaTime::from_ticks(at(place), track.timescale));
+    let gaps = times
+        .chain([duration])
+        .scan(MediaTime::ZERO, |last, time| Some(time.since(std::mem::replace(last, time))));
+    gaps.max().unwrap_or(duration)
 }
 
 /// The largest even size of the same shape within [`SIZE_MAX`], never larger than the picture.
@@ -165,14 +169,18 @@ mod tests {
 
     #[test]
     fn thumbnails_are_a_second_apart_or_a_hundred() {
-        let grid = |seconds: i64| Grid::new(MediaTime(seconds * 1_000_000), size(1920, 1080));
-        assert_eq!(grid(2), None);
-        let short = grid(15).unwrap();
-        assert_eq!((short.interval.0, short.count, short.columns, short.rows()), (1_000_000, 15, 10, 2));
-        let long = grid(600).unwrap();
-        assert_eq!((long.interval.0, long.count, long.rows()), (6_000_000, 100, 10));
-        let odd = Grid::new(MediaTime(2_730_000), size(640, 360)).unwrap();
+        let seconds = |seconds: i64| MediaTime(seconds * 1_000_000);
+        let grid = |length, gap| Grid::new(seconds(length), size(1920, 1080), seconds(gap));
+        let short = grid(15, 2);
+        assert_eq!((short.interval, short.count, short.columns, short.rows()), (seconds(1), 15, 10, 2));
+        let long = grid(600, 10);
+        assert_eq!((long.interval, long.count, long.rows()), (seconds(6), 100, 10));
+        assert!(short.sync_is_enough && long.sync_is_enough);
+        let odd = Grid::new(MediaTime(2_730_000), size(640, 360), seconds(0));
         assert_eq!((odd.count, odd.columns, odd.rows()), (3, 3, 1));
+        // Where sync pictures are rare, a short clip is decoded, and a long one has fewer thumbnails.
+        assert_eq!((grid(60, 10).count, grid(60, 10).sync_is_enough), (60, false));
+        assert_eq!((grid(61, 10).count, grid(61, 10).sync_is_enough), (13, true));
     }
 
     #[test]
@@ -186,7 +194,7 @@ mod tests {
 
     #[test]
     fn cues_cover_the_clip_without_gaps() {
-        let grid = Grid { columns: 2, ..Grid::new(MediaTime(2_730_000), size(320, 180)).unwrap() };
+        let grid = Grid { columns: 2, ..Grid::new(MediaTime(2_730_000), size(320, 180), MediaTime::ZERO) };
         let wanted = "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\na.jpg#xywh=0,0,160,90\n\n\
                       00:00:01.000 --> 00:00:02.000\na.jpg#xywh=160,0,160,90\n\n\
                       00:00:02.000 --> 00:00:02.730\na.jpg#xywh=0,90,160,90\n";
