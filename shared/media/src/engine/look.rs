@@ -1,6 +1,6 @@
 //! What is known of a local file before any of it is decoded.
 //!
-//! An MP4 file with plain H.264 and AAC, which is what most clips are cut from, tells all of it in its index, and no
+//! An MP4 file with plain H.264 or H.265 and AAC, which is what most clips are cut from, tells all of it in its index, and no
 //! program has to be started. Everything else is looked at by `ffprobe`.
 
 use std::path::Path;
@@ -67,10 +67,10 @@ fn probe(index: &Index) -> Option<Probe> {
 }
 
 fn video(track: &Track) -> Option<VideoStream> {
-    let coded = smart::coded_picture(track)?;
+    let (codec, coded) = smart::coded_picture(track)?;
     let shown = track.square_picture(coded)?;
     let time_base = TimeBase { num: 1, den: track.timescale };
-    Some(VideoStream { index: track.number, codec: "h264".to_owned(), time_base, upright: shown, shown })
+    Some(VideoStream { index: track.number, codec: codec.to_owned(), time_base, upright: shown, shown })
 }
 
 fn audio(track: &Track) -> Option<AudioStream> {

@@ -27,7 +27,7 @@ pub use plan::{AudioPlan, EncodePlan, Fit, VideoPlan};
 pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
-pub(crate) use verify::{Clip, Decode, Part, verify};
+pub(crate) use verify::{Clip, Codecs, Decode, Part, verify};
 
 use crate::{
     ffmpeg::{ProbeError, ProcessError, Tools},
@@ -176,6 +176,7 @@ async fn attempt(
     }
     tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
     execute::execute(tools, &plan, input, out.media, progress).await?;
-    let clip = Clip { path: out.media, decode: &Decode::Whole, poster: out.poster };
+    let codecs = Codecs::encoded(job.format);
+    let clip = Clip { path: out.media, codecs, decode: &Decode::Whole, poster: out.poster };
     Ok((verify(tools, &plan, clip).await?, ENCODE))
 }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{Reason, avc, ends::Encoded, sound::Sound, source::Source};
+use super::{Reason, codec::Entry, ends::Encoded, sound::Sound, source::Source};
 use crate::{
     engine::VideoPlan,
     mp4::{
@@ -97,14 +97,14 @@ impl Clip<'_> {
             Ok(MovieSample { dts: *dts, cts, size: 0, sync: *sync })
         };
         let samples = frames.iter().zip(&decoding).map(sample).collect::<Result<Vec<_>, Reason>>()?;
-        let Source { track, description, config, .. } = self.source;
+        let Source { track, description, codec, .. } = self.source;
         let sets = self.head.or(self.tail).map(|end| &end.sets);
         let track = MovieTrack {
             handler: track.handler,
             timescale: track.timescale,
             language: track.language,
             geometry: track.geometry,
-            stsd: avc::stsd_with(&track.stsd, *description, config, sets)?,
+            stsd: Entry::find(&track.stsd, *description)?.stsd(codec.as_ref(), sets),
             samples,
             last_duration: u32::try_from(plan.tail).map_err(|_| Reason::Timeline)?,
             chunks: Vec::new(),
@@ -125,7 +125,7 @@ fn sound_lane(sound: &Sound) -> Lane<'_> {
         timescale: sound.track.timescale,
         language: sound.track.language,
         geometry: sound.track.geometry,
-        stsd: sound.track.stsd.clone(),
+        stsd: sound.stsd.clone(),
         samples: list.iter().map(sample).collect(),
         last_duration: sound.last_duration,
         chunks: Vec::new(),
