@@ -7,6 +7,7 @@ mod hevc;
 mod kind;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod property;
 
 use std::path::{Path, PathBuf};
 
