@@ -1,6 +1,6 @@
 //! Cuts that copy every frame: the span between the nearest two places where the picture can be taken apart.
 //!
-//! Only H.264 is copied. It is decided from the index alone, before a byte of a picture is read. Whether a sync sample is one that
+//! Only H.264 and H.265 are copied. It is decided from the index alone, before a byte of a picture is read. Whether a sync sample is one that
 //! nothing behind it looks past is seen only in the picture itself, so that a cut may turn out to be impossible
 //! yet: then the span that was asked for is cut exactly.
 
@@ -16,7 +16,7 @@ const GROWTH_MAX: MediaTime = MediaTime(30_000_000);
 /// shown before; where there is none, it keeps its end. `None` if the picture cannot be taken apart nearby.
 #[must_use]
 pub fn around(index: &Index, span: Span) -> Option<Span> {
-    let track = index.video.as_ref().filter(|track| track.codec == *b"avc1")?;
+    let track = index.video.as_ref().filter(|track| matches!(&track.codec, b"avc1" | b"hvc1" | b"hev1"))?;
     let samples = track.samples.as_ref().ok()?;
     let borders = Borders::of(samples);
     let at = |ticks: i64| MediaTime::from_ticks(ticks, track.timescale);

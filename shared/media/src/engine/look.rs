@@ -1,6 +1,6 @@
 //! What is known of a local file before any of it is decoded.
 //!
-//! An MP4 file with plain H.264 and AAC, which is what most clips are cut from, tells all of it in its index, and no
+//! An MP4 file with plain H.264 or H.265 and AAC, which is what most clips are cut from, tells all of it in its index, and no
 //! program has to be started. Everything else is looked at by `ffprobe`.
 
 use std::path::Path;
@@ -76,12 +76,12 @@ fn probe(index: &Index) -> Option<Probe> {
 }
 
 fn video(track: &Track) -> Option<VideoStream> {
-    let (coded, colour) = smart::coded_picture(track)?;
-    let shown = track.square_picture(coded)?;
+    let smart::Coded { codec, picture, colour } = smart::coded_picture(track)?;
+    let shown = track.square_picture(picture)?;
     let time_base = TimeBase { num: 1, den: track.timescale };
     Some(VideoStream {
         index: track.number,
-        codec: "h264".to_owned(),
+        codec: codec.to_owned(),
         time_base,
         upright: shown,
         shown,

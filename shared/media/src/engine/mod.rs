@@ -35,7 +35,7 @@ pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
 pub(crate) use joined::{joined_plan, sound_plan};
-pub(crate) use verify::{Clip, Decode, Part, verify};
+pub(crate) use verify::{Clip, Codecs, Decode, Part, verify};
 
 use crate::{
     ffmpeg::{ProbeError, ProcessError, Tools},
@@ -203,7 +203,8 @@ async fn encoded_by(
     let (plan, seek) = planned(job, timeline, reading).await?;
     tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
     execute::execute(tools, &plan, Input { path: job.input, seek }, out.media, progress).await?;
-    verify(tools, &plan, Clip { path: out.media, decode: &Decode::Whole, poster: out.poster }).await
+    let codecs = Codecs::encoded(&plan);
+    verify(tools, &plan, Clip { path: out.media, codecs, decode: &Decode::Whole, poster: out.poster }).await
 }
 
 /// The plan, and where to begin reading.

@@ -95,10 +95,26 @@ pub(crate) struct Part {
     pub(crate) frames: u64,
 }
 
+/// FFmpeg's names of a clip's codecs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Codecs {
+    pub(crate) video: &'static str,
+    pub(crate) audio: &'static str,
+}
+
+impl Codecs {
+    /// What a clip that is encoded as a whole is made of.
+    pub(crate) fn encoded(plan: &EncodePlan) -> Self {
+        let video = if plan.format == Format::Gif { "gif" } else { "h264" };
+        Self { video, audio: plan.audio.map_or("", |audio| audio.codec(plan.format)) }
+    }
+}
+
 /// A clip to look at, and where to draw its first picture.
 #[derive(Clone, Copy)]
 pub(crate) struct Clip<'a> {
     pub(crate) path: &'a Path,
+    pub(crate) codecs: Codecs,
     pub(crate) decode: &'a Decode,
     pub(crate) poster: Option<&'a Path>,
 }
@@ -115,7 +131,7 @@ pub(crate) async fn verify(
 async fn look(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<Verified, VerifyError> {
     let size_bytes = tokio::fs::metadata(clip.path).await?.len();
     let Looked { probe, frames: listed, .. } = Looked::at(tools, clip.path).await.map_err(told)?;
-    streams(plan, &probe)?;
+    streams(plan, clip.codecs, &probe)?;
     if probe.duration.0.abs_diff(plan.duration.0) > plan.tolerance.0.unsigned_abs() {
         return Err(VerifyError::Duration { planned: plan.duration, found: probe.duration });
     }
@@ -150,17 +166,16 @@ fn count(plan: &EncodePlan, found: u64, planned: u64) -> Result<(), VerifyError>
     if found.abs_diff(planned) <= slack { Ok(()) } else { Err(VerifyError::Frames { planned, found }) }
 }
 
-fn streams(plan: &EncodePlan, probe: &Probe) -> Result<(), VerifyError> {
-    let video_codec = if plan.format == Format::Gif { "gif" } else { "h264" };
+fn streams(plan: &EncodePlan, codecs: Codecs, probe: &Probe) -> Result<(), VerifyError> {
     let video = match (&plan.video, &probe.video) {
         (None, None) => true,
-        (Some(planned), Some(found)) => found.codec == video_codec && found.shown == planned.picture,
+        (Some(planned), Some(found)) => found.codec == codecs.video && found.shown == planned.picture,
         _ => false,
     };
     let audio = match (&plan.audio, &probe.audio) {
         (None, None) => true,
         (Some(planned), Some(found)) => {
-            found.codec == planned.codec(plan.format)
+            found.codec == codecs.audio
                 && found.sample_rate == planned.rate
                 && found.channels == planned.channels
         }

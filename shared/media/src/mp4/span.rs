@@ -21,9 +21,9 @@ use super::{
 /// How far before the first frame a sync sample without leading pictures is looked for.
 const LOOK_BACK_SECONDS: i64 = 30;
 
-/// Sound that is decoded before the span, so that the decoder has settled: AAC needs 1 packet, MP3 up to 4 for
+/// Sound that is decoded before the span, so that the decoder has settled: AAC needs 1 packet, MP3 up to 10 for
 /// its bit reservoir, Opus 80 ms.
-const PRIMING_PACKETS: usize = 4;
+const PRIMING_PACKETS: usize = 10;
 const PRIMING: MediaTime = MediaTime(100_000);
 
 /// Which media of a span are wanted.

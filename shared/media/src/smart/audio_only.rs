@@ -1,8 +1,12 @@
 //! Sound alone, its packets copied: M4A.
 
-use super::{Job, Reason, blocking, mux, sound::Sound, told};
+use super::{
+    Job, Reason, blocking, mux,
+    sound::{self, Sound},
+    told,
+};
 use crate::{
-    engine::{Clip, Decode, Progress, Verified, verify},
+    engine::{Clip, Codecs, Decode, Progress, Verified, verify},
     ffmpeg::Tools,
 };
 
@@ -21,14 +25,15 @@ pub(super) async fn cut(
     progress(0.1);
     let (input, out) = (job.input.path.to_owned(), job.out.media.to_owned());
     let copy = move || {
-        let sound = Sound::cover(&input, track, &plan, plan.from..plan.to)?;
+        let sound = Sound::cover(&input, track, &sound::AAC, &plan, plan.from..plan.to)?;
         // An encoder fills what is missing with silence.
         let sound = sound.filter(|sound| sound.length == plan.to - plan.from).ok_or(Reason::Sound)?;
         mux::write(&mut [mux::sound_lane(&sound)], &out)
     };
     blocking(copy).await?;
     progress(0.8);
-    let clip = Clip { path: job.out.media, decode: &Decode::Whole, poster: None };
+    let codecs = Codecs { video: "", audio: "aac" };
+    let clip = Clip { path: job.out.media, codecs, decode: &Decode::Whole, poster: None };
     let verified = verify(tools, job.plan, clip).await.map_err(told)?;
     progress(1.0);
     Ok((verified, "copy"))

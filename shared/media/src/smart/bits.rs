@@ -1,4 +1,5 @@
-//! The bits of a parameter set (H.264 7.2 and 9.1) and their protection against start codes (7.4.1).
+//! The bits of a parameter set (H.264 7.2 and 9.1, H.265 7.2 and 9.2) and their protection against start codes
+//! (7.4.1 and 7.4.2 there).
 
 use std::ops::Range;
 
@@ -64,6 +65,14 @@ impl BitWriter {
         self.used += 1;
     }
 
+    /// `ue(v)`, up to 2^31.
+    pub(super) fn ue(&mut self, value: u32) {
+        let code = u64::from(value) + 1;
+        let length = code.ilog2();
+        (0..length).for_each(|_| self.flag(false));
+        (0..=length).rev().for_each(|bit| self.flag(code >> bit & 1 == 1));
+    }
+
     /// The bits `range` of `data`; `None` if they are not there.
     pub(super) fn copy(&mut self, data: &[u8], range: Range<usize>) -> Option<()> {
         let mut reader = BitReader::new(data, range.start);
@@ -78,6 +87,13 @@ impl BitWriter {
         self.flag(true);
         self.data
     }
+}
+
+/// Where the content of a NAL unit without emulation prevention bytes ends: at its stop bit.
+pub(super) fn content_end(rbsp: &[u8]) -> Option<usize> {
+    let last = rbsp.iter().rposition(|byte| *byte != 0)?;
+    let zeros = usize::try_from(rbsp.get(last)?.trailing_zeros()).ok()?;
+    Some(last * 8 + 7 - zeros)
 }
 
 /// Takes the emulation prevention bytes out of a NAL unit.
@@ -123,6 +139,22 @@ mod tests {
         assert_eq!((reader.ue(), reader.se(), reader.se()), (Some(0), Some(1), Some(-1)));
         assert_eq!((reader.ue(), reader.ue(), reader.at), (Some(3), Some(4), 17));
         assert_eq!(BitReader::new(&[0; 9], 0).ue(), None);
+    }
+
+    #[test]
+    fn what_is_finished_ends_at_its_stop_bit() {
+        let mut bits = BitWriter::default();
+        for value in [0, 1, 6, 30, u32::MAX - 1] {
+            bits.ue(value);
+        }
+        let data = bits.finish();
+        let mut reader = BitReader::new(&data, 0);
+        assert_eq!(
+            (reader.ue(), reader.ue(), reader.ue(), reader.ue()),
+            (Some(0), Some(1), Some(6), Some(30))
+        );
+        assert_eq!(content_end(&data), Some(1 + 3 + 5 + 9 + 63));
+        assert_eq!((content_end(&[0, 0]), content_end(&[])), (None, None));
     }
 
     proptest! {

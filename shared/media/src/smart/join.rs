@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{
-        AudioPlan, Clip, Decode, EncodePlan, EngineError, Input, Looked, Part, Verified, VideoPlan,
+        AudioPlan, Clip, Codecs, Decode, EncodePlan, EngineError, Input, Looked, Part, Verified, VideoPlan,
         joined_plan, sound_plan, verify,
     },
     fan_out::{FanOut, Joining, Share},
@@ -37,15 +37,15 @@ pub(crate) async fn join(
     out: &Path,
     poster: &Path,
 ) -> Result<Verified, EngineError> {
-    let plan = make(tools, joining, out).await.map_err(|reason| match reason {
+    let (plan, codecs) = make(tools, joining, out).await.map_err(|reason| match reason {
         Reason::Verify(error) => EngineError::Verify(error),
         other => EngineError::Internal(format!("the shares cannot be joined: {other}")),
     })?;
     let decode = decode(joining.fan_out);
-    verify(tools, &plan, Clip { path: out, decode: &decode, poster: Some(poster) }).await
+    verify(tools, &plan, Clip { path: out, codecs, decode: &decode, poster: Some(poster) }).await
 }
 
-async fn make(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<EncodePlan, Reason> {
+async fn make(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<(EncodePlan, Codecs), Reason> {
     let FanOut { shares, .. } = joining.fan_out;
     if shares.len() != joining.shares.len() {
         return Err(Reason::Samples("a share is missing"));
@@ -61,7 +61,8 @@ async fn make(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<Encode
         Ok((audio, sound)) => {
             let plan = joined_plan(joining.fan_out, joining.end, audio);
             let (video, out) = (plan.video.clone().ok_or(Reason::Format)?, out.to_owned());
-            blocking(move || write(&encoded, &video, sound.as_ref(), &out)).await.map(|()| plan)
+            let codecs = Codecs { video: "h264", audio: sound.as_ref().map_or("", |sound| sound.codec) };
+            blocking(move || write(&encoded, &video, sound.as_ref(), &out)).await.map(|()| (plan, codecs))
         }
         Err(reason) => Err(reason),
     };

@@ -1,22 +1,25 @@
-//! The smart cut of H.264 in MP4: every frame that can be copied is, bit for bit; only the frames before the first
+//! The smart cut of H.264 and H.265 in MP4: every frame that can be copied is, bit for bit; only the frames before the first
 //! IDR picture of the clip and those behind the last that can be copied are encoded.
 //!
 //! Invariant: what is in doubt is not cut so. Each doubt is a [`Reason`], and the clip is then encoded as a whole.
 //!
 //! plan → source → ends and sound → mux: the plan is made from times and IDR pictures alone; the source is opened and
-//! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one `avcC`
+//! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one configuration
 //! holds both pairs and no sample carries any; then all is put into one file, which is verified like any clip.
 
 mod audio_only;
 mod avc;
 mod bits;
+mod codec;
 mod ends;
+mod hevc;
 mod join;
 mod mux;
 mod plan;
+mod sei;
+mod signal;
 mod sound;
 mod source;
-mod sps;
 
 use std::{ops::Range, path::Path, sync::Arc};
 
@@ -27,8 +30,8 @@ use domain::{
 
 use crate::{
     engine::{
-        AudioPlan, Clip, Decode, EncodePlan, EngineError, Fit, Input, Looked, Out, Part, Progress, Verified,
-        VerifyError, VideoPlan, encode_sound, verify,
+        AudioPlan, Clip, Codecs, Decode, EncodePlan, EngineError, Fit, Input, Looked, Out, Part, Progress,
+        Verified, VerifyError, VideoPlan, encode_sound, verify,
     },
     ffmpeg::{AudioStream, Colour, Tools},
     mp4::{Index, LocalFile, Track},
@@ -43,7 +46,7 @@ use source::Source;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Reason {
     /// The clip is no MP4, or has no picture.
-    #[error("the clip is not H.264 in MP4")]
+    #[error("the clip is no MP4 with a picture")]
     Format,
     /// The picture is resampled or cropped.
     #[error("the picture changes its size")]
@@ -54,12 +57,17 @@ pub(crate) enum Reason {
     /// The samples are not listed.
     #[error("the samples cannot be told apart: {0}")]
     Samples(&'static str),
-    /// The picture is not `avc1`.
+    /// The picture is neither `avc1` nor `hvc1`.
     #[error("the picture is {0}")]
     Codec(String),
-    /// A profile that the encoder cannot match, or other samples than 8 bit 4:2:0.
-    #[error("H.264 of profile {0} cannot be matched")]
-    Profile(u8),
+    /// A profile that the encoder cannot match, or other samples than 4:2:0 of 8 or 10 bits.
+    #[error("{codec} of profile {profile} cannot be matched")]
+    Profile {
+        /// The codec's name.
+        codec: &'static str,
+        /// `profile_idc`.
+        profile: u8,
+    },
     /// There may be fields.
     #[error("the picture may be interlaced")]
     Interlaced,
@@ -81,8 +89,8 @@ pub(crate) enum Reason {
     /// The sample tables contradict themselves, or what FFmpeg reads.
     #[error("the times of the frames are in doubt")]
     Timeline,
-    /// A sample is not made of whole NAL units of plain H.264.
-    #[error("a sample is not plain H.264")]
+    /// A sample is not made of whole NAL units of a plain stream.
+    #[error("a sample is not plain H.264 or H.265")]
     Units,
     /// FFmpeg did not encode an end without a word.
     #[error("an end was not encoded cleanly: {0}")]
@@ -147,11 +155,18 @@ pub(crate) async fn cut(
     tokio::fs::create_dir_all(&scratch).await?;
     let made = make(tools, job, video, &scratch, progress).await;
     tokio::fs::remove_dir_all(&scratch).await?;
-    let (method, decode) = made?;
-    let clip = Clip { path: job.out.media, decode: &decode, poster: job.out.poster };
+    let Made { method, codecs, decode } = made?;
+    let clip = Clip { path: job.out.media, codecs, decode: &decode, poster: job.out.poster };
     let verified = verify(tools, job.plan, clip).await.map_err(told)?;
     progress(1.0);
     Ok((verified, method))
+}
+
+/// A clip that was written.
+struct Made {
+    method: &'static str,
+    codecs: Codecs,
+    decode: Decode,
 }
 
 async fn make(
@@ -160,7 +175,7 @@ async fn make(
     video: &VideoPlan,
     scratch: &Path,
     progress: Progress<'_>,
-) -> Result<(&'static str, Decode), Reason> {
+) -> Result<Made, Reason> {
     let index = job.source.index.as_ref().ok_or(Reason::Index)?;
     let track = index.video.clone().ok_or(Reason::Format)?;
     let (path, plan) = (job.input.path.to_owned(), video.clone());
@@ -181,6 +196,7 @@ async fn make(
     let (copied, count) = (source.parts.copy.len(), video.frames.len());
     tracing::debug!(method, frames = count, copied, "cutting");
     let decode = around_joins(&source, video);
+    let codecs = Codecs { video: source.codec.name(), audio: sound.as_ref().map_or("", |sound| sound.codec) };
     let (out, plan) = (job.out.media.to_owned(), video.clone());
     let write = move || {
         let clip =
@@ -189,7 +205,7 @@ async fn make(
     };
     blocking(write).await?;
     progress(0.8);
-    Ok((method, decode))
+    Ok(Made { method, codecs, decode })
 }
 
 /// What has to be decoded to see that the parts fit: from the clip's beginning to some pictures behind the head, and
@@ -218,8 +234,7 @@ async fn encoded(
     path: &Path,
 ) -> Result<Option<Encoded>, Reason> {
     let Some(end) = end else { return Ok(None) };
-    let id = source.config.free_id().ok_or(Reason::NoFreeId)?;
-    ends::encode(tools, source, &end, id, path).await.map(Some)
+    ends::encode(tools, source, &end, path).await.map(Some)
 }
 
 /// The sound: copied where its packets are enough, else encoded, which costs little next to pictures.
@@ -231,13 +246,11 @@ async fn sound(
     scratch: &Path,
 ) -> Result<Option<Sound>, Reason> {
     let Some(plan) = plan else { return Ok(None) };
-    let alike = |stream: &&AudioStream| {
-        stream.codec == "aac" && stream.sample_rate == plan.rate && stream.channels == plan.channels
-    };
-    let track = source.index.as_ref().and_then(|index| index.audio.clone());
-    let track = track.filter(|_| source.probe.audio.as_ref().filter(alike).is_some());
-    if let Some(track) = track
-        && let Some(sound) = cover(input.path, track, plan, plan.from..plan.to).await?
+    let alike = |stream: &&AudioStream| stream.sample_rate == plan.rate && stream.channels == plan.channels;
+    let heard = source.probe.audio.as_ref().filter(alike);
+    if let Some(track) = source.index.as_ref().and_then(|index| index.audio.as_ref())
+        && let Some(kind) = heard.and_then(|stream| sound::Kind::of(&stream.codec, track))
+        && let Some(sound) = cover(input.path, (track, kind), plan, plan.from..plan.to).await?
     {
         return Ok(Some(sound));
     }
@@ -246,18 +259,18 @@ async fn sound(
     encode_sound(tools, &plan, input, &path).await.map_err(told)?;
     let index = Index::read(&LocalFile::open(&path)?).await;
     let track = index.ok().and_then(|index| index.audio).ok_or(Reason::Samples("no sound was made"))?;
-    let sound = cover(&path, track, plan, 0..plan.to - plan.from).await?;
+    let sound = cover(&path, (&track, &sound::AAC), plan, 0..plan.to - plan.from).await?;
     sound.map(Some).ok_or(Reason::Samples("the sound that was made is too short"))
 }
 
 async fn cover(
     path: &Path,
-    track: Track,
+    (track, kind): (&Track, &'static sound::Kind),
     plan: AudioPlan,
     heard: Range<i64>,
 ) -> Result<Option<Sound>, Reason> {
-    let path = path.to_owned();
-    blocking(move || Sound::cover(&path, track, &plan, heard)).await
+    let (path, track) = (path.to_owned(), track.clone());
+    blocking(move || Sound::cover(&path, track, kind, &plan, heard)).await
 }
 
 fn told(error: EngineError) -> Reason {
@@ -267,18 +280,24 @@ fn told(error: EngineError) -> Reason {
     }
 }
 
-/// The size of the pictures of plain H.264 as they are coded, and what their numbers mean; `None` for whatever else may
-/// be in the track.
-pub(crate) fn coded_picture(track: &Track) -> Option<(PictureSize, Colour)> {
+/// The pictures of a track as they are coded.
+pub(crate) struct Coded {
+    /// FFmpeg's name of the codec.
+    pub(crate) codec: &'static str,
+    pub(crate) picture: PictureSize,
+    pub(crate) colour: Colour,
+}
+
+/// What the parameter sets say of the pictures, whose pixels must be square; `None` for what cannot be copied.
+pub(crate) fn coded_picture(track: &Track) -> Option<Coded> {
     let samples = track.samples.as_ref().ok()?;
-    let config = avc::config(&track.stsd, samples.description).ok()?;
-    let set = source::common_set(&config).ok()?;
-    Some((set.square_picture()?, set.colour()))
+    let codec = codec::read(&track.stsd, samples.description).ok()?;
+    Some(Coded { codec: codec.name(), picture: codec.square_picture()?, colour: codec.colour() })
 }
 
 /// Whether pictures of this kind are copied, as far as the sample entry tells.
 pub(crate) fn may_copy(track: &Track) -> bool {
-    &track.codec == b"avc1"
+    matches!(&track.codec, b"avc1" | b"hvc1" | b"hev1")
 }
 
 /// Does work that waits for the disk where it holds up nobody.

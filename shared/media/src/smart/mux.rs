@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Reason, avc,
+    Reason,
+    codec::Entry,
     ends::Encoded,
     sound::Sound,
     source::{Media, Source},
@@ -64,9 +65,9 @@ pub(super) type Shown<'a> = (From<'a>, i64, bool);
 impl Clip<'_> {
     /// Writes the clip to `path`.
     pub(super) fn write(&self, plan: &VideoPlan, path: &Path) -> Result<(), Reason> {
-        let Source { track, description, config, .. } = self.source;
+        let Source { track, description, codec, .. } = self.source;
         let sets = self.head.or(self.tail).map(|end| &end.sets);
-        let stsd = avc::stsd_with(&track.stsd, *description, config, sets)?;
+        let stsd = Entry::find(&track.stsd, *description)?.stsd(codec.as_ref(), sets);
         let mut lanes = vec![picture_lane(track, stsd, self.frames(), plan)?];
         lanes.extend(self.sound.map(sound_lane));
         write(&mut lanes, path)
@@ -147,7 +148,7 @@ pub(super) fn sound_lane(sound: &Sound) -> Lane<'_> {
         timescale: sound.track.timescale,
         language: sound.track.language,
         geometry: sound.track.geometry,
-        stsd: sound.track.stsd.clone(),
+        stsd: sound.stsd.clone(),
         samples: list.iter().map(sample).collect(),
         last_duration: sound.last_duration,
         chunks: Vec::new(),

@@ -4,20 +4,58 @@
 
 use std::{ops::Range, path::Path};
 
+use domain::time::MediaTime;
+
 use super::{Reason, source::Media};
 use crate::{
     engine::AudioPlan,
-    mp4::{Samples, Track},
+    mp4::{
+        Samples, Track,
+        boxes::{Children, FourCc, write},
+    },
 };
 
-/// Packets that are decoded before the first one that is heard: AAC overlaps by one (ISO/IEC 14496-3, 4.6.11), and
-/// one more lets tools that carry something over settle.
-const PRIMING_PACKETS: usize = 2;
+/// Sound whose packets can be copied into an MP4 file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// FFmpeg's name of the codec.
+    codec: &'static str,
+    /// The sample entry's type.
+    entry: FourCc,
+    /// How much is decoded before the first packet that is heard: so many packets and at least so long.
+    priming: (usize, MediaTime),
+}
+
+/// AAC overlaps by one packet (ISO/IEC 14496-3, 4.6.11); one more lets tools that carry something over settle.
+pub(super) const AAC: Kind = Kind { codec: "aac", entry: *b"mp4a", priming: (2, MediaTime::ZERO) };
+
+static KINDS: [Kind; 5] = [
+    AAC,
+    // A packet may lie up to 511 bytes before its header (`main_data_begin`, ISO/IEC 11172-3, 2.4.2.7): at 32 kbit/s,
+    // 48 kHz and two channels, packets hold 60 bytes. And it overlaps by one.
+    Kind { codec: "mp3", entry: *b"mp4a", priming: (10, MediaTime::ZERO) },
+    // RFC 7845, 4.6.
+    Kind { codec: "opus", entry: *b"Opus", priming: (1, MediaTime(80_000)) },
+    // The transform overlaps by half a block (ETSI TS 102 366, 6.9).
+    Kind { codec: "ac3", entry: *b"ac-3", priming: (1, MediaTime::ZERO) },
+    Kind { codec: "eac3", entry: *b"ec-3", priming: (1, MediaTime::ZERO) },
+];
+
+impl Kind {
+    /// The kind of `track`, which FFmpeg takes for `codec`.
+    pub(super) fn of(codec: &str, track: &Track) -> Option<&'static Self> {
+        KINDS.iter().find(|kind| kind.codec == codec && kind.entry == track.codec)
+    }
+}
 
 /// Packets of one track.
 pub(super) struct Sound {
+    /// FFmpeg's name of the codec.
+    pub(super) codec: &'static str,
     pub(super) media: Media,
     pub(super) track: Track,
+    /// Body of the `stsd`.
+    pub(super) stsd: Vec<u8>,
     pub(super) packets: Range<usize>,
     /// The media's time at the clip's zero, from the first packet on, in ticks.
     pub(super) media_time: i64,
@@ -32,19 +70,27 @@ impl Sound {
     pub(super) fn cover(
         path: &Path,
         mut track: Track,
+        kind: &'static Kind,
         plan: &AudioPlan,
         heard: Range<i64>,
     ) -> Result<Option<Self>, Reason> {
-        if track.codec != *b"mp4a" || !is_iso_entry(&track.stsd) || track.timescale != plan.rate {
+        if !is_iso_entry(&track.stsd) || track.timescale != plan.rate {
             return Ok(None);
         }
         let Ok(samples) = std::mem::replace(&mut track.samples, Err("moved")) else { return Ok(None) };
-        let Some(packets) = packets(&samples, &track.shown, &heard) else { return Ok(None) };
+        let Some(packets) = packets(&samples, kind, &track, &heard) else { return Ok(None) };
         let at = |index: usize| samples.list.get(index).map_or(0, crate::mp4::Sample::pts);
         let last = packets.end.saturating_sub(1);
         let end = (at(last) + samples.duration(last)).min(track.shown.end).min(heard.end);
+        let media_time = heard.start - at(packets.start);
         Ok(Some(Self {
-            media_time: heard.start - at(packets.start),
+            codec: kind.codec,
+            media_time,
+            stsd: if kind.entry == *b"Opus" {
+                with_pre_skip(&track.stsd, media_time)
+            } else {
+                track.stsd.clone()
+            },
             length: end - heard.start,
             last_duration: u32::try_from(samples.duration(last)).unwrap_or(0),
             packets,
@@ -54,19 +100,52 @@ impl Sound {
     }
 }
 
+/// Where the boxes begin in the body of an audio sample entry (ISO/IEC 14496-12, 12.2.3).
+const ENTRY_FIELDS_LEN: usize = 28;
+
 /// Whether the first sample entry is laid out as ISO/IEC 14496-12, 12.2.3 says: QuickTime's versions 1 and 2 have
 /// more fields and hide the decoder's configuration in a `wave` box.
 fn is_iso_entry(stsd: &[u8]) -> bool {
     stsd.get(24..26) == Some(&[0, 0])
 }
 
+/// A `stsd` of Opus whose `PreSkip` is `media_time`: players skip by it or by the edit list, and both must say the same
+/// (Encapsulation of Opus in ISO Base Media File Format, 4.3.2 and 4.4).
+fn with_pre_skip(stsd: &[u8], media_time: i64) -> Vec<u8> {
+    let (head, entries) = stsd.split_at_checked(8).unwrap_or_default();
+    let pre_skip = u16::try_from(media_time).unwrap_or(u16::MAX).to_be_bytes();
+    let mut out = head.to_vec();
+    for (kind, entry) in Children(entries).filter_map(Result::ok) {
+        let (fields, boxes) = entry.split_at_checked(ENTRY_FIELDS_LEN).unwrap_or((entry, &[]));
+        write(&mut out, &kind, |out| {
+            out.extend_from_slice(fields);
+            for (kind, body) in Children(boxes).filter_map(Result::ok) {
+                write(out, &kind, |out| match body {
+                    [version, channels, _, _, rest @ ..] if kind == *b"dOps" => {
+                        out.extend_from_slice(&[&[*version, *channels], &pre_skip[..], rest].concat());
+                    }
+                    body => out.extend_from_slice(body),
+                });
+            }
+        });
+    }
+    out
+}
+
 /// The packets to copy: those heard, and some before.
-fn packets(samples: &Samples, shown: &Range<i64>, heard: &Range<i64>) -> Option<Range<usize>> {
-    let list = &samples.list;
+fn packets(samples: &Samples, kind: &Kind, track: &Track, heard: &Range<i64>) -> Option<Range<usize>> {
+    let (list, shown) = (&samples.list, &track.shown);
     let until = |index: usize| list.get(index).map_or(0, |s| s.pts() + samples.duration(index));
     let first = (0..list.len()).find(|index| until(*index) > heard.start)?;
     let last = (first..list.len()).rfind(|index| list.get(*index).is_some_and(|s| s.pts() < heard.end))?;
-    let packets = first.saturating_sub(PRIMING_PACKETS)..last + 1;
+    let (count, time) = kind.priming;
+    let begin = list.get(first)?.pts();
+    let settled = |index: &usize| {
+        let before = list.get(*index).map_or(0, |s| begin - s.pts());
+        MediaTime::from_ticks(before, track.timescale) >= time
+    };
+    let from = (0..=first.saturating_sub(count)).rev().find(settled).unwrap_or(0);
+    let packets = from..last + 1;
     let durations = || (packets.start..last).map(|index| samples.duration(index));
     let (shortest, longest) = (durations().min().unwrap_or(1), durations().max().unwrap_or(1));
     let packet = longest.max(samples.duration(last));
@@ -74,7 +153,7 @@ fn packets(samples: &Samples, shown: &Range<i64>, heard: &Range<i64>) -> Option<
         [this, next] => this.cts == next.cts,
         _ => true,
     });
-    let begins = list.get(first)?.pts().max(shown.start) <= heard.start;
+    let begins = begin.max(shown.start) <= heard.start;
     let ends = until(last).min(shown.end) + packet >= heard.end;
     // A packet that is announced as longer than its neighbours is followed by a pause.
     let steady = shortest > 0 && longest <= shortest * 2;

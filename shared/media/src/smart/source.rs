@@ -4,9 +4,8 @@ use std::{fs::File, ops::Range, os::unix::fs::FileExt, path::Path};
 
 use super::{
     Reason,
-    avc::{self, Config, kind, kind_of},
+    codec::{self, Codec, Role},
     plan::{Parts, Picture},
-    sps::Sps,
 };
 use crate::{
     engine::VideoPlan,
@@ -34,22 +33,23 @@ impl Media {
         Ok(bytes)
     }
 
-    /// Whether the first slice of a picture says that it is an IDR picture (H.264 table 7-1). Reads some bytes only.
-    fn is_idr(&self, index: usize, length_size: usize) -> Result<bool, Reason> {
+    /// Whether the first slice of a picture says that it is an IDR picture. Reads some bytes only.
+    fn is_idr(&self, index: usize, codec: &dyn Codec) -> Result<bool, Reason> {
         let sample = self.samples.get(index).ok_or(Reason::Timeline)?;
         let (mut at, mut left) = (sample.offset, u64::from(sample.size));
-        let mut field = [0; 5];
+        let mut field = [0; 6];
+        let length_size = codec.length_size();
         for _ in 0..UNITS_BEFORE_SLICE_MAX {
-            let front = field.get_mut(..length_size + 1).ok_or(Reason::ParameterSets)?;
+            let front = field.get_mut(..length_size + 2).ok_or(Reason::ParameterSets)?;
             if left < front.len() as u64 {
                 break;
             }
             self.file.read_exact_at(front, at)?;
-            let (header, length) = front.split_last().ok_or(Reason::ParameterSets)?;
-            match header & 31 {
-                kind::IDR => return Ok(true),
-                1..=4 => return Ok(false),
-                _ => {}
+            let (length, nal) = front.split_at(length_size);
+            match codec.role(nal) {
+                Role::Idr => return Ok(true),
+                Role::Slice { .. } | Role::Alien => return Ok(false),
+                Role::Set | Role::Extra => {}
             }
             let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
             let step = length + length_size as u64;
@@ -65,9 +65,7 @@ pub(super) struct Source {
     pub(super) media: Media,
     pub(super) track: Track,
     pub(super) description: u32,
-    pub(super) config: Config,
-    /// The set that the encoder has to match.
-    pub(super) sps: Sps,
+    pub(super) codec: Box<dyn Codec>,
     /// All samples, in decoding order.
     pub(super) pictures: Vec<Picture>,
     pub(super) parts: Parts,
@@ -80,13 +78,12 @@ impl Source {
         if plan.time_base.num != 1 || plan.time_base.den != track.timescale {
             return Err(Reason::Timeline);
         }
-        let config = avc::config(&track.stsd, samples.description)?;
-        let sps = common_set(&config)?;
+        let codec = codec::read(&track.stsd, samples.description)?;
         let Samples { list, sync, description, .. } = samples;
         let media = Media::open(path, list)?;
-        let pictures = pictures(&media, sync.as_deref(), config.length_size, plan.last)?;
+        let pictures = pictures(&media, sync.as_deref(), codec.as_ref(), plan.last)?;
         let parts = Parts::plan(&pictures, plan.first, plan.last)?;
-        let source = Self { media, track, description, config, sps, pictures, parts };
+        let source = Self { media, track, description, codec, pictures, parts };
         source.check_frames(plan)?;
         Ok(source)
     }
@@ -105,25 +102,31 @@ impl Source {
     }
 
     /// The places of a sample's NAL units without the parameter sets, which the track has once for all. Fails on
-    /// sets that the track does not have, and on what is no plain H.264.
+    /// sets that the track does not have, and on what no plain stream has.
     pub(super) fn units(&self, sample: &[u8]) -> Result<Vec<Range<usize>>, Reason> {
-        let mut units = avc::units(sample, self.config.length_size).ok_or(Reason::Units)?;
+        let mut units = codec::units(sample, self.codec.length_size()).ok_or(Reason::Units)?;
         let nal = |unit: &Range<usize>| sample.get(unit.clone()).unwrap_or_default();
+        let sets = self.codec.sets();
         let mut slices = 0;
         for unit in &units {
-            match kind_of(nal(unit)) {
-                kind::SLICE | kind::IDR => slices += 1,
-                kind::SPS | kind::PPS if !self.config.has(nal(unit)) => return Err(Reason::SetsChange),
-                // Data partitions (A to C), and the prefixes, sets and slices of scalable and multi-view streams.
-                2..=4 | 14 | 15 | 20 | 21 => return Err(Reason::Units),
-                _ => {}
+            match self.codec.role(nal(unit)) {
+                Role::Idr | Role::Slice { .. } => slices += 1,
+                Role::Set if !sets.contains(&nal(unit)) => return Err(Reason::SetsChange),
+                Role::Alien => return Err(Reason::Units),
+                Role::Set | Role::Extra => {}
             }
         }
         if slices == 0 {
             return Err(Reason::Units);
         }
-        units.retain(|unit| !matches!(kind_of(nal(unit)), kind::SPS | kind::PPS));
+        units.retain(|unit| self.codec.role(nal(unit)) != Role::Set);
         Ok(units)
+    }
+
+    /// The NAL units of a sample without the parameter sets, as in [`Self::units`].
+    pub(super) fn nals<'a>(&self, sample: &'a [u8]) -> Result<Vec<&'a [u8]>, Reason> {
+        let nal = |unit: Range<usize>| sample.get(unit).unwrap_or_default();
+        Ok(self.units(sample)?.into_iter().map(nal).collect())
     }
 
     /// A sample as the clip has it: verbatim, unless its lengths are shorter than 4 bytes or it carries sets.
@@ -131,30 +134,13 @@ impl Source {
         let sample = self.media.read(index)?;
         let units = self.units(&sample)?;
         let kept: usize = units.iter().map(|unit| unit.len() + 4).sum();
-        if self.config.length_size == 4 && kept == sample.len() {
+        if self.codec.length_size() == 4 && kept == sample.len() {
             return Ok(sample);
         }
         let mut out = Vec::with_capacity(kept);
-        units.into_iter().for_each(|unit| avc::push_unit(&mut out, sample.get(unit).unwrap_or_default()));
+        units.into_iter().for_each(|unit| codec::push_unit(&mut out, sample.get(unit).unwrap_or_default()));
         Ok(out)
     }
-}
-
-/// The one kind of picture that all sets of the source describe.
-pub(super) fn common_set(config: &Config) -> Result<Sps, Reason> {
-    let sets: Option<Vec<Sps>> = config.sps.iter().map(|set| Sps::parse(set)).collect();
-    let mut sets = sets.ok_or(Reason::ParameterSets)?;
-    let first = sets.pop().ok_or(Reason::ParameterSets)?;
-    if sets.iter().any(|other| !other.shows_like(&first)) {
-        return Err(Reason::SetsChange);
-    }
-    if first.profile_name().is_none() || first.sampling != (1, 8, 8) {
-        return Err(Reason::Profile(first.profile));
-    }
-    if !first.progressive {
-        return Err(Reason::Interlaced);
-    }
-    Ok(first)
 }
 
 /// The pictures in decoding order; whether a sync sample is an IDR picture is looked up in the stream up to the one
@@ -162,13 +148,13 @@ pub(super) fn common_set(config: &Config) -> Result<Sps, Reason> {
 fn pictures(
     media: &Media,
     sync: Option<&[u32]>,
-    length_size: usize,
+    codec: &dyn Codec,
     last: i64,
 ) -> Result<Vec<Picture>, Reason> {
     let picture = |(index, sample): (usize, &Sample)| {
         let is_sync = sync
             .is_none_or(|sync| u32::try_from(index).is_ok_and(|index| sync.binary_search(&index).is_ok()));
-        let idr = is_sync && sample.pts() <= last && media.is_idr(index, length_size)?;
+        let idr = is_sync && sample.pts() <= last && media.is_idr(index, codec)?;
         Ok(Picture { pts: sample.pts(), idr, sync: is_sync })
     };
     media.samples.iter().enumerate().map(picture).collect()

@@ -209,6 +209,11 @@ pub fn sound(path: &Path) -> Vec<f64> {
 /// By how many samples the clip's chirp is late against one that began `began` seconds before the clip's zero
 /// (negative: behind it). Fails when the sound is not the chirp at all.
 pub fn lag(pcm: &[f64], began: f64) -> i32 {
+    lag_within(pcm, began, 300)
+}
+
+/// [`lag`], looked for among those up to `most`.
+pub fn lag_within(pcm: &[f64], began: f64, most: i32) -> i32 {
     // The first and last packets are left out: the encoder fades there.
     let first = 2400 + (-began * 48_000.0).max(0.0) as usize;
     let range = first..pcm.len() - 2400;
@@ -223,7 +228,7 @@ pub fn lag(pcm: &[f64], began: f64) -> i32 {
         }
         dot / (a * b).sqrt()
     };
-    let best = (-300..=300).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap();
+    let best = (-most..=most).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap();
     assert!(likeness(best) > 0.98, "the sound is the chirp: {}", likeness(best));
     best
 }

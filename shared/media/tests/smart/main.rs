@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+mod hevc;
 mod kind;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod property;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +20,7 @@ const X264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -c:a aac";
 /// Two seconds to a group, with B-frames that others refer to.
 const PYRAMID: &str = "-x264-params keyint=50:min-keyint=50:scenecut=0:bframes=3:b-adapt=0:b-pyramid=normal";
 
-async fn full(path: &Path, span: Span, why: &str) {
+pub(crate) async fn full(path: &Path, span: Span, why: &str) {
     let (output, reason) = made(path, MediaTime::ZERO, span).await;
     assert_eq!(output.method, "encode");
     assert!(reason.contains(why), "{reason}");
@@ -103,10 +105,23 @@ async fn sound_that_cannot_be_copied_is_encoded() {
     let video = format!("{X264} {PYRAMID}");
     let quick = source(dir.path(), "a.mov", "25", 5.0, &video);
     Kind::new(quick).check(span(1500, 4250), (12, 2)).await;
-    let mp3 = source(dir.path(), "mp3.mp4", "25", 5.0, &video.replace("-c:a aac", "-c:a libmp3lame"));
-    Kind::new(mp3).check(span(1500, 4250), (12, 2)).await;
+    let mp3 = source(dir.path(), "mp3.mov", "25", 5.0, &video.replace("-c:a aac", "-c:a libmp3lame"));
+    Kind { is_copied: false, ..Kind::new(mp3) }.check(span(1500, 4250), (12, 2)).await;
     let many = source(dir.path(), "many.mp4", "25", 5.0, &format!("{video} -ac 6"));
     Kind::new(many).check(span(1500, 4250), (12, 2)).await;
+}
+
+#[tokio::test]
+async fn every_sound_that_mp4_holds_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    for codec in
+        ["libmp3lame -b:a 32k -ac 2", "libmp3lame -ar 44100", "libopus -b:a 64k", "ac3", "eac3 -ac 2"]
+    {
+        let options = format!("{X264} {PYRAMID}").replace("-c:a aac", &format!("-c:a {codec}"));
+        let kind = Kind::new(source(dir.path(), "a.mp4", "25", 4.5, &options));
+        kind.check(span(1500, 4250), (12, 2)).await;
+        kind.check(span(0, 1000), (0, 3)).await;
+    }
 }
 
 #[tokio::test]
@@ -126,15 +141,20 @@ async fn what_is_said_of_the_picture_stays() {
         Kind::new(path).check(span(1500, 4250), (12, 3)).await;
     }
     let path = source(dir.path(), "turned.mp4", "25", 5.0, &format!("{X264} {PYRAMID}"));
-    let mut bytes = std::fs::read(&path).unwrap();
+    turn(&path);
+    let clip = Kind { sound: None, ..Kind::new(path) }.check(span(1500, 4250), (12, 2)).await;
+    assert!(clip.with_file_name("poster.jpg").exists());
+}
+
+/// Says that the picture is to be turned to the right.
+pub(crate) fn turn(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
     let tkhd = bytes.windows(4).position(|w| w == b"tkhd").unwrap();
     let matrix: [u32; 6] = [0, 0x1_0000, 0, 0xffff_0000, 0, 0];
     let words: Vec<u8> = matrix.iter().flat_map(|word| word.to_be_bytes()).collect();
     bytes[tkhd + 44..tkhd + 68].copy_from_slice(&words);
-    std::fs::write(&path, bytes).unwrap();
-    assert!(description(&path).contains("rotation=-90"));
-    let clip = Kind { sound: None, ..Kind::new(path) }.check(span(1500, 4250), (12, 2)).await;
-    assert!(clip.with_file_name("poster.jpg").exists());
+    std::fs::write(path, bytes).unwrap();
+    assert!(description(path).contains("rotation=-90"));
 }
 
 #[tokio::test]
@@ -178,7 +198,7 @@ async fn units_and_sets_are_written_alike() {
     let dir = tempfile::tempdir().unwrap();
     let base = source(dir.path(), "base.mp4", "25", 5.0, &format!("{X264} {PYRAMID}"));
     let short = shorter_lengths(&base).await;
-    assert_eq!(pictures(&short), pictures(&base));
+    assert_eq!(pictures(&short).list, pictures(&base).list);
     // Its first second is the priming of the sound, which lies before the movie's zero.
     let shift = fetch(&base, span(0, 100_000), BOTH).await.1.origin;
     let renamed = dir.path().join("short.mp4");
@@ -187,7 +207,7 @@ async fn units_and_sets_are_written_alike() {
     kind.check_one(&renamed, shift, span(1500, 4250), (12, 2)).await;
     // Every IDR picture behind a copy of the sets, which the clip does not have.
     let repeated = remake(&base, "repeated.mp4", "", "-c copy -bsf:v h264_mp4toannexb");
-    assert!(units(&repeated).await.0[50].contains(&7), "the source has sets in its samples");
+    assert!(units(&repeated).await.kinds[50].contains(&7), "the source has sets in its samples");
     Kind::new(repeated).check(span(1500, 4250), (12, 2)).await;
 }
 
@@ -228,7 +248,7 @@ async fn what_cannot_be_matched_is_encoded_as_a_whole() {
     let cut = span(1500, 3250);
     for (options, why) in [
         (format!("{X264} -g 50 -x264-params interlaced=1"), "interlaced"),
-        (format!("{X264} -g 50 -pix_fmt yuv420p10le"), "profile 110"),
+        (format!("{X264} -g 50 -pix_fmt yuv422p10le"), "profile 122"),
         (format!("{X264} -g 50 -pix_fmt yuv444p"), "profile 244"),
         (format!("{X264} -g 50 -vf setsar=4/3"), "changes its size"),
         (

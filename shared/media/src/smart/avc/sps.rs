@@ -5,13 +5,25 @@ use std::ops::Range;
 
 use domain::quality::PictureSize;
 
-use super::bits::{BitReader, BitWriter, escape, unescape};
+use super::super::{
+    Reason,
+    bits::{BitReader, BitWriter, escape, unescape},
+    signal::colour,
+};
 use crate::ffmpeg::Colour;
 
-/// The profiles whose streams an encoder can match (A.2): Baseline, Main, High, all 8 bit and 4:2:0.
+/// The profiles whose streams an encoder can match (A.2), 4:2:0.
 const BASELINE: u8 = 66;
 const MAIN: u8 = 77;
 const HIGH: u8 = 100;
+const HIGH_10: u8 = 110;
+
+/// 4:2:0 with 8 or 10 bits.
+const SAMPLING_8: (u32, u32, u32) = (1, 8, 8);
+const SAMPLING_10: (u32, u32, u32) = (1, 10, 10);
+
+/// `constraint_set3_flag`, which makes High 10 its intra-only variant (A.2.8): the ends could not be like it.
+const INTRA_ONLY: u8 = 0x10;
 
 /// A sequence parameter set. Ranges are bits of `rbsp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +54,7 @@ struct Vui {
     restriction: Range<usize>,
     /// Whether the pixels are square, or nothing is said of them.
     square: bool,
-    full_range: bool,
-    /// Primaries, transfer and matrix (ITU-T H.273).
-    colours: Option<[u32; 3]>,
+    colour: Colour,
     /// `max_dec_frame_buffering`.
     buffering: Option<u32>,
 }
@@ -78,12 +88,19 @@ impl Sps {
 
     /// Whether the encoder can make a stream of this profile; its name for the encoder.
     pub(super) fn profile_name(&self) -> Option<&'static str> {
-        match self.profile {
-            BASELINE => Some("baseline"),
-            MAIN => Some("main"),
-            HIGH => Some("high"),
+        let is_intra = self.rbsp.get(2).is_none_or(|constraints| constraints & INTRA_ONLY != 0);
+        match (self.profile, self.sampling) {
+            (BASELINE, SAMPLING_8) => Some("baseline"),
+            (MAIN, SAMPLING_8) => Some("main"),
+            (HIGH, SAMPLING_8) => Some("high"),
+            (HIGH_10, SAMPLING_8) if !is_intra => Some("high"),
+            (HIGH_10, SAMPLING_10) if !is_intra => Some("high10"),
             _ => None,
         }
+    }
+
+    pub(super) const fn unmatched(&self) -> Reason {
+        Reason::Profile { codec: "H.264", profile: self.profile }
     }
 
     /// The size of progressive 4:2:0 pictures in pixels, if these are square or nothing is said of them.
@@ -100,9 +117,7 @@ impl Sps {
 
     /// What the numbers of the pictures mean.
     pub(super) fn colour(&self) -> Colour {
-        let vui = self.vui.as_ref();
-        let colours = vui.and_then(|vui| vui.colours).unwrap_or([2; 3]);
-        Colour::from_codes(vui.is_some_and(|vui| vui.full_range), colours)
+        self.vui.as_ref().map(|vui| vui.colour.clone()).unwrap_or_default()
     }
 
     /// Whether pictures of both are shown alike: same samples, same size, same description.
@@ -203,14 +218,7 @@ impl Vui {
         if r.flag()? {
             r.flag()?;
         }
-        let (mut full_range, mut colours) = (false, None);
-        if r.flag()? {
-            r.bits(3)?;
-            full_range = r.flag()?;
-            if r.flag()? {
-                colours = Some([r.bits(8)?, r.bits(8)?, r.bits(8)?]);
-            }
-        }
+        let colour = colour(r)?;
         if r.flag()? {
             r.ue()?;
             r.ue()?;
@@ -235,7 +243,7 @@ impl Vui {
             }
             buffering = Some(r.ue()?);
         }
-        Some(Self { display, restriction: restriction..r.at, square, full_range, colours, buffering })
+        Some(Self { display, restriction: restriction..r.at, square, colour, buffering })
     }
 }
 
