@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use domain::quality::PictureSize;
 
-use crate::ffmpeg::Colour;
 use super::{
     super::bits::{BitReader, BitWriter, escape, unescape},
     kind, kind_of,
     syntax::{profile, read_tools},
     vui::Vui,
 };
+use crate::ffmpeg::Colour;
 
 /// The profiles whose streams the encoder can match (A.3.2, A.3.3): Main and Main 10.
 const PROFILES: std::ops::RangeInclusive<u8> = 1..=2;
