@@ -236,6 +236,12 @@ pub fn work_object(job: &JobId, name: &str) -> String {
     format!("work/{job}/{name}")
 }
 
+/// Bucket key of the list of parts that one shard of an upload left behind.
+#[must_use]
+pub fn parts_object(job: &JobId, shard: u64) -> String {
+    work_object(job, &format!("parts-{shard}.json"))
+}
+
 /// Bucket key of a clip that expires; the rule deletes it after 1 day, the item says when exactly.
 #[must_use]
 pub fn clip_object(clip: &JobId, extension: &str) -> String {
