@@ -4,6 +4,7 @@ mod accept;
 mod cloud;
 mod crash;
 mod door;
+mod download;
 mod exact;
 mod limits;
 mod local;

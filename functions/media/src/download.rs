@@ -1,4 +1,5 @@
-//! Download: fetch just the bytes that the cut needs, once, into the work prefix.
+//! Download: fetch just the bytes that the cut needs, once, into the work prefix. For a whole video that cannot be
+//! carried as it is, these are all bytes of its tracks.
 //!
 //! For an MP4 file these are the samples of the span, under a small `moov` of their own, so that ffmpeg later reads
 //! an ordinary local file. A source that has to be fetched whole (another container, a server without ranges) is;
@@ -10,19 +11,23 @@ use domain::{
     cut::Span,
     job::{Job, Status},
     quality::Format,
+    spec::Spec,
     time::MediaTime,
 };
-use media::mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted};
+use media::{
+    mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
+    whole::Whole,
+};
 use runtime::{App, StageError, read_index};
 use serde_json::{Value, json};
-use sources::{Container, Limits, RemoteFile, sniff};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff};
 use store::keys;
 use tokio::{fs::File, io::AsyncWriteExt};
 use tracing::info;
 
 use crate::{
     job::{open_job, passing, reporting, scratch, unsupported},
-    work::{self, PLAN, Plan, SOURCE},
+    work::{self, CONVERT_BYTES_MAX, PLAN, Plan, SOURCE},
 };
 
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
@@ -38,7 +43,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let job = open_job(&app, &input).await?;
     let folder = scratch()?;
     let path = folder.path().join("source");
-    let file = app.sources(LIMITS)?.open(&job.spec.url).await?;
+    let file = app.sources(LIMITS)?.open(job.spec.url()).await?;
     let traffic = file.traffic().clone();
     let expected = Expected::default();
     let fraction = || expected.fraction(traffic.bytes());
@@ -46,7 +51,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         reporting(&app, &job.id, Status::Downloading, fraction, fetch(&job, &file, &path, &expected)).await?;
     info!(bytes = traffic.bytes(), origin_us = plan.origin.0, "fetched");
     let table = app.table()?;
-    table.set_bytes_read(&job.id, traffic.bytes()).await?;
+    table.add_bytes_read(&job.id, traffic.bytes()).await?.ok_or(StageError::Ended)?;
     app.objects()?.put_file(&keys::work_object(&job.id, SOURCE), &path, "application/octet-stream").await?;
     work::put(&app, &job.id, PLAN, &plan).await?;
     Ok(json!({ "job_id": job.id, "segments": [0] }))
@@ -71,8 +76,9 @@ impl Expected {
 async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -> Result<Plan, StageError> {
     if file.serves_ranges()
         && let Some(index) = read_index(file).await?
-        && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
+        && let Some(small) = plan(job, &index)?
     {
+        must_fit(job, small.bytes_total)?;
         expected.set(file.traffic().bytes() + small.bytes_total);
         let mut sink = create(path).await?;
         sink.write_all(&small.header).await.map_err(passing)?;
@@ -82,6 +88,7 @@ async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -
         sink.flush().await.map_err(passing)?;
         return Ok(Plan { origin: small.origin });
     }
+    must_fit(job, file.len().unwrap_or_default())?;
     expected.set(file.len().unwrap_or_default());
     fetch_whole(job, file, path).await
 }
@@ -92,10 +99,13 @@ async fn fetch_whole(job: &Job, file: &RemoteFile, path: &Path) -> Result<Plan, 
     file.copy_all(&mut sink).await?;
     sink.flush().await.map_err(passing)?;
     drop(sink);
-    if sniff(file.head()) == Container::IsoBmff {
+    // All of a file need not be put together again.
+    if let Spec::Clip(clip) = &job.spec
+        && sniff(file.head()) == Container::IsoBmff
+    {
         let local = LocalFile::open(&whole).map_err(passing)?;
         if let Ok(index) = Index::read(&local).await
-            && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
+            && let Some(small) = plan_span(&index, clip.span, clip.format)?
         {
             assemble(&local, &small, path).await.map_err(passing)?;
             return Ok(Plan { origin: small.origin });
@@ -103,6 +113,27 @@ async fn fetch_whole(job: &Job, file: &RemoteFile, path: &Path) -> Result<Plan, 
     }
     tokio::fs::rename(&whole, path).await.map_err(passing)?;
     Ok(Plan { origin: MediaTime::ZERO })
+}
+
+/// A whole source that is converted must fit the disk beside its result.
+fn must_fit(job: &Job, bytes: u64) -> Result<(), StageError> {
+    if matches!(job.spec, Spec::Download(_)) && bytes > CONVERT_BYTES_MAX {
+        let max = CONVERT_BYTES_MAX / 1_000_000;
+        let why = format!("it has to be converted, and that is done up to {max} MB; ask for clips of it");
+        return Err(SourceError::TooLarge(why).into());
+    }
+    Ok(())
+}
+
+/// The bytes that the job needs; `None` if the file has to be taken whole.
+fn plan(job: &Job, index: &Index) -> Result<Option<SpanFile>, StageError> {
+    match &job.spec {
+        Spec::Clip(clip) => plan_span(index, clip.span, clip.format),
+        Spec::Download(download) => {
+            let wanted = Wanted { video: download.format.has_picture(), audio: true };
+            Ok(Whole::plan(index, wanted).ok().map(SpanFile::from))
+        }
+    }
 }
 
 /// The bytes that the clip needs; `None` if the file has to be taken whole.

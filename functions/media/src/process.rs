@@ -1,17 +1,16 @@
-//! Process: make the exact clip from the fetched span, verify it, and leave it in the work prefix.
+//! Process: make the exact clip from the fetched span, or the whole video from the fetched source, verify it, and
+//! leave it in the work prefix.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::{path::Path, sync::Arc};
+
+use domain::{
+    job::{Failure, Job, Status},
+    spec::Spec,
 };
-
-use domain::job::{Job, Status};
 use media::{
     engine::{self, Cut, EngineError},
-    ffmpeg::Tools,
+    ffmpeg::{ProcessError, Tools},
+    whole,
 };
 use runtime::{App, StageError};
 use serde_json::{Value, json};
@@ -19,9 +18,12 @@ use store::keys;
 use tracing::{error, info};
 
 use crate::{
-    job::{open_job, reporting, scratch, unsupported},
-    work::{self, MADE, Made, OUTPUT, PLAN, POSTER, Plan, SOURCE},
+    job::{Fraction, open_job, reporting, scratch, unsupported},
+    work::{self, CONVERT_LIMIT, MADE, Made, OUTPUT, PLAN, POSTER, Plan, SOURCE},
 };
+
+/// The largest object that S3 takes in one PUT, in bytes.
+const PUT_BYTES_MAX: u64 = 5_000_000_000;
 
 /// Makes the clip of job `{job_id, segment}`. A clip that was not found to be exact never leaves here.
 ///
@@ -38,20 +40,6 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     Ok(json!({ "job_id": job.id }))
 }
 
-/// A fraction that one task sets and another reads.
-#[derive(Default)]
-struct Fraction(AtomicU64);
-
-impl Fraction {
-    fn set(&self, fraction: f64) {
-        self.0.store(fraction.to_bits(), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-}
-
 async fn make(app: &App, job: &Job, folder: &Path, fraction: &Fraction) -> Result<Made, StageError> {
     let objects = app.objects()?;
     let plan: Plan = work::get(app, &job.id, PLAN).await?;
@@ -60,13 +48,23 @@ async fn make(app: &App, job: &Job, folder: &Path, fraction: &Fraction) -> Resul
     let cut = Cut {
         input: &source,
         origin: plan.origin,
-        span: job.spec.span,
-        format: job.spec.format,
-        quality: job.spec.quality,
+        span: job.spec.span(&job.source),
+        format: job.spec.format(),
+        quality: job.spec.quality(),
         out_dir: folder,
     };
-    let output = engine::cut(&Tools::default(), &cut, &|done| fraction.set(done)).await.map_err(told)?;
-    let media_type = job.spec.format.media_type();
+    let progress = |done| fraction.set(done);
+    let output = match &job.spec {
+        Spec::Clip(_) => engine::cut(&Tools::default(), &cut, &progress).await.map_err(told)?,
+        Spec::Download(_) => {
+            let tools = Tools { time_limit: CONVERT_LIMIT, ..Tools::default() };
+            whole::convert(&tools, &cut, &progress).await.map_err(told_of_whole)?
+        }
+    };
+    if output.verified.size_bytes > PUT_BYTES_MAX {
+        return Err(too_long("the result would be larger than 5 GB"));
+    }
+    let media_type = job.spec.format().media_type();
     objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?;
     if let Some(poster) = &output.poster {
         objects.put_file(&keys::work_object(&job.id, POSTER), poster, "image/jpeg").await?;
@@ -92,4 +90,18 @@ fn told(problem: EngineError) -> StageError {
             StageError::Passing(problem.to_string())
         }
     }
+}
+
+/// As [`told`]: a whole video that takes too long would take as long when tried again.
+fn told_of_whole(problem: EngineError) -> StageError {
+    match problem {
+        EngineError::Process(ProcessError::TimeLimit { .. }) => too_long("converting it takes too long"),
+        problem => told(problem),
+    }
+}
+
+fn too_long(why: &str) -> StageError {
+    let message =
+        format!("The source cannot be delivered as a whole: {why}. Ask for another quality or for clips.");
+    StageError::Job(Failure { code: "source_too_long".to_owned(), message })
 }

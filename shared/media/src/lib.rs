@@ -4,3 +4,4 @@ pub mod engine;
 pub mod ffmpeg;
 pub mod mp4;
 mod smart;
+pub mod whole;

@@ -23,3 +23,5 @@ pub use read::{LocalFile, ReadAt};
 pub use samples::{Sample, Samples};
 pub use span::{SpanError, SpanFile, Wanted};
 pub use track::Track;
+
+pub(crate) use ranges::{Ranges, coalesce_within};
