@@ -193,7 +193,7 @@ async fn a_source_that_changes() {
     let upload = record.upload.expect("an upload was begun");
     cloud.stop();
     let left: Vec<_> =
-        std::fs::read_dir(state.path().join("s3")).unwrap().flatten().map(|f| f.file_name()).collect();
+        std::fs::read_dir(state.path().join("cloud/s3")).unwrap().flatten().map(|f| f.file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains(&upload)), "the upload stays: {left:?}");
 }
 
@@ -211,9 +211,9 @@ async fn requests_that_cannot_be() {
         (json!({ "url": "ftp://example.com/a.mp4" }), 400, "http"),
         (json!({ "url": url, "format": "gif" }), 400, "mp4 or mp3"),
         (json!({ "url": url, "format": "avi" }), 400, "mp4 or mp3"),
-        (json!({ "url": url, "format": 4 }), 400, "format"),
+        (json!({ "url": url, "format": 4 }), 400, "expected a string"),
         (json!({ "url": url, "quality": "8k" }), 400, "quality"),
-        (json!({ "url": url, "save_to_library": "yes" }), 400, "save_to_library"),
+        (json!({ "url": url, "save_to_library": "yes" }), 400, "expected a boolean"),
         (json!([1, 2]), 400, "body"),
         (json!({ "url": format!("{url}x") }), 422, "404"),
         (json!({ "url": text.url() }), 422, "not a video"),
@@ -245,4 +245,45 @@ async fn an_intention_is_carried_out_once() {
     assert_eq!(first, again);
     account.finish(&JobId::parse(first.1["job_id"].as_str().unwrap()).unwrap()).await;
     assert_eq!(account.audit().await, (Amount::cents(95), Amount::ZERO));
+}
+
+/// The most memory that a process of function `handler` of the cloud in `state` has had, in kB; none without such a
+/// process.
+fn peak_kb(state: &Path, handler: &str) -> Option<u64> {
+    let (state, handler) = (state.to_str().unwrap().to_owned(), format!("_HANDLER={handler}\0"));
+    let peak = |process: std::fs::DirEntry| {
+        let read = |name: &str| std::fs::read(process.path().join(name)).unwrap_or_default();
+        let words = String::from_utf8_lossy(&[read("environ"), read("cmdline")].concat()).into_owned();
+        let status = String::from_utf8_lossy(&read("status")).into_owned();
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB");
+        (words.contains(&state) && words.contains(&handler)).then(|| peak.parse().ok()).flatten()
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(peak).max()
+}
+
+/// A file that is larger than the memory of any function arrives, and none of them held more than a few parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_held_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start(state.path(), &[]);
+    let account = cloud.account(Amount::cents(100)).await;
+    let once = noisy("large.mp4", 4);
+    let path = made("longer.mp4", &format!("-stream_loop 5 -i {} -c copy", once.display()));
+    let len = std::fs::metadata(&path).unwrap().len();
+    assert!(len > 250 << 20, "{len} bytes");
+    let server = served(&path).await;
+    let job = ask(&account, &json!({ "url": server.url() })).await;
+    let mut peak = None;
+    let answer = loop {
+        let (_, answer) = account.get(&format!("/v1/clip/{job}?wait=1")).await;
+        peak = peak.max(peak_kb(state.path(), "media.transfer"));
+        if matches!(answer["status"].as_str(), Some("complete" | "failed")) {
+            break answer;
+        }
+    };
+    assert_eq!((&answer["status"], &answer["method"]), (&json!("complete"), &json!("copy")), "{answer}");
+    let peak = peak.expect("a function was seen at work");
+    assert!(peak < 100_000, "{peak} kB to carry {len} bytes");
+    cloud.stop();
 }
