@@ -168,6 +168,23 @@ async fn other_containers_and_simple_servers() {
     }
 }
 
+/// What is broken in the source is not our copy's fault: it is delivered, broken as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_source_is_delivered_as_it_is() {
+    let whole = std::fs::read(usual()).unwrap();
+    let mut broken = whole.clone();
+    let middle = whole.len() / 2;
+    broken[middle - 20_000..middle + 20_000].fill(0x55);
+    let path = stored(&broken, ".mp4");
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(path.path()).await;
+    let (answer, bytes) = download(&account, &json!({ "url": server.url() })).await;
+    assert_eq!((&answer["method"], &answer["cost"]), (&json!("copy"), &json!(0.05)));
+    let file = stored(&bytes, ".mp4");
+    assert_eq!(packets(file.path(), "v"), packets(path.path(), "v"));
+    assert_ne!(packets(file.path(), "v"), packets(&usual(), "v"));
+}
+
 /// The first parts are carried, then there is another file: the job fails, the money is back, nothing is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_changes() {

@@ -86,12 +86,11 @@ async fn poster(
     let folder = scratch()?;
     let poster = match whole::check(&Tools::default(), file, index, folder.path()).await {
         Ok(poster) => poster,
-        Err(problem) if problem.source_message().is_some() => {
-            warn!(detail = ?problem, "does not decode cleanly; comparing it with its source");
+        Err(problem) => {
+            warn!(detail = ?problem, "cannot be cut cleanly; comparing it with its source");
             must_be_the_sources(app, job, plan, file).await?;
             None
         }
-        Err(problem) => return Err(passing(problem)),
     };
     let Some(path) = poster.as_deref() else { return Ok(None) };
     store_poster(file.objects, job, path).await.map(Some)
