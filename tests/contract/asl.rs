@@ -41,7 +41,7 @@ fn every_task_has_a_time_limit_and_a_retry() {
     let machine = machine();
     assert!(machine["TimeoutSeconds"].as_u64().unwrap() <= 3600);
     let tasks: Vec<_> = states(&machine).into_iter().filter(|(_, state)| state["Type"] == "Task").collect();
-    assert_eq!(tasks.len(), 7);
+    assert_eq!(tasks.len(), 10);
     for (name, task) in tasks {
         let limit = task["TimeoutSeconds"].as_u64().unwrap_or_else(|| panic!("{name} has no TimeoutSeconds"));
         assert!((1..=900).contains(&limit), "{name}: a function runs for 15 minutes at most");

@@ -6,6 +6,7 @@ use domain::money::Amount;
 use serde_json::json;
 
 use crate::stack::Cloud;
+use crate::stack::download::download;
 use crate::stack::source::{lavfi, made, served, usual};
 
 /// Kills every stage of a job once at its start (the event was delivered, nothing was done) and once at its end
@@ -24,6 +25,18 @@ async fn every_stage_may_be_killed_at_its_start_and_at_its_end() {
     );
     let bad = FileServer::start(&big, Behaviour::Truncated(120_000)).await.unwrap();
     let mut spent = 0;
+    for stage in ["media.plan", "media.transfer", "media.assemble"] {
+        for place in ["start", "end"] {
+            let fault = faults.path().join(format!("{stage}.{place}"));
+            std::fs::write(&fault, "").unwrap();
+            let (answer, file) = download(&account, &json!({ "url": good.url() })).await;
+            assert!(!fault.exists(), "{stage} was not killed at its {place}");
+            assert_eq!((&answer["status"], &answer["cost"]), (&json!("complete"), &json!(0.05)), "{answer}");
+            assert_eq!(answer["file_size"], file.len());
+            spent += 5;
+            assert_eq!(account.audit().await, (Amount::cents(1000 - spent), Amount::ZERO), "{stage} {place}");
+        }
+    }
     for stage in [
         "stages.reserve",
         "media.download",

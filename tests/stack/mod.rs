@@ -5,6 +5,7 @@ mod browser;
 mod cloud;
 mod crash;
 mod door;
+mod download;
 mod exact;
 mod formats;
 mod limits;

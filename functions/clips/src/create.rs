@@ -1,28 +1,21 @@
 //! `POST /v1/clip`: ask for a clip.
-//!
-//! Everything that can be known is checked before money moves: the request, then the source. One transaction then
-//! writes the hold, the job and its place; only after it is the work started. A crash in between is mended by
-//! `stages.sweep`.
 
 use std::{fmt, sync::Arc};
 
 use domain::{
     clip::ClipSpec,
     cut::Span,
-    ids::JobId,
-    job::{Job, Status},
-    prices::PriceBook,
     time::{MediaTime, TimeError},
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
-use store::accept::{Acceptance, Terms};
-use tracing::{error, info};
 use utoipa::{
     ToSchema,
     openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
 };
+
+use crate::accept::accept;
 
 /// What to cut.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,17 +47,6 @@ fn time_schema() -> Schema {
     let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
     let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^(\d+:){0,2}\d+(\.\d+)?$"));
     OneOfBuilder::new().item(number).item(text).examples([json!(120), json!("1:02:03.5")]).into()
-}
-
-/// The job that was accepted.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Accepted {
-    /// Follow it with `GET /v1/clip/{job_id}`.
-    #[schema(example = "a1b2c3d4e5f6g7h8")]
-    pub job_id: String,
-    /// `pending`.
-    #[schema(example = "pending")]
-    pub status: &'static str,
 }
 
 /// A time in a request: a number of seconds, or text.
@@ -121,62 +103,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let span = Span { start: ask.start.named("start")?, end: ask.end.named("end")? };
     let spec = ClipSpec::new(&ask.url, span, ask.format.as_deref(), ask.quality.as_deref())?
         .with_precision(ask.precision.as_deref())?;
-    let intention = request.intention()?;
-    let (table, quota) = (app.table()?, app.config().clip_jobs()?);
-    // Before the source is looked at: it may be gone by the time a client repeats itself.
-    let mut outlook = table.outlook(&caller.account, quota, intention.as_ref(), app.now()).await?;
-    if let Some(earlier) = outlook.earlier.take() {
-        return ApiResponse::replayed(earlier);
-    }
-    if !outlook.jobs.allowed && intention.is_none() {
-        return Err(ApiError::rate_limited("clip jobs", outlook.jobs));
-    }
-    let source = app.prober()?.look(&spec.url).await?;
-    spec.check_source(&source)?;
-
-    let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
-    let price = spec.price(book, spec.delivered_picture(&source));
-    let id = JobId::from_random(random()?);
-    let accepted = Accepted { job_id: id.to_string(), status: Status::Pending.word() };
-    let response = ApiResponse::ok(&accepted);
-    let answer = response.to_answer();
-    let mut job = Job::accepted(id, caller.account, spec, source, (book.version.clone(), price), app.now());
-    job.cap = caller.cap;
-    let terms = Terms {
-        slots_max: app.config().clip_slots()?,
-        quota,
-        intention: intention.as_ref().map(|intention| (intention, &answer)),
-    };
-    let job = match table.accept(job, &outlook, &terms).await? {
-        Acceptance::Accepted(job) => job,
-        Acceptance::Earlier(earlier) => return ApiResponse::replayed(earlier),
-        Acceptance::Capped => return Err(ApiError::daily_cap()),
-        Acceptance::TooMany(limit) => return Err(ApiError::rate_limited("clip jobs", limit)),
-    };
-    info!(job_id = %job.id, account = %job.account, reserved = job.reserved.0, has_slot = job.has_slot, "accepted");
-
-    start(&app, &job).await;
-    Ok(response.limited(outlook.jobs))
-}
-
-/// Starts the job, or sees to it that it is started when a slot is free. The job is accepted already: a failure
-/// here is logged and left to the sweeper, not told to a client who would ask a second time and pay twice.
-async fn start(app: &App, job: &Job) {
-    let started = if job.has_slot {
-        app.start_execution(&job.id).await
-    } else {
-        // A slot may have become free between the look at it and the job's entry into the queue.
-        app.wake_dispatch(&job.account).await
-    };
-    if let Err(problem) = started {
-        error!(job_id = %job.id, %problem, "not started, left to the sweeper");
-    }
-}
-
-fn random() -> Result<[u8; 16], ApiError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|problem| ApiError::internal(problem.to_string()))?;
-    Ok(bytes)
+    accept(&app, caller, &request, spec).await
 }
 
 #[cfg(test)]

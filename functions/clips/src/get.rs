@@ -95,15 +95,18 @@ pub struct ClipView {
     pub sprite_vtt_url: Option<String>,
     /// Whether it is in the history.
     pub saved_to_library: bool,
-    /// The clip's own id.
+    /// The clip's own id, if it is in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "a1b2c3d4e5f6g7h8")]
-    pub clip_id: String,
-    /// Path of its share page.
+    pub clip_id: Option<String>,
+    /// Path of its share page, if it is in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/c/a1b2c3d4e5f6g7h8")]
-    pub share_url: String,
-    /// Path of its embeddable player.
+    pub share_url: Option<String>,
+    /// Path of its embeddable player, if it is in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/embed/a1b2c3d4e5f6g7h8")]
-    pub embed_url: String,
+    pub embed_url: Option<String>,
     /// When it expires.
     pub expires_at: String,
 }
@@ -152,7 +155,7 @@ async fn view(app: &App, job: &Job) -> Result<JobView, ApiError> {
         status: job.status.word(),
         progress: job.progress,
         status_message: job.status.message(),
-        format: job.spec.format.extension(),
+        format: job.spec.format().extension(),
         quality: picture.map(PictureSize::label),
         reserved: (!job.status.is_final()).then(|| job.reserved.dollars()),
         cost: job.cost.map(domain::money::Amount::dollars),
@@ -178,6 +181,7 @@ async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
         sprite_vtt_url = Some(objects.link(&sprite.cues_key).await?);
     }
     let span = output.span.filter(|_| output.format == Format::Mp4);
+    let saved = job.spec.saved_to_library();
     Ok(Some(ClipView {
         download_url: objects.download_link(&output.object_key, &output.file_name).await?,
         file_name: output.file_name.clone(),
@@ -189,10 +193,10 @@ async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
         method: output.method.clone(),
         sprite_url,
         sprite_vtt_url,
-        saved_to_library: true,
-        clip_id: job.id.to_string(),
-        share_url: format!("/c/{}", job.id),
-        embed_url: format!("/embed/{}", job.id),
+        saved_to_library: saved,
+        clip_id: saved.then(|| job.id.to_string()),
+        share_url: saved.then(|| format!("/c/{}", job.id)),
+        embed_url: saved.then(|| format!("/embed/{}", job.id)),
         expires_at: expires_at.rfc3339(),
     }))
 }

@@ -1,12 +1,35 @@
-//! `/v1/clip` and what belongs to it: look at a source, ask for a clip, follow the job, read the balance.
+//! `/v1/clip`, `/v1/download` and what belongs to them: look at a source, ask for a clip or a whole video, follow the
+//! job, read the balance.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Route, Trigger, Var, handler};
 
+pub mod accept;
 pub mod balance;
 pub mod create;
+pub mod download;
 pub mod get;
 pub mod info;
+
+/// What it takes to accept a job: look at its source, hold its price, start it.
+const ACCEPT_ENV: &[Var] = &[
+    Var::TableName,
+    Var::ClipMachineArn,
+    Var::DispatchQueueUrl,
+    Var::ClipSlots,
+    Var::ClipJobsPerHour,
+    Var::ProbeFunction,
+    Var::AllowPrivateSources,
+];
+const ACCEPT_ACTIONS: &[&str] = &[
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "lambda:InvokeFunction",
+    "sqs:SendMessage",
+    "states:StartExecution",
+];
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -27,24 +50,19 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Limit::Requests,
             handler!(create::handle; app, caller, request),
         ),
-        env: &[
-            Var::TableName,
-            Var::ClipMachineArn,
-            Var::DispatchQueueUrl,
-            Var::ClipSlots,
-            Var::ClipJobsPerHour,
-            Var::ProbeFunction,
-            Var::AllowPrivateSources,
-        ],
-        actions: &[
-            "dynamodb:BatchGetItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "lambda:InvokeFunction",
-            "sqs:SendMessage",
-            "states:StartExecution",
-        ],
+        env: ACCEPT_ENV,
+        actions: ACCEPT_ACTIONS,
+    },
+    Endpoint {
+        handler: "clips.download",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/download" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(download::handle; app, caller, request),
+        ),
+        env: ACCEPT_ENV,
+        actions: ACCEPT_ACTIONS,
     },
     Endpoint {
         handler: "clips.get",

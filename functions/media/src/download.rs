@@ -9,27 +9,29 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
-    clip::{ClipSpec, Precision},
+    clip::Precision,
     cut::Span,
     job::{Job, Status},
     quality::Format,
+    spec::Spec,
     time::MediaTime,
 };
 use media::{
     fan_out::FanOut,
     keyframe,
     mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
+    whole::Whole,
 };
 use runtime::{App, StageError, read_index};
 use serde_json::{Value, json};
-use sources::{Container, Limits, RemoteFile, sniff};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff};
 use store::keys;
 use tokio::{fs::File, io::AsyncWriteExt};
 use tracing::info;
 
 use crate::{
     job::{open_job, passing, reporting, scratch, unsupported},
-    work::{self, PLAN, Plan, SOUND, SOURCE, share_source},
+    work::{self, CONVERT_BYTES_MAX, PLAN, Plan, SOUND, SOURCE, share_source},
 };
 
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
@@ -44,14 +46,14 @@ const COPY_CHUNK: u64 = 4 << 20;
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let job = open_job(&app, &input).await?;
     let folder = scratch()?;
-    let file = app.sources(LIMITS)?.open(&job.spec.url).await?;
+    let file = app.sources(LIMITS)?.open(job.spec.url()).await?;
     let traffic = file.traffic().clone();
     let expected = Expected::default();
     let fetch = Fetch { app: &app, job: &job, file: &file, folder: folder.path(), expected: &expected };
     let fraction = || expected.fraction(traffic.bytes());
     let plan = reporting(&app, &job.id, Status::Downloading, fraction, fetch.run()).await?;
     info!(bytes = traffic.bytes(), "fetched");
-    app.table()?.set_bytes_read(&job.id, traffic.bytes()).await?;
+    app.table()?.add_bytes_read(&job.id, traffic.bytes()).await?.ok_or(StageError::Ended)?;
     work::put(&app, &job.id, PLAN, &plan).await?;
     let (segments, shared) = match &plan {
         Plan::One { .. } => (1, false),
@@ -87,29 +89,35 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     async fn run(&self) -> Result<Plan, StageError> {
-        let spec = &self.job.spec;
         if self.file.serves_ranges()
             && let Some(index) = read_index(self.file).await?
         {
-            let fan_out =
-                FanOut::plan(&index, spec.span, spec.quality).filter(|_| spec.format == Format::Mp4);
-            if let Some(fan_out) = fan_out
-                && let Some(plan) = self.shares(&index, fan_out).await?
+            if let Spec::Clip(clip) = &self.job.spec
+                && clip.format == Format::Mp4
+                && let Some(fan_out) = FanOut::plan(&index, clip.span, clip.quality)
+                && let Some(plan) = self.shares(&index, fan_out, clip.span).await?
             {
                 return Ok(plan);
             }
             if let Some((around, small)) = self.plan(&index)? {
+                must_fit(self.job, small.bytes_total)?;
                 self.expected.set(self.file.traffic().bytes() + small.bytes_total);
                 self.span(&small, SOURCE).await?;
                 return Ok(Plan::One { origin: small.origin, around });
             }
         }
+        must_fit(self.job, self.file.len().unwrap_or_default())?;
         self.expected.set(self.file.len().unwrap_or_default());
         self.whole().await
     }
 
     /// A file for each share and one for the sound; `None` if the source cannot be taken apart.
-    async fn shares(&self, index: &Index, fan_out: FanOut) -> Result<Option<Plan>, StageError> {
+    async fn shares(
+        &self,
+        index: &Index,
+        fan_out: FanOut,
+        span: Span,
+    ) -> Result<Option<Plan>, StageError> {
         let video = Wanted { video: true, audio: false };
         let mut files = Vec::new();
         for (n, share) in fan_out.shares.iter().enumerate() {
@@ -117,7 +125,7 @@ impl Fetch<'_> {
             files.push((small, share_source(n)));
         }
         let audio = Wanted { video: false, audio: true };
-        let sound = match SpanFile::plan(index, self.job.spec.span, audio) {
+        let sound = match SpanFile::plan(index, span, audio) {
             Ok(small) => Some(small),
             Err(SpanError::Nothing | SpanError::NoFrame) => None,
             Err(SpanError::Unsupported(_)) => return Ok(None),
@@ -133,17 +141,23 @@ impl Fetch<'_> {
         Ok(Some(Plan::Shared { fan_out, origins, sound: heard }))
     }
 
-    /// The span that can be copied, if that is wanted, and the bytes that the clip needs; `None` if the file has to be
+    /// The bytes that the job needs, and the span that can be copied, if that is wanted; `None` if the file has to be
     /// taken whole.
     fn plan(&self, index: &Index) -> Result<Option<(Option<Span>, SpanFile)>, StageError> {
-        let ClipSpec { span, format, precision, .. } = self.job.spec;
-        let wanted = Wanted { video: format.has_picture(), audio: format != Format::Gif };
-        // A picture that changes its size cannot be copied.
         let source = &self.job.source;
-        let is_kept = self.job.spec.delivered_picture(source) == source.picture;
-        let around =
-            (precision == Precision::Keyframe && is_kept).then(|| keyframe::around(index, span)).flatten();
-        Ok(plan_span(index, around.unwrap_or(span), wanted)?.map(|small| (around, small)))
+        let clip = match &self.job.spec {
+            Spec::Clip(clip) => clip,
+            Spec::Download(download) => {
+                let wanted = Wanted { video: download.format.has_picture(), audio: true };
+                return Ok(Whole::plan(index, wanted).ok().map(|whole| (None, SpanFile::from(whole))));
+            }
+        };
+        let wanted = Wanted { video: clip.format.has_picture(), audio: clip.format != Format::Gif };
+        // A picture that changes its size cannot be copied.
+        let is_kept = clip.delivered_picture(source) == source.picture;
+        let may_grow = clip.precision == Precision::Keyframe && is_kept;
+        let around = may_grow.then(|| keyframe::around(index, clip.span)).flatten();
+        Ok(plan_span(index, around.unwrap_or(clip.span), wanted)?.map(|small| (around, small)))
     }
 
     /// Fetches one span file and puts it into the work prefix.
@@ -164,7 +178,8 @@ impl Fetch<'_> {
         self.file.copy_all(&mut sink).await?;
         sink.flush().await.map_err(passing)?;
         drop(sink);
-        if sniff(self.file.head()) == Container::IsoBmff {
+        // All of a file need not be put together again.
+        if matches!(self.job.spec, Spec::Clip(_)) && sniff(self.file.head()) == Container::IsoBmff {
             let local = LocalFile::open(&whole).map_err(passing)?;
             if let Ok(index) = Index::read(&local).await
                 && let Some((around, small)) = self.plan(&index)?
@@ -184,6 +199,16 @@ impl Fetch<'_> {
         self.app.objects()?.put_file(&key, path, "application/octet-stream").await?;
         tokio::fs::remove_file(path).await.map_err(passing)
     }
+}
+
+/// A whole source that is converted must fit the disk beside its result.
+fn must_fit(job: &Job, bytes: u64) -> Result<(), StageError> {
+    if matches!(job.spec, Spec::Download(_)) && bytes > CONVERT_BYTES_MAX {
+        let max = CONVERT_BYTES_MAX / 1_000_000;
+        let why = format!("it has to be converted, and that is done up to {max} MB; ask for clips of it");
+        return Err(SourceError::TooLarge(why).into());
+    }
+    Ok(())
 }
 
 /// The bytes that the clip needs; `None` if the file has to be taken whole.

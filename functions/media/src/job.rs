@@ -1,6 +1,10 @@
 //! What the stages of a job share: the job itself, its progress, and room to work.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use domain::{
     ids::JobId,
@@ -31,9 +35,22 @@ pub(crate) async fn reporting<T>(
     fraction: impl Fn() -> f64,
     work: impl Future<Output = Result<T, StageError>>,
 ) -> Result<T, StageError> {
+    reporting_through(app, id, status, status, fraction, work).await
+}
+
+/// As [`reporting`], for work that is all there is to do up to the end of status `last`.
+pub(crate) async fn reporting_through<T>(
+    app: &App,
+    id: &JobId,
+    status: Status,
+    last: Status,
+    fraction: impl Fn() -> f64,
+    work: impl Future<Output = Result<T, StageError>>,
+) -> Result<T, StageError> {
     let report = async {
         loop {
-            if !app.table()?.advance(id, status, status.progress(fraction()), app.now()).await? {
+            let progress = status.progress_through(last, fraction());
+            if !app.table()?.advance(id, status, progress, app.now()).await? {
                 return Err(StageError::Ended);
             }
             tokio::time::sleep(REPORT_EVERY).await;
@@ -44,6 +61,20 @@ pub(crate) async fn reporting<T>(
         biased;
         ended = report => ended,
         done = work => done,
+    }
+}
+
+/// A fraction that one task sets and another reads.
+#[derive(Default)]
+pub(crate) struct Fraction(AtomicU64);
+
+impl Fraction {
+    pub(crate) fn set(&self, fraction: f64) {
+        self.0.store(fraction.to_bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
     }
 }
 

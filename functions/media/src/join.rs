@@ -46,7 +46,7 @@ async fn join(app: &App, job: &Job, folder: &Path) -> Result<(), StageError> {
         fan_out: &fan_out,
         shares: &shares,
         sound: sound.map(|origin| (heard.as_path(), origin)),
-        end: job.spec.span.end,
+        end: job.spec.span(&job.source).end,
         out_dir: folder,
     };
     let output = fan_out::join(&Tools::default(), &joining).await.map_err(told)?;

@@ -2,11 +2,14 @@
 
 use runtime::{Endpoint, Trigger, Var, handler};
 
+pub mod assemble;
 pub mod download;
 mod job;
 pub mod join;
+pub mod plan;
 pub mod probe;
 pub mod process;
+pub mod transfer;
 pub mod upload;
 mod work;
 
@@ -40,6 +43,24 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: "media.upload",
         trigger: Trigger::Stage(handler!(upload::handle; app, input)),
         env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "media.plan",
+        trigger: Trigger::Stage(handler!(plan::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:AbortMultipartUpload", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "media.transfer",
+        trigger: Trigger::Stage(handler!(transfer::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "media.assemble",
+        trigger: Trigger::Stage(handler!(assemble::handle; app, input)),
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
         actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
     },
 ];

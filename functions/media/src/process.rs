@@ -1,20 +1,16 @@
 //! Process: make the exact clip from the fetched span, or one share of it, verify it, and leave it in the work prefix.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{path::Path, sync::Arc};
 
 use domain::{
     cut::Span,
-    job::{Job, Status},
+    job::{Failure, Job, Status},
+    spec::Spec,
 };
 use media::{
     engine::{self, Cut, EngineError, Output},
-    ffmpeg::Tools,
+    ffmpeg::{ProcessError, Tools},
+    whole,
 };
 use runtime::{App, StageError};
 use serde_json::{Value, json};
@@ -22,9 +18,12 @@ use store::keys;
 use tracing::info;
 
 use crate::{
-    job::{open_job, passing, reporting, scratch},
-    work::{self, Made, PLAN, Plan, SOURCE, share_output, share_source, told},
+    job::{Fraction, open_job, passing, reporting, scratch},
+    work::{self, CONVERT_LIMIT, Made, PLAN, Plan, SOURCE, share_output, share_source, told},
 };
+
+/// The largest object that S3 takes in one PUT, in bytes.
+const PUT_BYTES_MAX: u64 = 5_000_000_000;
 
 /// Makes the clip of job `{job_id}`, or the share `{segment}` of it. What was not found to be exact never leaves here.
 ///
@@ -41,20 +40,6 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     Ok(json!({ "job_id": job.id }))
 }
 
-/// A fraction that one task sets and another reads.
-#[derive(Default)]
-struct Fraction(AtomicU64);
-
-impl Fraction {
-    fn set(&self, fraction: f64) {
-        self.0.store(fraction.to_bits(), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-}
-
 async fn make(
     app: &App,
     job: &Job,
@@ -67,16 +52,26 @@ async fn make(
         input: &source,
         origin,
         span,
-        format: job.spec.format,
-        quality: job.spec.quality,
+        format: job.spec.format(),
+        quality: job.spec.quality(),
         encode,
         out_dir: folder,
     };
     match work::get(app, &job.id, PLAN).await? {
         Plan::One { origin, around } => {
             objects.get_file(&keys::work_object(&job.id, SOURCE), &source).await?;
-            let output =
-                cut_around(&cut(origin, job.spec.span, false), around, fraction).await.map_err(told)?;
+            let cut = cut(origin, job.spec.span(&job.source), false);
+            let output = match &job.spec {
+                Spec::Clip(_) => cut_around(&cut, around, fraction).await.map_err(told)?,
+                Spec::Download(_) => {
+                    let tools = Tools { time_limit: CONVERT_LIMIT, ..Tools::default() };
+                    let made = whole::convert(&tools, &cut, &|done| fraction.set(done)).await;
+                    made.map_err(told_of_whole)?
+                }
+            };
+            if output.verified.size_bytes > PUT_BYTES_MAX {
+                return Err(too_long("the result would be larger than 5 GB"));
+            }
             Made::put(app, job, &output).await
         }
         Plan::Shared { fan_out, origins, .. } => {
@@ -111,4 +106,18 @@ async fn cut_around(cut: &Cut<'_>, around: Option<Span>, fraction: &Fraction) ->
 #[allow(clippy::cast_precision_loss)] // for a progress bar
 const fn count(shares: usize) -> f64 {
     shares as f64
+}
+
+/// As [`told`]: a whole video that takes too long would take as long when tried again.
+fn told_of_whole(problem: EngineError) -> StageError {
+    match problem {
+        EngineError::Process(ProcessError::TimeLimit { .. }) => too_long("converting it takes too long"),
+        problem => told(problem),
+    }
+}
+
+fn too_long(why: &str) -> StageError {
+    let message =
+        format!("The source cannot be delivered as a whole: {why}. Ask for another quality or for clips.");
+    StageError::Job(Failure { code: "source_too_long".to_owned(), message })
 }

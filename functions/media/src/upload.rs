@@ -22,7 +22,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let publish = async {
         let made: Made = work::get(&app, &job.id, MADE).await?;
         let objects = app.objects()?;
-        let object_key = keys::clip_object(&job.id, job.spec.format.extension());
+        let object_key = keys::clip_object(&job.id, job.spec.format().extension());
         objects.copy(&keys::work_object(&job.id, OUTPUT), &object_key).await?;
         let poster_key = made.has_poster.then(|| keys::clip_object(&job.id, "jpg"));
         if let Some(key) = &poster_key {
@@ -39,8 +39,8 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         Ok(Output {
             object_key,
             poster_key,
-            file_name: job.spec.file_name(),
-            format: job.spec.format,
+            file_name: job.spec.file_name(&job.source),
+            format: job.spec.format(),
             size_bytes: made.size_bytes,
             duration: made.duration,
             picture: made.picture,

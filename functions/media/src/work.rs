@@ -1,5 +1,7 @@
 //! What the stages hand to each other through the bucket, under `work/{job}/`.
 
+use std::{ops::Range, time::Duration};
+
 use domain::{
     cut::Span,
     ids::JobId,
@@ -11,9 +13,11 @@ use media::{
     engine::{self, EngineError, Output},
     fan_out::FanOut,
     ffmpeg::Tools,
+    whole::Facts,
 };
 use runtime::{App, StageError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sources::RemoteFile;
 use store::keys;
 use tracing::{error, info, warn};
 
@@ -35,6 +39,46 @@ pub(crate) const SPRITE: &str = "sprite.jpg";
 pub(crate) const CUES: &str = "sprite.vtt";
 /// A [`Made`].
 pub(crate) const MADE: &str = "output.json";
+
+/// The header of a file that is carried in parts.
+pub(crate) const HEADER: &str = "header";
+/// A [`Transfer`].
+pub(crate) const TRANSFER: &str = "transfer.json";
+
+/// The longest that converting a whole source may take: of a function's 15 minutes, two go to fetching and storing
+/// 4.5 GB each, and as much to looking at the result.
+pub(crate) const CONVERT_LIMIT: Duration = Duration::from_secs(600);
+/// The largest source that is converted, in bytes: with the result it must fit a function's disk of 10 GB.
+pub(crate) const CONVERT_BYTES_MAX: u64 = 4_500_000_000;
+
+/// A file that is carried in parts: the header, then ranges of the source.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Transfer {
+    /// The multipart upload.
+    pub(crate) upload: String,
+    /// The object that it becomes.
+    pub(crate) object_key: String,
+    pub(crate) header_len: u64,
+    pub(crate) ranges: Vec<Range<u64>>,
+    pub(crate) bytes_total: u64,
+    /// Which version of the source it is.
+    pub(crate) source: Version,
+    /// What the result must be like.
+    pub(crate) facts: Facts,
+}
+
+/// One version of a remote file.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Version {
+    len: Option<u64>,
+    validator: Option<String>,
+}
+
+impl Version {
+    pub(crate) fn of(file: &RemoteFile) -> Self {
+        Self { len: file.len(), validator: file.validator().map(str::to_owned) }
+    }
+}
 
 /// How to read what Download fetched. An origin is the source's time at a fetched file's zero.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,7 +106,7 @@ pub(crate) struct Made {
 impl Made {
     /// Leaves what the engine made for Upload, and says what it is.
     pub(crate) async fn put(app: &App, job: &Job, output: &Output) -> Result<(), StageError> {
-        let (objects, media_type) = (app.objects()?, job.spec.format.media_type());
+        let (objects, media_type) = (app.objects()?, job.spec.format().media_type());
         // What uploading the clip leaves of the processor is enough for the thumbnails.
         let ((), has_sprite) = tokio::try_join!(
             async {
@@ -91,7 +135,7 @@ impl Made {
 /// Makes and stores the thumbnails of a video; tells whether there are any. A clip is complete without them, so a
 /// failure is only logged.
 async fn thumbnails(app: &App, job: &Job, output: &Output) -> Result<bool, StageError> {
-    if job.spec.format != Format::Mp4 {
+    if job.spec.format() != Format::Mp4 {
         return Ok(false);
     }
     match engine::sprite(&Tools::default(), output, &keys::sprite_name(&job.id)).await {

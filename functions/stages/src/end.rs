@@ -3,10 +3,11 @@
 use domain::{
     ids::JobId,
     job::{Failure, Job},
+    transfer::SHARDS_MAX,
 };
 use runtime::{App, StageError};
 use serde_json::Value;
-use store::{StoreError, jobs::Ending, keys};
+use store::{StoreError, jobs::Ending, keys, multipart::Upload};
 use tracing::{info, warn};
 
 /// The job that `{job_id}` names.
@@ -22,13 +23,36 @@ pub(crate) async fn end(app: &App, job: &Job, ending: &Ending) -> Result<(), Sta
     let first = app.table()?.end(&job.id, ending, app.now()).await?;
     info!(job_id = %job.id, first, ending = name(ending), "ended");
     app.wake_dispatch(&job.account).await?;
-    let files = ["source", "plan.json", "output", "poster.jpg", "sprite.jpg", "sprite.vtt", "output.json"];
-    let files: Vec<String> = files.iter().map(|name| keys::work_object(&job.id, name)).collect();
-    if let Err(problem) = app.objects()?.delete(&files).await {
+    if let (Ending::Failed { .. }, Some(id)) = (ending, &job.upload) {
+        let key = keys::clip_object(&job.id, job.spec.format().extension());
+        if let Err(problem) = app.objects()?.abort_upload(Upload { key: &key, id }).await {
+            // The bucket's lifecycle rule for incomplete uploads takes it.
+            warn!(job_id = %job.id, %problem, "an upload stays for now");
+        }
+    }
+    if let Err(problem) = app.objects()?.delete(&work_files(job)).await {
         // The bucket's lifecycle rule takes them within a day.
         warn!(job_id = %job.id, %problem, "work files stay for now");
     }
     Ok(())
+}
+
+/// Everything that the stages of a job may have left in its work prefix.
+fn work_files(job: &Job) -> Vec<String> {
+    let names = [
+        "source",
+        "plan.json",
+        "output",
+        "poster.jpg",
+        "sprite.jpg",
+        "sprite.vtt",
+        "output.json",
+        "header",
+        "transfer.json",
+    ];
+    let shards = if job.upload.is_some() { SHARDS_MAX } else { 0 };
+    let parts = (0..shards).map(|shard| keys::parts_object(&job.id, shard));
+    names.iter().map(|name| keys::work_object(&job.id, name)).chain(parts).collect()
 }
 
 /// Ends a job as failed.

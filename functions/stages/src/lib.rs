@@ -17,6 +17,7 @@ const END_ACTIONS: &[&str] = &[
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
+    "s3:AbortMultipartUpload",
     "s3:DeleteObject",
     "sqs:SendMessage",
 ];
@@ -69,6 +70,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "dynamodb:PutItem",
             "dynamodb:Query",
             "dynamodb:UpdateItem",
+            "s3:AbortMultipartUpload",
             "s3:DeleteObject",
             "sqs:SendMessage",
             "states:DescribeExecution",

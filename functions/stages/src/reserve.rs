@@ -22,5 +22,5 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         .ok_or_else(|| StageError::Passing(format!("unknown price book {}", job.price_book)))?;
     let price = job.spec.price(book, job.spec.delivered_picture(&job.source));
     table.true_up(&job.id, price, app.now()).await?;
-    Ok(json!({ "job_id": job.id }))
+    Ok(json!({ "job_id": job.id, "kind": job.spec.kind() }))
 }

@@ -1,4 +1,4 @@
-//! Settle: charge for what was delivered, write the clip, and complete the job, in one transaction.
+//! Settle: charge for what was delivered, write the clip if it is to be in the history, and complete the job, in one transaction.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     // Never more than was reserved: a picture that came out larger than foreseen is our gift.
     let cost = job.spec.price(book, output.picture).min(job.reserved);
     let now = app.now();
-    let clip = Clip {
+    let clip = job.spec.saved_to_library().then(|| Clip {
         id: job.id.clone(),
         account: job.account.clone(),
         name: output.file_name.clone(),
@@ -32,7 +32,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         output,
         created_at: now,
         expires_at: expiry::clip_expires_at(now),
-    };
-    end(&app, &job, &Ending::Complete { cost, clip: Box::new(clip) }).await?;
+    });
+    end(&app, &job, &Ending::Complete { cost, clip }).await?;
     Ok(json!({ "job_id": job.id }))
 }

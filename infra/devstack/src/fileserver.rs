@@ -32,6 +32,8 @@ pub enum Behaviour {
     Truncated(u64),
     /// Stops sending after this many bytes of each answer, and leaves the connection open.
     Stalled(u64),
+    /// Has another file under the same address once this many bytes were served.
+    Changes(u64),
 }
 
 /// A file being served; dropping it ends the server.
@@ -125,7 +127,12 @@ async fn serve(shared: &Arc<Shared>, method: &Method, asked: &HeaderMap) -> std:
     let metadata = file.metadata().await?;
     let size = metadata.len();
     let modified = metadata.modified()?;
-    let etag = etag(size, modified);
+    let etag = match shared.behaviour {
+        Behaviour::Changes(after) if shared.bytes.load(Ordering::Relaxed) >= after => {
+            "\"another\"".to_owned()
+        }
+        _ => etag(size, modified),
+    };
     let last_modified = http_date(modified);
     let ranges = shared.behaviour != Behaviour::NoRanges;
     let fresh = asked.get(header::IF_RANGE).is_none_or(|have| *have == *etag || *have == *last_modified);
@@ -166,7 +173,7 @@ fn counted(
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
     let sent_max = match shared.behaviour {
         Behaviour::Truncated(bytes) | Behaviour::Stalled(bytes) => bytes.min(length),
-        Behaviour::Ranges | Behaviour::NoRanges => length,
+        Behaviour::Ranges | Behaviour::NoRanges | Behaviour::Changes(_) => length,
     };
     let ending = match shared.behaviour {
         Behaviour::Stalled(_) if sent_max < length => stream::pending().boxed(),

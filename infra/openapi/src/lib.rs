@@ -25,7 +25,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
 }
 
 /// Endpoints that spend money, and so take an `Idempotency-Key`.
-const SPENDING: &[&str] = &["clips.create"];
+const SPENDING: &[&str] = &["clips.create", "clips.download"];
 
 /// What the table does not tell of an endpoint.
 struct Operation {
@@ -58,7 +58,7 @@ fn named<T: ToSchema + PartialSchema>() -> Option<Named> {
 }
 
 fn operation(handler: &str) -> Option<Operation> {
-    use clips::{balance::Balance, create, get::JobView, info};
+    use clips::{accept::Accepted, balance::Balance, create, download, get::JobView, info};
     Some(match handler {
         "clips.info" => Operation {
             summary: "Look at a source: title, length, tallest quality",
@@ -70,7 +70,14 @@ fn operation(handler: &str) -> Option<Operation> {
         "clips.create" => Operation {
             summary: "Ask for a clip",
             request: named::<create::ClipRequest>(),
-            answer: named::<create::Accepted>(),
+            answer: named::<Accepted>(),
+            query: &[],
+            problems: &[400, 402, 413, 415, 422, 503],
+        },
+        "clips.download" => Operation {
+            summary: "Ask for a whole video",
+            request: named::<download::DownloadRequest>(),
+            answer: named::<Accepted>(),
             query: &[],
             problems: &[400, 402, 413, 415, 422, 503],
         },

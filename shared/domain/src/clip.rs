@@ -62,7 +62,7 @@ pub enum Refusal {
     Source(String),
 }
 
-fn bad(message: impl Into<String>) -> Refusal {
+pub(crate) fn bad(message: impl Into<String>) -> Refusal {
     Refusal::BadRequest(message.into())
 }
 
@@ -189,7 +189,7 @@ pub fn source_url(text: &str) -> Result<String, Refusal> {
 }
 
 /// A word of the request, cut to a length that is fit for an error message.
-fn clipped(word: &str) -> String {
+pub(crate) fn clipped(word: &str) -> String {
     word.chars().take(32).collect()
 }
 

@@ -6,12 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clip::ClipSpec,
     cut::Span,
     ids::{AccountId, JobId},
     money::Amount,
     quality::{Format, PictureSize},
     source::SourceInfo,
+    spec::Spec,
     time::{MediaTime, Timestamp},
 };
 
@@ -89,11 +89,18 @@ impl Status {
 
     /// The job's progress when `fraction` (0 to 1) of this state's work is done.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0..=100
     pub fn progress(self, fraction: f64) -> u8 {
-        let (from, to) = self.scale();
+        self.progress_through(self, fraction)
+    }
+
+    /// The job's progress when `fraction` (0 to 1) of the work is done that this state does in place of all up to
+    /// `last`: what is copied as it comes is never processed.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0..=100
+    pub fn progress_through(self, last: Self, fraction: f64) -> u8 {
+        let (from, to) = (self.scale().0, last.scale().1);
         let fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
-        from + (f64::from(to - from) * fraction) as u8
+        from + (f64::from(to.saturating_sub(from)) * fraction) as u8
     }
 }
 
@@ -173,7 +180,7 @@ pub struct Cap {
     pub amount: Amount,
 }
 
-/// One request for a clip and all that became of it.
+/// One request for a clip or a whole video, and all that became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// The job's id, also the name of its execution, the id of its hold and of its clip.
@@ -181,7 +188,7 @@ pub struct Job {
     /// Who pays, and who may ask.
     pub account: AccountId,
     /// What was asked for.
-    pub spec: ClipSpec,
+    pub spec: Spec,
     /// The cap of the key that it was asked for with, if that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Cap>,
@@ -199,6 +206,9 @@ pub struct Job {
     pub source: SourceInfo,
     /// Bytes read from the source so far.
     pub source_bytes_read: u64,
+    /// The multipart upload that the result comes by, if it does; to be given up if the job fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
     /// The result, once published.
     pub output: Option<Output>,
     /// What was charged, once complete.
@@ -224,7 +234,7 @@ impl Job {
     pub fn accepted(
         id: JobId,
         account: AccountId,
-        spec: ClipSpec,
+        spec: impl Into<Spec>,
         source: SourceInfo,
         price: (String, Amount),
         now: Timestamp,
@@ -233,7 +243,7 @@ impl Job {
         Self {
             id,
             account,
-            spec,
+            spec: spec.into(),
             cap: None,
             price_book,
             reserved,
@@ -242,6 +252,7 @@ impl Job {
             has_slot: true,
             source,
             source_bytes_read: 0,
+            upload: None,
             output: None,
             cost: None,
             failure: None,
@@ -288,6 +299,8 @@ mod tests {
             for pair in order.windows(2) {
                 prop_assert!(pair[0].progress(a) < pair[1].progress(b));
             }
+            let copied = Status::Downloading.progress_through(Status::Processing, a);
+            prop_assert!(Status::Pending.progress(b) < copied && copied < Status::Uploading.progress(b));
             prop_assert!(Status::Processing.progress(f64::NAN) <= Status::Processing.progress(a.max(0.0)));
         }
     }

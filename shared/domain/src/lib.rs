@@ -7,6 +7,7 @@
 pub mod account;
 pub mod clip;
 pub mod cut;
+pub mod download;
 pub mod email;
 pub mod expiry;
 pub mod fan_out;
@@ -21,4 +22,6 @@ pub mod quality;
 pub mod rate;
 pub mod sign_in;
 pub mod source;
+pub mod spec;
 pub mod time;
+pub mod transfer;

@@ -144,6 +144,12 @@ impl PictureSize {
         Self { width: scale(self.width), height: scale(self.height) }
     }
 
+    /// Whether this picture is within the bound of `quality`.
+    #[must_use]
+    pub const fn fits(self, quality: Quality) -> bool {
+        self.short() <= quality.short_side_max()
+    }
+
     /// The name of this picture's quality: `4k`, or the short side as in `1080p` and `480p`.
     #[must_use]
     pub fn label(self) -> String {

@@ -6,3 +6,4 @@ pub mod ffmpeg;
 pub mod keyframe;
 pub mod mp4;
 mod smart;
+pub mod whole;

@@ -213,6 +213,12 @@ impl RemoteFile {
         self.len
     }
 
+    /// What tells this version of the file from another: its strong entity tag or its date, where the server sent one.
+    #[must_use]
+    pub fn validator(&self) -> Option<&str> {
+        self.validator.as_ref()?.to_str().ok()
+    }
+
     /// Whether the file is known to be empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {

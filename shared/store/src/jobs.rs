@@ -42,8 +42,8 @@ pub enum Ending {
     Complete {
         /// What is charged, at most what is held.
         cost: Amount,
-        /// The clip's name and title, for its own record.
-        clip: Box<Clip>,
+        /// The clip's own record; `None` for what stays out of the history.
+        clip: Option<Box<Clip>>,
     },
     /// No clip: give everything back.
     Failed {
@@ -153,13 +153,26 @@ impl Table {
         Ok(self.job(id).await?.is_some_and(|job| !job.status.is_final()))
     }
 
-    /// Writes down how many bytes were read from the source.
+    /// Counts bytes that were read from the source, by whichever function. Answers how many there are by now; `None`
+    /// if the job has ended.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn set_bytes_read(&self, id: &JobId, bytes: u64) -> Result<(), StoreError> {
-        let change = not_ended(Changes::default().set("source_bytes_read", &bytes)?);
-        self.update_one(&keys::job(id), change).await.map(drop)
+    pub async fn add_bytes_read(&self, id: &JobId, bytes: u64) -> Result<Option<u64>, StoreError> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let change = not_ended(Changes::default().add("source_bytes_read", bytes));
+        let Some(item) = self.update_one(&keys::job(id), change).await? else { return Ok(None) };
+        let job: Job = serde_dynamo::from_item(item)?;
+        Ok(Some(job.source_bytes_read))
+    }
+
+    /// Writes down the multipart upload that the result comes by. `false` if the job has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_upload(&self, id: &JobId, upload: &str) -> Result<bool, StoreError> {
+        let change = not_ended(Changes::default().set("upload", &upload)?);
+        Ok(self.update_one(&keys::job(id), change).await?.is_some())
     }
 
     /// Writes down what was published. `false` if the job has ended.
@@ -232,7 +245,7 @@ impl Table {
             if let Some(cap) = &standing.job.cap {
                 actions.push(respend(self, cap, (standing.record.hold.amount, hold.posted))?);
             }
-            if let Ending::Complete { clip, .. } = ending {
+            if let Ending::Complete { clip: Some(clip), .. } = ending {
                 actions.push(self.create(&keys::clip(id), clip)?);
                 let pointer = ClipPointer { clip: id.clone() };
                 actions.push(self.create(&keys::account_clip(&clip.account, clip.created_at, id), &pointer)?);

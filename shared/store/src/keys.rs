@@ -247,6 +247,12 @@ pub fn sprite_name(clip: &JobId) -> String {
     format!("{clip}.{SPRITE_EXTENSION}")
 }
 
+/// Bucket key of the list of parts that one shard of an upload left behind.
+#[must_use]
+pub fn parts_object(job: &JobId, shard: u64) -> String {
+    work_object(job, &format!("parts-{shard}.json"))
+}
+
 /// Bucket key of a clip that expires; the rule deletes it after 1 day, the item says when exactly.
 #[must_use]
 pub fn clip_object(clip: &JobId, extension: &str) -> String {

@@ -9,7 +9,9 @@ use aws_sdk_s3::{
     primitives::ByteStream,
     types::{Delete, ObjectIdentifier},
 };
+use bytes::Bytes;
 use domain::expiry::DOWNLOAD_LINK_SECONDS;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::AsyncWriteExt;
 
 use crate::table::StoreError;
@@ -17,8 +19,8 @@ use crate::table::StoreError;
 /// The product's one bucket.
 #[derive(Clone, Debug)]
 pub struct Objects {
-    client: Client,
-    bucket: String,
+    pub(crate) client: Client,
+    pub(crate) bucket: String,
 }
 
 impl Objects {
@@ -72,8 +74,37 @@ impl Objects {
         Ok(body.collect().await.map_err(StoreError::aws("GetObject"))?.into_bytes().to_vec())
     }
 
+    /// Exactly `len` bytes of an object from `offset` on.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the object ends before.
+    pub async fn read_at(&self, key: &str, offset: u64, len: u64) -> Result<Bytes, StoreError> {
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let range = format!("bytes={offset}-{}", offset.saturating_add(len - 1));
+        let body = self.get_range(key, Some(range)).await?;
+        let bytes = body.collect().await.map_err(StoreError::aws("GetObject"))?.into_bytes();
+        if bytes.len() as u64 == len { Ok(bytes) } else { Err(StoreError::fault("GetObject", "too short")) }
+    }
+
+    /// Length of an object in bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn len(&self, key: &str) -> Result<u64, StoreError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key).send().await;
+        let len = head.map_err(StoreError::aws("HeadObject"))?.content_length();
+        len.and_then(|len| u64::try_from(len).ok())
+            .ok_or_else(|| StoreError::fault("HeadObject", "no length"))
+    }
+
     async fn get(&self, key: &str) -> Result<ByteStream, StoreError> {
-        match self.request(key).send().await {
+        self.get_range(key, None).await
+    }
+
+    async fn get_range(&self, key: &str, range: Option<String>) -> Result<ByteStream, StoreError> {
+        match self.request(key).set_range(range).send().await {
             Ok(answer) => Ok(answer.body),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
                 Err(StoreError::NotFound)
@@ -115,8 +146,7 @@ impl Objects {
     /// # Errors
     /// [`StoreError`].
     pub async fn download_link(&self, key: &str, file_name: &str) -> Result<String, StoreError> {
-        let disposition = format!("attachment; filename=\"{file_name}\"");
-        presigned(self.request(key).response_content_disposition(disposition)).await
+        presigned(self.request(key).response_content_disposition(attachment(file_name))).await
     }
 
     /// A link that shows the object where it is used, valid for an hour. Made anew on each read, never stored.
@@ -136,4 +166,46 @@ async fn presigned(request: GetObjectFluentBuilder) -> Result<String, StoreError
     let lifetime = PresigningConfig::expires_in(Duration::from_secs(DOWNLOAD_LINK_SECONDS));
     let link = request.presigned(lifetime.map_err(StoreError::aws("presign"))?).await;
     Ok(link.map_err(StoreError::aws("presign"))?.uri().to_owned())
+}
+
+/// Everything but the `attr-char`s of RFC 8187, section 3.2.1.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// A `Content-Disposition` that saves a file under `name` (RFC 6266): spelled out in ASCII, and as it is for whoever
+/// reads `filename*`.
+fn attachment(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| if (' '..='~').contains(&c) && !matches!(c, '"' | '\\' | '%') { c } else { '_' })
+        .collect();
+    if plain == name {
+        return format!("attachment; filename=\"{name}\"");
+    }
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, &ENCODED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_is_a_valid_header() {
+        assert_eq!(attachment("clip_2-00-3-00.mp4"), "attachment; filename=\"clip_2-00-3-00.mp4\"");
+        assert_eq!(
+            attachment("Röll \"8\"\r\n.mp4"),
+            "attachment; filename=\"R_ll _8___.mp4\"; filename*=UTF-8''R%C3%B6ll%20%228%22%0D%0A.mp4"
+        );
+    }
 }

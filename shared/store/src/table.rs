@@ -51,6 +51,11 @@ impl StoreError {
     {
         move |error| Self::Aws { operation, message: chain(&error) }
     }
+
+    /// An answer of AWS that cannot be.
+    pub(crate) fn fault(operation: &'static str, message: &str) -> Self {
+        Self::Aws { operation, message: message.to_owned() }
+    }
 }
 
 impl From<serde_dynamo::Error> for StoreError {

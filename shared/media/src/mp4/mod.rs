@@ -26,3 +26,4 @@ pub use span::{SpanError, SpanFile, Wanted};
 pub use track::Track;
 
 pub(crate) use aac::Aac;
+pub(crate) use ranges::{Ranges, coalesce_within};

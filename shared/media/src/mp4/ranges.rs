@@ -41,12 +41,17 @@ impl Deref for Ranges {
 }
 
 /// Joins ranges in any order that overlap or lie near each other.
-pub(crate) fn coalesce(mut ranges: Vec<Range<u64>>) -> Ranges {
+pub(crate) fn coalesce(ranges: Vec<Range<u64>>) -> Ranges {
+    coalesce_within(ranges, RANGES_MAX)
+}
+
+/// As [`coalesce`], into `most` ranges at most.
+pub(crate) fn coalesce_within(mut ranges: Vec<Range<u64>>, most: usize) -> Ranges {
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
     let mut gap_max = GAP_MAX;
     loop {
         ranges = join(ranges, gap_max);
-        if ranges.len() <= RANGES_MAX {
+        if ranges.len() <= most {
             break;
         }
         gap_max = gap_max.saturating_mul(2);

@@ -1,0 +1,155 @@
+//! Assemble: make the object of its parts, look at it, and write down what was published.
+
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use domain::{
+    job::{Job, Output, Status},
+    transfer::Division,
+};
+use media::{
+    ffmpeg::Tools,
+    mp4::{Index, IndexError, ReadAt},
+    whole::{self, Facts, Piece, pieces},
+};
+use runtime::{App, StageError};
+use serde_json::{Value, json};
+use sources::{Limits, SourceError};
+use store::{StoreError, keys, multipart::Upload, objects::Objects};
+use tracing::warn;
+
+use crate::{
+    job::{open_job, passing, reporting, scratch},
+    work::{self, TRANSFER, Transfer, Version},
+};
+
+/// For a few looks at the source.
+const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 1 << 30 };
+/// How many bytes of the source are compared at each of three places when the result does not decode cleanly.
+const COMPARED_BYTES: u64 = 16 << 20;
+
+/// Publishes the download of job `{job_id}`. A repeat finds the object made and looks at it again.
+///
+/// # Errors
+/// [`StageError::Ended`] if the job has ended.
+pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
+    let job = open_job(&app, &input).await?;
+    let output = reporting(&app, &job.id, Status::Uploading, || 0.5, publish(&app, &job)).await?;
+    if app.table()?.set_output(&job.id, &output).await? {
+        Ok(json!({ "job_id": job.id }))
+    } else {
+        Err(StageError::Ended)
+    }
+}
+
+async fn publish(app: &App, job: &Job) -> Result<Output, StageError> {
+    let plan: Transfer = work::get(app, &job.id, TRANSFER).await?;
+    let objects = app.objects()?;
+    let mut parts = Vec::new();
+    for shard in 0..Division::of(plan.bytes_total).shards() {
+        let bytes = objects.get_bytes(&keys::parts_object(&job.id, shard)).await?;
+        let of_shard: Vec<_> = serde_json::from_slice(&bytes).map_err(passing)?;
+        parts.extend(of_shard);
+    }
+    let upload = Upload { key: &plan.object_key, id: &plan.upload };
+    objects.complete_upload(upload, parts, plan.bytes_total).await?;
+
+    let file = Published { objects, key: &plan.object_key, len: objects.len(&plan.object_key).await? };
+    let index =
+        Index::read(&file).await.map_err(|error: IndexError<StoreError>| passing(format!("{error:?}")))?;
+    let facts = Facts::of(&index);
+    if file.len != plan.bytes_total || !facts.agree(&plan.facts) {
+        return Err(passing(format!("{} bytes, {facts:?} instead of {plan:?}", file.len)));
+    }
+    let poster_key = poster(app, job, &plan, &file, &index).await?;
+    Ok(Output {
+        object_key: plan.object_key.clone(),
+        poster_key,
+        file_name: job.spec.file_name(&job.source),
+        format: job.spec.format(),
+        size_bytes: file.len,
+        duration: facts.duration,
+        picture: facts.picture,
+        method: "copy".to_owned(),
+    })
+}
+
+/// Looks at beginning, middle and end, and stores the poster that comes of it. A source that is itself damaged there
+/// is delivered as it is, once its bytes were found to be the same.
+async fn poster(
+    app: &App,
+    job: &Job,
+    plan: &Transfer,
+    file: &Published<'_>,
+    index: &Index,
+) -> Result<Option<String>, StageError> {
+    let folder = scratch()?;
+    let poster = match whole::check(&Tools::default(), file, index, folder.path()).await {
+        Ok(poster) => poster,
+        Err(problem) => {
+            warn!(detail = ?problem, "cannot be cut cleanly; comparing it with its source");
+            must_be_the_sources(app, job, plan, file).await?;
+            None
+        }
+    };
+    let Some(path) = poster.as_deref() else { return Ok(None) };
+    store_poster(file.objects, job, path).await.map(Some)
+}
+
+async fn store_poster(objects: &Objects, job: &Job, path: &Path) -> Result<String, StageError> {
+    let key = keys::clip_object(&job.id, "jpg");
+    objects.put_file(&key, path, "image/jpeg").await?;
+    Ok(key)
+}
+
+/// Compares bytes at the beginning, in the middle and at the end with those of the source.
+async fn must_be_the_sources(
+    app: &App,
+    job: &Job,
+    plan: &Transfer,
+    file: &Published<'_>,
+) -> Result<(), StageError> {
+    let source = app.sources(LIMITS)?.open(job.spec.url()).await?;
+    if Version::of(&source) != plan.source {
+        return Err(SourceError::Changed.into());
+    }
+    let body = plan.bytes_total - plan.header_len;
+    let len = COMPARED_BYTES.min(body);
+    for at in [0, (body - len) / 2, body - len].map(|at| plan.header_len + at) {
+        let mut theirs = Vec::new();
+        for piece in pieces(plan.header_len, &plan.ranges, at..at + len) {
+            if let Piece::Source(range) = piece {
+                source.copy(range, &mut theirs).await?;
+            }
+        }
+        if file.bytes(at..at + len).await? != theirs {
+            return Err(passing(format!("the object differs from its source behind byte {at}")));
+        }
+    }
+    app.table()?.add_bytes_read(&job.id, source.traffic().bytes()).await?.ok_or(StageError::Ended).map(drop)
+}
+
+/// The finished object, read in ranges.
+struct Published<'a> {
+    objects: &'a Objects,
+    key: &'a str,
+    len: u64,
+}
+
+impl Published<'_> {
+    async fn bytes(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.objects.read_at(self.key, range.start, range.end - range.start).await
+    }
+}
+
+impl ReadAt for Published<'_> {
+    type Error = StoreError;
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, StoreError> {
+        self.bytes(offset..offset.saturating_add(len)).await
+    }
+}

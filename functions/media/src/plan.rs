@@ -1,0 +1,112 @@
+//! Plan: decide how a whole video gets into the bucket. What fits MP4 as it is will be carried in parts, straight from
+//! the source into one multipart upload; anything else goes the way of a clip, by way of ffmpeg.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    download::DownloadSpec,
+    job::{Failure, Job, Status},
+    quality::Format,
+    spec::Spec,
+    transfer::{BYTES_MAX, Division},
+};
+use media::{
+    mp4::{Index, SpanError, Wanted},
+    whole::{self, Facts, Whole},
+};
+use runtime::{App, StageError, read_index};
+use serde_json::{Value, json};
+use sources::{Limits, SourceError};
+use store::{keys, multipart::Upload};
+use tracing::info;
+
+use crate::{
+    job::{open_job, reporting, unsupported},
+    work::{self, CONVERT_LIMIT, HEADER, TRANSFER, Transfer, Version},
+};
+
+/// An index is 256 MiB at most.
+const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 1 << 30 };
+
+/// Plans the download of job `{job_id}`; answers the route and, for a copy, the shards to carry. A repeat goes on with
+/// the upload that was begun.
+///
+/// # Errors
+/// [`StageError::Job`] if the source cannot be delivered as a whole.
+pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
+    let job = open_job(&app, &input).await?;
+    let Spec::Download(spec) = &job.spec else {
+        return Err(StageError::Passing("the job is no download".to_owned()));
+    };
+    let shards = reporting(&app, &job.id, Status::Downloading, || 0.0, plan(&app, &job, spec)).await?;
+    let route = if shards == 0 { "convert" } else { "copy" };
+    info!(route, shards, "planned");
+    Ok(json!({ "job_id": job.id, "route": route, "shards": (0..shards).collect::<Vec<_>>() }))
+}
+
+/// How many shards are to be carried; none if the source has to be converted.
+async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageError> {
+    if spec.format != Format::Mp4 {
+        return Ok(0);
+    }
+    let file = app.sources(LIMITS)?.open(&spec.url).await?;
+    let index = if file.serves_ranges() { read_index(&file).await? } else { None };
+    app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;
+    let Some(index) = index else { return Ok(0) };
+    let Some(whole) = copy(&index, spec)? else { return Ok(0) };
+    if whole.bytes_total > BYTES_MAX {
+        let max = BYTES_MAX / 1_000_000_000;
+        return Err(SourceError::TooLarge(format!("{max} GB is the most; ask for clips of it")).into());
+    }
+    let object_key = keys::clip_object(&job.id, spec.format.extension());
+    let transfer = Transfer {
+        upload: upload(app, job, &object_key).await?,
+        object_key,
+        header_len: whole.header.len() as u64,
+        ranges: whole.ranges,
+        bytes_total: whole.bytes_total,
+        source: Version::of(&file),
+        facts: Facts::of(&index),
+    };
+    let header = keys::work_object(&job.id, HEADER);
+    app.objects()?.put_bytes(&header, whole.header, "application/octet-stream").await?;
+    work::put(app, &job.id, TRANSFER, &transfer).await?;
+    Ok(Division::of(transfer.bytes_total).shards())
+}
+
+/// The plan of a copy; `None` if the source has to be converted.
+fn copy(index: &Index, spec: &DownloadSpec) -> Result<Option<Whole>, StageError> {
+    if whole::fits(index, spec.quality) {
+        return match Whole::plan(index, Wanted { video: true, audio: true }) {
+            Ok(whole) => Ok(Some(whole)),
+            Err(SpanError::Unsupported(why)) => {
+                info!(why, "cannot be copied");
+                Ok(None)
+            }
+            Err(error) => Err(unsupported(format!("The source cannot be delivered: {error}."))),
+        };
+    }
+    // Known to be hopeless before gigabytes are fetched.
+    let shown = index.video.as_ref().and_then(media::mp4::Track::picture);
+    let shown = shown.filter(|shown| !shown.fits(spec.quality));
+    match shown
+        .and_then(|shown| whole::too_long_to_encode(CONVERT_LIMIT, index.duration(), shown, spec.quality))
+    {
+        Some(message) => Err(StageError::Job(Failure { code: "source_too_long".to_owned(), message })),
+        None => Ok(None),
+    }
+}
+
+/// The job's multipart upload, begun now or by an earlier attempt.
+async fn upload(app: &App, job: &Job, object_key: &str) -> Result<String, StageError> {
+    if let Some(upload) = &job.upload {
+        return Ok(upload.clone());
+    }
+    let objects = app.objects()?;
+    let upload = objects.begin_upload(object_key, Format::Mp4.media_type()).await?;
+    if app.table()?.set_upload(&job.id, &upload).await? {
+        return Ok(upload);
+    }
+    objects.abort_upload(Upload { key: object_key, id: &upload }).await?;
+    Err(StageError::Ended)
+}

@@ -1,0 +1,146 @@
+//! What a job was asked to make: a clip, or a whole video.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clip::{ClipSpec, Refusal},
+    cut::Span,
+    download::DownloadSpec,
+    money::Amount,
+    prices::PriceBook,
+    quality::{Format, PictureSize, Quality},
+    source::SourceInfo,
+    time::MediaTime,
+};
+
+/// A request of either kind. They are told apart by their fields: only a clip has a span.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Spec {
+    /// A clip between two times.
+    Clip(ClipSpec),
+    /// A whole video.
+    Download(DownloadSpec),
+}
+
+impl From<ClipSpec> for Spec {
+    fn from(spec: ClipSpec) -> Self {
+        Self::Clip(spec)
+    }
+}
+
+impl From<DownloadSpec> for Spec {
+    fn from(spec: DownloadSpec) -> Self {
+        Self::Download(spec)
+    }
+}
+
+impl Spec {
+    /// The word by which the state machine chooses its way.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Clip(_) => "clip",
+            Self::Download(_) => "download",
+        }
+    }
+
+    /// Where the source is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Clip(spec) => &spec.url,
+            Self::Download(spec) => &spec.url,
+        }
+    }
+
+    /// What to deliver.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        match self {
+            Self::Clip(spec) => spec.format,
+            Self::Download(spec) => spec.format,
+        }
+    }
+
+    /// The largest picture to deliver.
+    #[must_use]
+    pub const fn quality(&self) -> Quality {
+        match self {
+            Self::Clip(spec) => spec.quality,
+            Self::Download(spec) => spec.quality,
+        }
+    }
+
+    /// The span of the source's timeline that is wanted.
+    #[must_use]
+    pub const fn span(&self, source: &SourceInfo) -> Span {
+        match self {
+            Self::Clip(spec) => spec.span,
+            Self::Download(_) => Span { start: MediaTime::ZERO, end: source.duration },
+        }
+    }
+
+    /// Whether the result is in the history.
+    #[must_use]
+    pub const fn saved_to_library(&self) -> bool {
+        match self {
+            Self::Clip(_) => true,
+            Self::Download(spec) => spec.save_to_library,
+        }
+    }
+
+    /// Checks the request against its source.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check_source(&self, source: &SourceInfo) -> Result<(), Refusal> {
+        match self {
+            Self::Clip(spec) => spec.check_source(source),
+            Self::Download(spec) => spec.check_source(source),
+        }
+    }
+
+    /// The picture that will be delivered from this source.
+    #[must_use]
+    pub fn delivered_picture(&self, source: &SourceInfo) -> Option<PictureSize> {
+        match self {
+            Self::Clip(spec) => spec.delivered_picture(source),
+            Self::Download(spec) => spec.delivered_picture(source),
+        }
+    }
+
+    /// What it costs when `picture` is delivered.
+    #[must_use]
+    pub fn price(&self, book: &PriceBook, picture: Option<PictureSize>) -> Amount {
+        match self {
+            Self::Clip(spec) => spec.price(book, picture),
+            Self::Download(spec) => spec.price(book, picture),
+        }
+    }
+
+    /// The name of the delivered file.
+    #[must_use]
+    pub fn file_name(&self, source: &SourceInfo) -> String {
+        match self {
+            Self::Clip(spec) => spec.file_name(),
+            Self::Download(spec) => spec.file_name(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_read_back_as_what_they_are() {
+        let span = Span { start: MediaTime(1), end: MediaTime(2_000_000) };
+        let clip: Spec = ClipSpec::new("https://example.com/a", span, None, None).unwrap().into();
+        let download: Spec = DownloadSpec::new("https://example.com/a", None, None, true).unwrap().into();
+        for spec in [clip, download] {
+            let text = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), spec, "{text}");
+        }
+    }
+}
