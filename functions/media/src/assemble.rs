@@ -71,6 +71,8 @@ async fn publish(app: &App, job: &Job) -> Result<Output, StageError> {
         duration: facts.duration,
         picture: facts.picture,
         method: "copy".to_owned(),
+        span: None,
+        sprite: None,
     })
 }
 

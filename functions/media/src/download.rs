@@ -112,12 +112,7 @@ impl Fetch<'_> {
     }
 
     /// A file for each share and one for the sound; `None` if the source cannot be taken apart.
-    async fn shares(
-        &self,
-        index: &Index,
-        fan_out: FanOut,
-        span: Span,
-    ) -> Result<Option<Plan>, StageError> {
+    async fn shares(&self, index: &Index, fan_out: FanOut, span: Span) -> Result<Option<Plan>, StageError> {
         let video = Wanted { video: true, audio: false };
         let mut files = Vec::new();
         for (n, share) in fan_out.shares.iter().enumerate() {

@@ -33,6 +33,6 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         created_at: now,
         expires_at: expiry::clip_expires_at(now),
     });
-    end(&app, &job, &Ending::Complete { cost, clip }).await?;
+    end(&app, &job, &Ending::Complete { cost, clip: clip.map(Box::new) }).await?;
     Ok(json!({ "job_id": job.id }))
 }

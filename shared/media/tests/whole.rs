@@ -149,6 +149,7 @@ async fn other_containers_are_copied_or_encoded() {
             span: span(0, 4000),
             format: Format::Mp4,
             quality,
+            encode: false,
             out_dir: out.path(),
         };
         let output = whole::convert(&Tools::default(), &cut, &|_| {}).await.unwrap();

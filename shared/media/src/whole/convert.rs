@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use domain::{
+    cut::Span,
     quality::{Format, PictureSize, Quality},
     time::MediaTime,
 };
@@ -128,7 +129,14 @@ async fn verify(
     }
     let size_bytes = std::fs::metadata(media).map_err(internal)?.len();
     let frames = Some(frames as u64);
-    let verified = Verified { duration: found.duration, picture: Some(video.shown), frames, size_bytes };
+    let verified = Verified {
+        duration: found.duration,
+        span: Span { start: MediaTime::ZERO, end: found.duration },
+        picture: Some(video.shown),
+        colour: video.colour.clone(),
+        frames,
+        size_bytes,
+    };
     Ok((verified, index))
 }
 
