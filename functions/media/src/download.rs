@@ -12,7 +12,7 @@ use domain::{
     quality::Format,
     time::MediaTime,
 };
-use media::mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted};
+use media::mp4::{Index, LocalFile, Part, ReadAt, SpanError, SpanFile, Wanted};
 use runtime::{App, StageError, read_index};
 use serde_json::{Value, json};
 use sources::{Container, Limits, RemoteFile, sniff};
@@ -70,7 +70,7 @@ impl Expected {
 
 async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -> Result<Plan, StageError> {
     if file.serves_ranges()
-        && let Some(index) = read_index(file).await?
+        && let Some(index) = read_index(file, Part::Span(job.spec.span)).await?
         && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
     {
         expected.set(file.traffic().bytes() + small.bytes_total);
