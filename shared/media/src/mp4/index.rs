@@ -15,6 +15,9 @@ use super::{
 /// The largest `moov` that is read. 3 hours at 120 frames a second with sound need some 40 MiB.
 pub(super) const MOOV_LEN_MAX: u64 = 64 << 20;
 
+/// The most tracks of a movie that are looked at.
+const TRACKS_MAX: u32 = 256;
+
 /// Why a source has no usable index.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError<E> {
@@ -105,11 +108,13 @@ impl Index {
         let timescale = mvhd.u32()?;
         let duration = if version == 1 { mvhd.u64()? } else { mvhd.u32()?.into() };
         let mut index = Self { video: None, audio: None, title: title(moov), ftyp, presented: None };
+        let mut tracks_left = TRACKS_MAX;
         for child in Children(moov) {
             let (kind, trak) = child?;
             if kind != *b"trak" {
                 continue;
             }
+            tracks_left = tracks_left.checked_sub(1).ok_or(ParseError::Unsupported("too many tracks"))?;
             let handler = Track::handler(trak)?;
             let slot = match &handler {
                 b"vide" => &mut index.video,

@@ -11,12 +11,14 @@
 
 pub(crate) mod boxes;
 mod edit;
+mod filling;
 mod fragments;
 mod index;
 pub(crate) mod movie;
 mod part;
 mod ranges;
 mod read;
+mod run;
 mod samples;
 mod span;
 mod subsegments;

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic, unreachable_pub)] // shared by several test targets
 
+pub mod muxer;
 mod reads;
 
 use std::{
