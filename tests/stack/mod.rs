@@ -5,6 +5,7 @@ mod cloud;
 mod crash;
 mod door;
 mod exact;
+mod index;
 mod limits;
 mod local;
 mod money;

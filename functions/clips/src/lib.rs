@@ -34,6 +34,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Var::ClipSlots,
             Var::ClipJobsPerHour,
             Var::ProbeFunction,
+            Var::MediaBucket,
             Var::AllowPrivateSources,
         ],
         actions: &[
@@ -42,6 +43,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "lambda:InvokeFunction",
+            "s3:GetObject",
+            "s3:PutObject",
             "sqs:SendMessage",
             "states:StartExecution",
         ],

@@ -43,7 +43,8 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let expected = Expected::default();
     let fraction = || expected.fraction(traffic.bytes());
     let plan =
-        reporting(&app, &job.id, Status::Downloading, fraction, fetch(&job, &file, &path, &expected)).await?;
+        reporting(&app, &job.id, Status::Downloading, fraction, fetch(&app, &job, &file, &path, &expected))
+            .await?;
     info!(bytes = traffic.bytes(), origin_us = plan.origin.0, "fetched");
     let table = app.table()?;
     table.set_bytes_read(&job.id, traffic.bytes()).await?;
@@ -68,9 +69,15 @@ impl Expected {
     }
 }
 
-async fn fetch(job: &Job, file: &RemoteFile, path: &Path, expected: &Expected) -> Result<Plan, StageError> {
+async fn fetch(
+    app: &App,
+    job: &Job,
+    file: &RemoteFile,
+    path: &Path,
+    expected: &Expected,
+) -> Result<Plan, StageError> {
     if file.serves_ranges()
-        && let Some(index) = read_index(file, Part::Span(job.spec.span)).await?
+        && let Some(index) = read_index(Some(app.objects()?), file, Part::Span(job.spec.span)).await?
         && let Some(small) = plan_span(&index, job.spec.span, job.spec.format)?
     {
         expected.set(file.traffic().bytes() + small.bytes_total);

@@ -10,6 +10,7 @@ use domain::{job::Failure, source::SourceInfo};
 use media::mp4::Part;
 use serde::{Deserialize, Serialize};
 use sources::{Limits, RemoteFile, SourceClient, SourceError};
+use store::objects::Objects;
 
 use crate::{ApiError, StageError, app::AppError, index::read_index};
 
@@ -51,13 +52,20 @@ pub enum ProbeError {
 /// Looks at sources.
 pub struct Prober {
     sources: SourceClient,
+    /// Keeps indexes, for an endpoint that has a bucket.
+    objects: Option<Objects>,
     lambda: aws_sdk_lambda::Client,
     function: String,
 }
 
 impl Prober {
-    pub(crate) const fn new(sources: SourceClient, lambda: aws_sdk_lambda::Client, function: String) -> Self {
-        Self { sources, lambda, function }
+    pub(crate) const fn new(
+        sources: SourceClient,
+        objects: Option<Objects>,
+        lambda: aws_sdk_lambda::Client,
+        function: String,
+    ) -> Self {
+        Self { sources, objects, lambda, function }
     }
 
     /// Looks at the source at `url`.
@@ -74,7 +82,8 @@ impl Prober {
 
     async fn look_natively(&self, url: &str) -> Result<Option<SourceInfo>, SourceError> {
         let file = self.sources.open(url).await?;
-        let info = read_index(&file, Part::Description).await?.map(|index| index.info());
+        let info =
+            read_index(self.objects.as_ref(), &file, Part::Description).await?.map(|index| index.info());
         Ok(info.map(|info| titled(info, &file)))
     }
 

@@ -68,7 +68,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Reads the whole index of `source`: one read of 64 KiB when the `moov` is in front and small, else one or two
+    /// Reads the whole index of `source`: one read of 16 KiB when the `moov` is in front and small, else one or two
     /// more, and one for each fragment.
     ///
     /// # Errors

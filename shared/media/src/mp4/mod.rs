@@ -16,6 +16,7 @@ mod fragments;
 mod index;
 pub(crate) mod movie;
 mod part;
+mod pieces;
 mod ranges;
 mod read;
 mod run;
@@ -28,6 +29,7 @@ mod write;
 
 pub use index::{Index, IndexError};
 pub use part::Part;
+pub use pieces::{Pieces, Remembering};
 pub use read::{LocalFile, ReadAt};
 pub use samples::{Sample, Samples};
 pub use span::{SpanError, SpanFile, Wanted};

@@ -10,8 +10,9 @@ use super::{
     read::ReadAt,
 };
 
-/// The first read, which holds the whole `moov` of a short video, and the size of each look behind a big box.
-pub(super) const HEAD_LEN: u64 = 64 << 10;
+/// The first read, and the size of each look behind a big box. The `moov` of half a minute fits into it; a larger one
+/// costs a second read, but its bytes only once.
+pub(super) const HEAD_LEN: u64 = 16 << 10;
 
 /// How many boxes one walk looks at.
 const BOXES_MAX: u32 = 4096;
