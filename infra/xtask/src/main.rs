@@ -3,6 +3,7 @@
 
 mod clip;
 mod cloud;
+mod fuzz;
 mod http;
 mod progress;
 mod say;
@@ -32,6 +33,7 @@ dev                        the local cloud in the foreground at http://127.0.0.1
     --fresh                throw the kept data away first
 
 test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
+fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told otherwise
 generate [--check]         write the generated files, or check that they are fresh
 
 Each command installs or builds what it needs: ffmpeg and Python (with apt-get where it may, otherwise it says
@@ -66,6 +68,7 @@ fn run() -> anyhow::Result<()> {
             }
             Some("dev") => cloud::dev(&mut arguments),
             Some("test") => test::run(&mut arguments),
+            Some("fuzz") => fuzz::run(&mut arguments),
             Some("generate") => generate(&mut arguments),
             Some("help") => say::answer(HELP),
             _ => bail!("unknown command {name:?}; see cargo xtask --help"),
