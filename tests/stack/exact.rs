@@ -185,7 +185,7 @@ async fn only_the_span_is_read() {
     // A minute of noise-like picture is some megabytes; a second of it must cost a second of it.
     let input = lavfi("640x360", "30", 60);
     let path = made("long.mp4", &format!("{input} -c:v libx264 -preset ultrafast -b:v 2M -g 30 -c:a aac"));
-    let account = cloud().account(Amount::cents(10)).await;
+    let account = cloud().account(Amount::cents(100)).await;
     let server = served(&path).await;
     let (answer, _) = account.clip(&json!({ "url": server.url(), "start": "0:30", "end": "0:31" })).await;
     let whole = std::fs::metadata(&path).unwrap().len();
@@ -193,6 +193,21 @@ async fn only_the_span_is_read() {
     assert!(read * 10 < whole, "{read} of {whole} bytes for 1 of 60 s");
     // What is reported is what was served, up to what the look before the job took.
     assert!(server.bytes_served() < 3 * read, "{} served, {read} reported", server.bytes_served());
+
+    // In fragments, with an index in front, at the end, and without any.
+    for (name, flags) in [
+        ("long-sidx.mp4", "frag_keyframe+dash+global_sidx"),
+        ("long-mfra.mp4", "frag_keyframe+empty_moov+default_base_moof"),
+        ("long-bare.mp4", "frag_keyframe+dash+skip_trailer"),
+    ] {
+        let path = made(name, &format!("-i {} -c copy -movflags {flags}", path.display()));
+        let server = served(&path).await;
+        let (answer, _) = account.clip(&json!({ "url": server.url(), "start": "0:30", "end": "0:31" })).await;
+        let read = answer["source_bytes_read"].as_u64().unwrap();
+        assert!(read * 10 < whole, "{name}: {read} of {whole} bytes for 1 of 60 s");
+        let served = server.bytes_served();
+        assert!(served * 5 < whole, "{name}: {served} of {whole} bytes, the look included");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod door;
 mod download;
 mod exact;
 mod formats;
+mod index;
 mod limits;
 mod local;
 mod money;

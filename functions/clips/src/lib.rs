@@ -19,6 +19,7 @@ const ACCEPT_ENV: &[Var] = &[
     Var::ClipSlots,
     Var::ClipJobsPerHour,
     Var::ProbeFunction,
+    Var::MediaBucket,
     Var::AllowPrivateSources,
 ];
 const ACCEPT_ACTIONS: &[&str] = &[
@@ -27,6 +28,8 @@ const ACCEPT_ACTIONS: &[&str] = &[
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "lambda:InvokeFunction",
+    "s3:GetObject",
+    "s3:PutObject",
     "sqs:SendMessage",
     "states:StartExecution",
 ];

@@ -19,7 +19,7 @@ use domain::{
 use media::{
     fan_out::FanOut,
     keyframe,
-    mp4::{Index, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
+    mp4::{Index, LocalFile, Part, ReadAt, SpanError, SpanFile, Wanted},
     whole::Whole,
 };
 use runtime::{App, StageError, read_index};
@@ -90,7 +90,7 @@ struct Fetch<'a> {
 impl Fetch<'_> {
     async fn run(&self) -> Result<Plan, StageError> {
         if self.file.serves_ranges()
-            && let Some(index) = read_index(self.file).await?
+            && let Some(index) = read_index(Some(self.app.objects()?), self.file, self.part()).await?
         {
             if let Spec::Clip(clip) = &self.job.spec
                 && clip.format == Format::Mp4
@@ -109,6 +109,15 @@ impl Fetch<'_> {
         must_fit(self.job, self.file.len().unwrap_or_default())?;
         self.expected.set(self.file.len().unwrap_or_default());
         self.whole().await
+    }
+
+    /// How much of the index the job needs.
+    fn part(&self) -> Part {
+        match &self.job.spec {
+            Spec::Clip(clip) if clip.precision == Precision::Keyframe => Part::Span(keyframe::widest(clip.span)),
+            Spec::Clip(clip) => Part::Span(clip.span),
+            Spec::Download(_) => Part::Whole,
+        }
     }
 
     /// A file for each share and one for the sound; `None` if the source cannot be taken apart.

@@ -11,7 +11,7 @@ use domain::{
     transfer::{BYTES_MAX, Division},
 };
 use media::{
-    mp4::{Index, SpanError, Wanted},
+    mp4::{Index, Part, SpanError, Wanted},
     whole::{self, Facts, Whole},
 };
 use runtime::{App, StageError, read_index};
@@ -50,7 +50,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
         return Ok(0);
     }
     let file = app.sources(LIMITS)?.open(&spec.url).await?;
-    let index = if file.serves_ranges() { read_index(&file).await? } else { None };
+    let index = if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
     app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;
     let Some(index) = index else { return Ok(0) };
     let Some(whole) = copy(&index, spec)? else { return Ok(0) };

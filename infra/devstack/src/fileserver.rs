@@ -2,9 +2,10 @@
 //! traffic they can count and whose faults they can choose.
 
 use std::io::SeekFrom;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -52,6 +53,8 @@ struct Shared {
     behaviour: Behaviour,
     bytes: AtomicU64,
     requests: AtomicU64,
+    /// What was asked for, one range for each answer with a body.
+    ranges: Mutex<Vec<Range<u64>>>,
 }
 
 impl FileServer {
@@ -63,8 +66,14 @@ impl FileServer {
         let path = format!("/{}/{}", token()?, name.replace('+', "%20"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}{path}", listener.local_addr()?);
-        let shared =
-            Arc::new(Shared { file, path, behaviour, bytes: AtomicU64::new(0), requests: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            file,
+            path,
+            behaviour,
+            bytes: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            ranges: Mutex::default(),
+        });
         let app = Router::new().fallback(answer).with_state(shared.clone());
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
@@ -84,6 +93,12 @@ impl FileServer {
     #[must_use]
     pub fn bytes_served(&self) -> u64 {
         self.shared.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The parts of the file that were asked for since this was last asked, in order.
+    #[must_use]
+    pub fn take_ranges(&self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.shared.ranges.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Requests for the file so far, HEAD included.
@@ -160,6 +175,7 @@ async fn serve(shared: &Arc<Shared>, method: &Method, asked: &HeaderMap) -> std:
         Body::empty()
     } else {
         file.seek(SeekFrom::Start(start)).await?;
+        shared.ranges.lock().unwrap_or_else(PoisonError::into_inner).push(start..start + length);
         Body::from_stream(counted(shared.clone(), file, length))
     };
     Ok((status, axum::response::AppendHeaders(headers), body).into_response())

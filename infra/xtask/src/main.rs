@@ -4,6 +4,7 @@
 mod bench;
 mod clip;
 mod cloud;
+mod fuzz;
 mod http;
 mod progress;
 mod say;
@@ -40,6 +41,7 @@ bench clip                 make clips our way and others', compare them, write d
     --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md; writes no document
     --prototype FILE       also measure this Python script, called as FILE URL START END OUT
 
+fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told otherwise
 generate [--check]         write the generated files, or check that they are fresh
 
 Each command installs or builds what it needs: ffmpeg and Python (with apt-get where it may, otherwise it says
@@ -75,6 +77,7 @@ fn run() -> anyhow::Result<()> {
             Some("dev") => cloud::dev(&mut arguments),
             Some("test") => test::run(&mut arguments),
             Some("bench") => bench::run(&mut arguments),
+            Some("fuzz") => fuzz::run(&mut arguments),
             Some("generate") => generate(&mut arguments),
             Some("help") => say::answer(HELP),
             _ => bail!("unknown command {name:?}; see cargo xtask --help"),

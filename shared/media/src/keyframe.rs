@@ -11,6 +11,13 @@ use crate::mp4::{Index, Samples, Track};
 /// How far a span may grow at each end. Beyond that it is another clip than the one that was asked for.
 const GROWTH_MAX: MediaTime = MediaTime(30_000_000);
 
+/// The largest span that [`around`] may give for `span`.
+#[must_use]
+pub fn widest(span: Span) -> Span {
+    let start = span.start.since(GROWTH_MAX).max(MediaTime::ZERO);
+    Span { start, end: MediaTime(span.end.0.saturating_add(GROWTH_MAX.0)) }
+}
+
 /// The span to cut instead of `span` so that every frame can be copied: it starts with the last closed sync sample
 /// at or before its start, and ends with the first frame at or behind its end that all earlier ones are decoded and
 /// shown before; where there is none, it keeps its end. `None` if the picture cannot be taken apart nearby.

@@ -124,7 +124,7 @@ impl App {
     pub fn prober(&self) -> Result<Prober, AppError> {
         let function = self.config.get(Var::ProbeFunction)?.to_owned();
         let sources = self.sources(probe::LIMITS)?;
-        Ok(Prober::new(sources, aws_sdk_lambda::Client::new(&self.sdk), function))
+        Ok(Prober::new(sources, self.objects.clone(), aws_sdk_lambda::Client::new(&self.sdk), function))
     }
 
     /// Starts a job's execution. Its name is the job's id, so a repeat starts nothing.

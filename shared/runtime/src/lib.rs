@@ -12,6 +12,7 @@ mod env;
 mod errors;
 mod events;
 mod http;
+mod index;
 mod probe;
 mod serve;
 
@@ -21,6 +22,7 @@ pub use endpoint::{Endpoint, Route, Trigger};
 pub use env::{Config, ConfigError, Var};
 pub use errors::{ApiError, StageError};
 pub use http::{ApiRequest, ApiResponse};
+pub use index::read_index;
 pub use lambda_http::http::StatusCode;
-pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, Remote, read_index, titled};
+pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, titled};
 pub use serve::serve;

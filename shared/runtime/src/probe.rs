@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
-use bytes::Bytes;
 use domain::{job::Failure, source::SourceInfo};
-use media::mp4::{Index, IndexError, ReadAt};
+use media::mp4::Part;
 use serde::{Deserialize, Serialize};
-use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff};
+use sources::{Limits, RemoteFile, SourceClient, SourceError};
+use store::objects::Objects;
 
-use crate::{ApiError, StageError, app::AppError};
+use crate::{ApiError, StageError, app::AppError, index::read_index};
 
 /// Bounds of a look: API Gateway gives up after 30 s, and an index is 256 MiB at most.
 pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 1 << 30 };
@@ -52,69 +52,20 @@ pub enum ProbeError {
 /// Looks at sources.
 pub struct Prober {
     sources: SourceClient,
+    /// Keeps indexes, for an endpoint that has a bucket.
+    objects: Option<Objects>,
     lambda: aws_sdk_lambda::Client,
     function: String,
 }
 
-/// A remote file as the index reader sees it.
-pub struct Remote<'a> {
-    file: &'a RemoteFile,
-    len: u64,
-}
-
-impl<'a> Remote<'a> {
-    /// `None` if the server does not tell the file's length.
-    #[must_use]
-    pub fn new(file: &'a RemoteFile) -> Option<Self> {
-        file.len().map(|len| Self { file, len })
-    }
-}
-
-impl ReadAt for Remote<'_> {
-    type Error = SourceError;
-
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, SourceError> {
-        self.file.read(offset..offset.saturating_add(len)).await
-    }
-}
-
-/// The index of a remote file; `Ok(None)` if the file has to be fetched whole to be understood.
-///
-/// # Errors
-/// [`SourceError`], also for a file that is damaged.
-pub async fn read_index(file: &RemoteFile) -> Result<Option<Index>, SourceError> {
-    must_be_media(file)?;
-    if sniff(file.head()) != Container::IsoBmff {
-        return Ok(None);
-    }
-    let Some(remote) = Remote::new(file) else { return Ok(None) };
-    match Index::read(&remote).await {
-        Ok(index) => Ok(Some(index)),
-        Err(IndexError::NotIsoBmff | IndexError::Fragmented | IndexError::Unsupported(_)) => Ok(None),
-        Err(IndexError::Read(error)) => Err(error),
-        Err(IndexError::Truncated { .. }) => Err(SourceError::Incomplete),
-        Err(error @ IndexError::Malformed(_)) => Err(SourceError::NotMedia(error.to_string())),
-    }
-}
-
-fn must_be_media(file: &RemoteFile) -> Result<(), SourceError> {
-    let problem = match sniff(file.head()) {
-        Container::IsoBmff | Container::Other => return Ok(()),
-        Container::HlsPlaylist => "it is an HLS playlist; give the address of a video file",
-        Container::WebPage => "it is a web page; give the address of the video file itself",
-        Container::Text => "it is a text file",
-        Container::Empty => "the file is empty",
-    };
-    Err(SourceError::NotMedia(problem.to_owned()))
-}
-
 impl Prober {
-    pub(crate) const fn new(sources: SourceClient, lambda: aws_sdk_lambda::Client, function: String) -> Self {
-        Self { sources, lambda, function }
+    pub(crate) const fn new(
+        sources: SourceClient,
+        objects: Option<Objects>,
+        lambda: aws_sdk_lambda::Client,
+        function: String,
+    ) -> Self {
+        Self { sources, objects, lambda, function }
     }
 
     /// Looks at the source at `url`.
@@ -131,7 +82,8 @@ impl Prober {
 
     async fn look_natively(&self, url: &str) -> Result<Option<SourceInfo>, SourceError> {
         let file = self.sources.open(url).await?;
-        let info = read_index(&file).await?.map(|index| index.info());
+        let info =
+            read_index(self.objects.as_ref(), &file, Part::Description).await?.map(|index| index.info());
         Ok(info.map(|info| titled(info, &file)))
     }
 

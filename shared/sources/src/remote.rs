@@ -25,8 +25,8 @@ use url::Url;
 
 use crate::{SourceError, guard::Guard, guard::NotPublic};
 
-/// The first read: enough to tell the kind of file, and the whole index of many.
-const HEAD_BYTES: u64 = 64 * 1024;
+/// The first read: enough to tell the kind of file, and little enough to be read each time.
+const HEAD_BYTES: u64 = 16 * 1024;
 const REDIRECTS_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a transfer that broke is taken up again where it ended.
@@ -76,6 +76,9 @@ struct Forward {
 /// A file that was opened: the server answered, and its first bytes are here.
 pub struct RemoteFile {
     client: SourceClient,
+    /// The URL that was asked for.
+    asked: Url,
+    /// The URL that answered.
     url: Url,
     len: Option<u64>,
     head: Bytes,
@@ -117,6 +120,7 @@ impl SourceClient {
         self.guard.check_url(&url)?;
         let answer = self.get(&url, &(0..HEAD_BYTES), None).await?;
         let traffic = Traffic::default();
+        let asked = url;
         let url = answer.url().clone();
         let validator = validator(answer.headers());
         match answer.status() {
@@ -127,6 +131,7 @@ impl SourceClient {
                 let head = collect(answer, HEAD_BYTES.min(len), &traffic).await?;
                 Ok(RemoteFile {
                     client: self.clone(),
+                    asked,
                     url,
                     len: Some(len),
                     head,
@@ -139,6 +144,7 @@ impl SourceClient {
                 let head = Bytes::new();
                 Ok(RemoteFile {
                     client: self.clone(),
+                    asked,
                     url,
                     len: Some(0),
                     head,
@@ -147,7 +153,7 @@ impl SourceClient {
                     traffic,
                 })
             }
-            StatusCode::OK => self.open_forward(answer, url, validator, traffic).await,
+            StatusCode::OK => self.open_forward(answer, (asked, url), validator, traffic).await,
             status => Err(SourceError::Unavailable(format!("the server answered {status}"))),
         }
     }
@@ -155,7 +161,7 @@ impl SourceClient {
     async fn open_forward(
         &self,
         answer: Response,
-        url: Url,
+        (asked, url): (Url, Url),
         validator: Option<header::HeaderValue>,
         traffic: Traffic,
     ) -> Result<RemoteFile, SourceError> {
@@ -172,6 +178,7 @@ impl SourceClient {
         let forward = Forward { at: 0, rest: head.clone(), body };
         Ok(RemoteFile {
             client: self.clone(),
+            asked,
             url,
             len,
             head,
@@ -201,7 +208,7 @@ impl SourceClient {
 }
 
 impl RemoteFile {
-    /// The file's first bytes, up to 64 KiB.
+    /// The file's first bytes, up to 16 KiB.
     #[must_use]
     pub fn head(&self) -> &[u8] {
         &self.head
@@ -237,6 +244,14 @@ impl RemoteFile {
         &self.traffic
     }
 
+    /// What tells this version of this file from all others: the URL that was asked for, the server's validator and the
+    /// length. `None` if the server gives no validator.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let validator = self.validator.as_ref()?.to_str().ok()?;
+        Some(format!("{}\n{validator}\n{}", self.asked, self.len?))
+    }
+
     /// The last part of the URL's path, a title for files that have none.
     #[must_use]
     pub fn name(&self) -> String {
@@ -247,22 +262,24 @@ impl RemoteFile {
         if shown.is_empty() { "Untitled".to_owned() } else { shown }
     }
 
-    /// Reads `range`. Without ranges at the server, reads must go forwards, except within the first 64 KiB.
+    /// Reads `range`. Without ranges at the server, reads must go forwards, except within the first bytes.
     ///
     /// # Errors
     /// [`SourceError`]; a file shorter than the range is [`SourceError::Incomplete`].
     pub async fn read(&self, range: Range<u64>) -> Result<Bytes, SourceError> {
         let (from, to) = (usize::try_from(range.start), usize::try_from(range.end));
-        if let (Ok(from), Ok(to)) = (from, to)
-            && let Some(bytes) = self.head.get(from..to)
-        {
+        let (Ok(from), Ok(to)) = (from, to) else { return Err(SourceError::Incomplete) };
+        if let Some(bytes) = self.head.get(from..to) {
             return Ok(self.head.slice_ref(bytes));
         }
         if self.len.is_some_and(|len| range.end > len) {
             return Err(SourceError::Incomplete);
         }
-        let mut buffer = Vec::new();
-        self.copy(range, &mut buffer).await?;
+        // What is here already is not asked for again.
+        let here = if self.serves_ranges() { self.head.get(from..).unwrap_or_default() } else { &[] };
+        let mut buffer = Vec::with_capacity(to.saturating_sub(from));
+        buffer.extend_from_slice(here);
+        self.copy(range.start + here.len() as u64..range.end, &mut buffer).await?;
         Ok(buffer.into())
     }
 

@@ -253,6 +253,13 @@ pub fn parts_object(job: &JobId, shard: u64) -> String {
     work_object(job, &format!("parts-{shard}.json"))
 }
 
+/// Bucket key of what was read of a source's index; expires after 1 day. `version` tells the source and its version
+/// and stays secret: a URL may carry a password.
+#[must_use]
+pub fn index_object(version: &str) -> String {
+    format!("index/{}", digest(version))
+}
+
 /// Bucket key of a clip that expires; the rule deletes it after 1 day, the item says when exactly.
 #[must_use]
 pub fn clip_object(clip: &JobId, extension: &str) -> String {

@@ -10,8 +10,6 @@ pub(crate) enum ParseError {
     Malformed(&'static str),
     #[error("{0}")]
     Unsupported(&'static str),
-    #[error("fragmented")]
-    Fragmented,
 }
 
 /// A box's type.

@@ -1,23 +1,22 @@
 //! Finding and reading the `moov` of a source with as few reads as possible.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use domain::{source::SourceInfo, time::MediaTime};
 
 use super::{
-    boxes::{Children, Cursor, Header, ParseError, find, need},
+    boxes::{Children, Cursor, FourCc, Header, ParseError, find, need},
+    fragments::Movie,
+    part::{self, Part},
     read::ReadAt,
     track::Track,
+    walk::{Bounded, HEAD_LEN, Walk},
 };
 
-/// The first read, which holds the whole `moov` of a short video, and the size of each look behind a big box.
-const HEAD_LEN: u64 = 64 << 10;
-
 /// The largest `moov` that is read. 3 hours at 120 frames a second with sound need some 40 MiB.
-const MOOV_LEN_MAX: u64 = 256 << 20;
+pub(super) const MOOV_LEN_MAX: u64 = 64 << 20;
 
-/// How many top-level boxes are looked at before the `moov`, and how many of them may cost a read.
-const BOXES_MAX: u32 = 1024;
-const READS_MAX: u32 = 32;
+/// The most tracks of a movie that are looked at.
+const TRACKS_MAX: u32 = 256;
 
 /// Why a source has no usable index.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +24,6 @@ pub enum IndexError<E> {
     /// The file is not of the MP4 family.
     #[error("not an MP4 file")]
     NotIsoBmff,
-    /// The `moov` describes no samples, they come in fragments (`mvex`, `moof`).
-    #[error("a fragmented MP4 file")]
-    Fragmented,
     /// A box or a sample reaches beyond the end of the file.
     #[error("the file is cut off: {needed} bytes are described, {present} are there")]
     Truncated {
@@ -52,12 +48,11 @@ impl<E> From<ParseError> for IndexError<E> {
         match error {
             ParseError::Malformed(why) => Self::Malformed(why),
             ParseError::Unsupported(why) => Self::Unsupported(why),
-            ParseError::Fragmented => Self::Fragmented,
         }
     }
 }
 
-/// What a `moov` tells: the first video and the first audio track with their samples.
+/// What a `moov` and its fragments tell: the first video and the first audio track with their samples.
 #[derive(Clone, Debug)]
 pub struct Index {
     /// The first video track that has samples.
@@ -68,43 +63,59 @@ pub struct Index {
     pub title: Option<String>,
     /// The `ftyp` box, verbatim. It decides how a QuickTime `stsd` is read.
     pub(crate) ftyp: Option<Bytes>,
+    /// Where the presentation ends, if that is not to be told from the samples that were read.
+    pub(super) presented: Option<MediaTime>,
 }
 
 impl Index {
-    /// Reads the index of `source`: one read of 64 KiB when the `moov` is in front and small, else one or two more.
+    /// Reads the whole index of `source`: one read of 16 KiB when the `moov` is in front and small, else one or two
+    /// more, and one for each fragment.
     ///
     /// # Errors
-    /// [`IndexError`]; `Fragmented` and `Unsupported` mean that the whole file has to be fetched instead.
-    pub async fn read<S: ReadAt>(source: &S) -> Result<Self, IndexError<S::Error>> {
-        let (ftyp, moov) = Walk { source, window: Bytes::new(), window_at: 0, reads: 0 }.moov().await?;
-        let index = Self::parse(ftyp, &moov)?;
-        let needed =
-            [&index.video, &index.audio].into_iter().flatten().filter_map(samples_end).max().unwrap_or(0);
-        if needed > source.len() {
-            return Err(IndexError::Truncated { needed, present: source.len() });
-        }
-        Ok(index)
+    /// [`IndexError`]; `Unsupported` means that the whole file has to be fetched instead.
+    pub async fn read<S: ReadAt + Sync>(source: &S) -> Result<Self, IndexError<S::Error>> {
+        Self::read_part(source, Part::Whole).await
     }
 
-    /// Reads the body of a `moov` (8.2.1).
-    fn parse(ftyp: Option<Bytes>, moov: &[u8]) -> Result<Self, ParseError> {
-        if find(moov, b"mvex")?.is_some() {
-            return Err(ParseError::Fragmented);
+    /// Reads as much of the index of `source` as `part` needs. Of a file without fragments that is the whole.
+    ///
+    /// # Errors
+    /// As [`Index::read`].
+    pub async fn read_part<S: ReadAt + Sync>(source: &S, part: Part) -> Result<Self, IndexError<S::Error>> {
+        let source = Bounded::new(source);
+        let mut walk = Walk::new(&source, 0, source.len(), HEAD_LEN);
+        let (ftyp, moov) = moov(&source, &mut walk).await?;
+        let (mut index, movie) = Self::parse(ftyp, &moov, source.len())?;
+        if let Some(movie) = movie {
+            part::read(&mut walk, &source, &movie, &mut index, part).await?;
         }
+        let needed = [&index.video, &index.audio].into_iter().flatten().filter_map(samples_end).max();
+        match needed.filter(|needed| *needed > source.len()) {
+            Some(needed) => Err(IndexError::Truncated { needed, present: source.len() }),
+            None => Ok(index),
+        }
+    }
+
+    /// Reads the body of a `moov` (8.2.1), and in it what its fragments have in common.
+    fn parse(ftyp: Option<Bytes>, moov: &[u8], present: u64) -> Result<(Self, Option<Movie>), ParseError> {
         if find(moov, b"cmov")?.is_some() {
             return Err(ParseError::Unsupported("a compressed moov"));
         }
+        let mvex = find(moov, b"mvex")?;
         let mut mvhd = Cursor(need(moov, b"mvhd", "the moov has no mvhd")?);
         let (version, _) = mvhd.version_flags()?;
         mvhd.skip(if version == 1 { 16 } else { 8 })?;
         let timescale = mvhd.u32()?;
-        let mut index = Self { video: None, audio: None, title: title(moov), ftyp };
+        let duration = if version == 1 { mvhd.u64()? } else { mvhd.u32()?.into() };
+        let mut index = Self { video: None, audio: None, title: title(moov), ftyp, presented: None };
+        let mut tracks_left = TRACKS_MAX;
         let mut number = 0;
         for child in Children(moov) {
             let (kind, trak) = child?;
             if kind != *b"trak" {
                 continue;
             }
+            tracks_left = tracks_left.checked_sub(1).ok_or(ParseError::Unsupported("too many tracks"))?;
             number += 1;
             let handler = Track::handler(trak)?;
             let slot = match &handler {
@@ -113,16 +124,29 @@ impl Index {
                 _ => continue,
             };
             if slot.is_none() {
-                *slot = Track::read(trak, (number - 1, handler), timescale)?;
+                let track = Track::read(trak, (number - 1, handler), timescale, present)?;
+                *slot = Some(track).filter(|track| mvex.is_some() || !track.is_empty());
             }
         }
-        Ok(index)
+        Ok((index, mvex.map(|mvex| Movie::read(mvex, duration, timescale)).transpose()?))
+    }
+
+    /// The track with this number.
+    pub(super) fn track_mut(&mut self, id: u32) -> Option<&mut Track> {
+        [&mut self.video, &mut self.audio].into_iter().flatten().find(|track| track.id == id)
+    }
+
+    /// Leaves out tracks without samples.
+    pub(super) fn drop_empty(&mut self) {
+        self.video.take_if(|track| track.is_empty());
+        self.audio.take_if(|track| track.is_empty());
     }
 
     /// Where the longest track's presentation ends.
     #[must_use]
     pub fn duration(&self) -> MediaTime {
-        [&self.video, &self.audio].into_iter().flatten().map(Track::end).max().unwrap_or_default()
+        let ends = || [&self.video, &self.audio].into_iter().flatten().map(Track::end).max();
+        self.presented.or_else(ends).unwrap_or_default()
     }
 
     /// What a person wants to know of the source. The title is empty when the file has none.
@@ -154,83 +178,33 @@ fn title(moov: &[u8]) -> Option<String> {
     (!text.is_empty()).then(|| text.chars().take(300).collect())
 }
 
-/// A walk over the top-level boxes with one window of the source in memory.
-struct Walk<'a, S> {
-    source: &'a S,
-    window: Bytes,
-    window_at: u64,
-    reads: u32,
-}
-
-impl<S: ReadAt> Walk<'_, S> {
-    /// `len` bytes from `at` on, from the window if they are there.
-    async fn bytes(&mut self, at: u64, len: u64) -> Result<Bytes, IndexError<S::Error>> {
-        let window_end = self.window_at + self.window.len() as u64;
-        if at < self.window_at || at.saturating_add(len) > window_end {
-            if self.reads == READS_MAX {
-                return Err(IndexError::Unsupported("the moov lies behind too many boxes"));
-            }
-            self.reads += 1;
-            // The part of a large moov that is already here is not read again.
-            let have = at.checked_sub(self.window_at).and_then(|skip| usize::try_from(skip).ok());
-            let kept = have.filter(|skip| *skip < self.window.len()).map(|skip| self.window.slice(skip..));
-            let kept = kept.unwrap_or_default();
-            let from = at + kept.len() as u64;
-            let want = (len - kept.len() as u64).max(HEAD_LEN).min(self.source.len() - from);
-            let read = self.source.read_at(from, want).await.map_err(IndexError::Read)?;
-            self.window = if kept.is_empty() {
-                read
-            } else {
-                let mut joined = BytesMut::with_capacity(kept.len() + read.len());
-                joined.extend_from_slice(&kept);
-                joined.extend_from_slice(&read);
-                joined.freeze()
-            };
-            self.window_at = at;
-        }
-        let start = usize::try_from(at - self.window_at).unwrap_or(usize::MAX);
-        let end = usize::try_from(len).ok().and_then(|len| start.checked_add(len));
-        end.filter(|end| *end <= self.window.len())
-            .map(|end| self.window.slice(start..end))
-            .ok_or(IndexError::Malformed("the source gave fewer bytes than it has"))
+/// The `ftyp` box, if there is one in front, and the body of the `moov`.
+async fn moov<S: ReadAt + Sync>(
+    source: &Bounded<'_, S>,
+    walk: &mut Walk<'_, S>,
+) -> Result<(Option<Bytes>, Bytes), IndexError<S::Error>> {
+    let first = walk.bytes(0, source.len().min(16)).await?;
+    if !first.is_empty() && !Header::read(&first).is_ok_and(|header| is_first_box(header.kind)) {
+        return Err(IndexError::NotIsoBmff);
     }
-
-    /// The `ftyp` box, if there is one in front, and the body of the `moov`.
-    async fn moov(&mut self) -> Result<(Option<Bytes>, Bytes), IndexError<S::Error>> {
-        let present = self.source.len();
-        let (mut at, mut ftyp) = (0, None);
-        for number in 0..BOXES_MAX {
-            if present - at < 8 {
-                break;
+    let mut ftyp = None;
+    while let Some(place) = walk.next().await? {
+        let len = place.end - place.at;
+        match &place.kind {
+            b"moof" | b"styp" | b"sidx" => {
+                return Err(IndexError::Unsupported("fragments before their moov"));
             }
-            let header = Header::read(&self.bytes(at, (present - at).min(16)).await?);
-            if number == 0 && !header.as_ref().is_ok_and(|header| is_first_box(header.kind)) {
-                return Err(IndexError::NotIsoBmff);
-            }
-            let header = header?;
-            let len = header.box_len.unwrap_or(present - at);
-            let end = at.checked_add(len).ok_or(IndexError::Malformed("a box is absurdly long"))?;
-            if end > present {
-                return Err(IndexError::Truncated { needed: end, present });
-            }
-            match &header.kind {
-                b"moof" | b"styp" | b"sidx" => return Err(IndexError::Fragmented),
-                b"moov" if len > MOOV_LEN_MAX => return Err(IndexError::Unsupported("a very large moov")),
-                b"moov" => {
-                    let moov = self.bytes(at, len).await?;
-                    return Ok((ftyp, moov.slice(usize::try_from(header.header_len).unwrap_or(8)..)));
-                }
-                b"ftyp" if len <= HEAD_LEN => ftyp = Some(self.bytes(at, len).await?),
-                _ => {}
-            }
-            at = end;
+            b"moov" if len > MOOV_LEN_MAX => return Err(IndexError::Unsupported("a very large moov")),
+            b"moov" => return Ok((ftyp, walk.body(&place).await?)),
+            b"ftyp" if len <= HEAD_LEN => ftyp = Some(walk.bytes(place.at, len).await?),
+            _ => {}
         }
-        Err(IndexError::Malformed("there is no moov"))
     }
+    Err(IndexError::Malformed("there is no moov"))
 }
 
 /// Whether a file of the MP4 family can begin with this box.
-const fn is_first_box(kind: [u8; 4]) -> bool {
+const fn is_first_box(kind: FourCc) -> bool {
     matches!(
         &kind,
         b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" | b"styp" | b"moof" | b"sidx"

@@ -1,7 +1,8 @@
 //! MP4 and QuickTime files (ISO/IEC 14496-12): the index of a source, and the small file that a span makes.
 //!
 //! Reading goes from a [`ReadAt`] to an [`Index`]; planning from an [`Index`] and a span to a [`SpanFile`], which
-//! names the bytes to fetch. Nothing here reads a sample's bytes.
+//! names the bytes to fetch. Nothing here reads a sample's bytes. Of a fragmented file only the fragments' headers
+//! are read, and of these only as many as a [`Part`] needs, where the file says where they are.
 //!
 //! The reader and writer are our own. `mp4-atom` decodes every table into vectors of structs and every `stsd` into
 //! typed codec boxes, which are then written anew: bytes of a codec it does not model are lost, and a decoder sees
@@ -10,16 +11,26 @@
 
 mod aac;
 pub(crate) mod boxes;
+mod edit;
+mod filling;
+mod fragments;
 mod index;
 pub(crate) mod movie;
+mod part;
+mod pieces;
 mod ranges;
 mod read;
+mod run;
 mod samples;
 mod span;
+mod subsegments;
 mod track;
+mod walk;
 mod write;
 
 pub use index::{Index, IndexError};
+pub use part::Part;
+pub use pieces::{Pieces, Remembering};
 pub use read::{LocalFile, ReadAt};
 pub use samples::{Sample, Samples};
 pub use span::{SpanError, SpanFile, Wanted};

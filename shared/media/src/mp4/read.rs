@@ -17,6 +17,11 @@ pub trait ReadAt {
         self.len() == 0
     }
 
+    /// How many reads an index may cost: a request to a server is dear, a look into a local file is not.
+    fn reads_max(&self) -> u32 {
+        200
+    }
+
     /// Exactly `len` bytes from `offset` on; the caller stays within [`ReadAt::len`].
     ///
     /// # Errors
@@ -48,6 +53,10 @@ impl ReadAt for LocalFile {
 
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn reads_max(&self) -> u32 {
+        100_000
     }
 
     async fn read_at(&self, offset: u64, len: u64) -> io::Result<Bytes> {

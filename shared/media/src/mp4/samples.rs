@@ -5,7 +5,7 @@ use super::boxes::{Cursor, ParseError, find, need, word};
 
 /// The most samples that are read of one track: 3 hours at 120 frames a second are 1.3 million. Bounds memory to
 /// 24 bytes × this.
-const SAMPLES_MAX: u32 = 4_000_000;
+pub(super) const SAMPLES_MAX: u32 = 4_000_000;
 
 /// One sample: a picture or a packet of sound, in decoding order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,10 @@ impl Samples {
         self.list.iter_mut().for_each(|sample| sample.dts += ticks);
     }
 
-    /// Reads a `stbl`. `shift` in ticks is added to every time: the effect of the edit list.
-    pub(crate) fn read(stbl: &[u8], shift: i64) -> Result<Self, ParseError> {
-        let mut list = sizes(stbl)?;
+    /// Reads a `stbl` of a file of `present` bytes. `shift` in ticks is added to every time: the effect of the edit
+    /// list.
+    pub(crate) fn read(stbl: &[u8], shift: i64, present: u64) -> Result<Self, ParseError> {
+        let mut list = sizes(stbl, present)?;
         let last_duration = decode_times(stbl, &mut list, shift)?;
         composition_offsets(stbl, &mut list)?;
         let description = offsets(stbl, &mut list)?;
@@ -79,7 +80,7 @@ impl Samples {
 }
 
 /// `stsz` (8.7.3.2).
-fn sizes(stbl: &[u8]) -> Result<Vec<Sample>, ParseError> {
+fn sizes(stbl: &[u8], present: u64) -> Result<Vec<Sample>, ParseError> {
     let Some(stsz) = find(stbl, b"stsz")? else {
         return Err(ParseError::Unsupported("compact sample sizes (stz2)"));
     };
@@ -93,7 +94,10 @@ fn sizes(stbl: &[u8]) -> Result<Vec<Sample>, ParseError> {
     }
     let sample = |size| Sample { dts: 0, offset: 0, cts: 0, size };
     if uniform > 0 {
-        // Nothing in the file is as long as this list, so it is bounded by SAMPLES_MAX alone.
+        // No table in the file is as long as this list, but its samples have to be there.
+        if u64::from(uniform) * u64::from(count) > present {
+            return Err(ParseError::Malformed("the samples are larger than the file"));
+        }
         return Ok(vec![sample(uniform); count as usize]);
     }
     Ok(cursor.entries::<4>(count as usize)?.iter().map(|size| sample(u32::from_be_bytes(*size))).collect())

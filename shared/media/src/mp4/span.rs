@@ -24,7 +24,7 @@ const LOOK_BACK_SECONDS: i64 = 30;
 /// Sound that is decoded before the span, so that the decoder has settled: AAC needs 1 packet, MP3 up to 10 for
 /// its bit reservoir, Opus 80 ms.
 const PRIMING_PACKETS: usize = 10;
-const PRIMING: MediaTime = MediaTime(100_000);
+pub(super) const PRIMING: MediaTime = MediaTime(100_000);
 
 /// Which media of a span are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,9 @@ impl SpanFile {
         let origin = starts.min().ok_or(SpanError::Nothing)?;
         let spans = taken.iter().flat_map(Taken::bytes).collect();
         let ranges = coalesce(spans);
+        if ranges.is_empty() {
+            return Err(SpanError::Nothing);
+        }
         let body_len = ranges.iter().map(|range| range.end - range.start).sum();
         let tracks: Vec<_> = taken.iter().map(|taken| taken.localise(origin, span, &ranges)).collect();
         let edited = tracks.iter().filter(|track| track.shown.is_some());
@@ -129,6 +132,7 @@ impl Taken<'_> {
 
     fn bytes(&self) -> impl Iterator<Item = Range<u64>> {
         let samples = self.indices.iter().filter_map(|n| self.samples.list.get(*n));
+        let samples = samples.filter(|sample| sample.size > 0);
         samples.map(|sample| sample.offset..sample.offset + u64::from(sample.size))
     }
 
@@ -152,7 +156,8 @@ impl Taken<'_> {
                 dts: sample.dts,
                 pts: pts - origin * scale,
                 size: sample.size,
-                position: ranges.position(sample.offset),
+                // What has no bytes may be anywhere.
+                position: if sample.size > 0 { ranges.position(sample.offset) } else { 0 },
                 sync: self
                     .samples
                     .sync

@@ -6,6 +6,7 @@ use domain::{quality::PictureSize, time::MediaTime};
 
 use super::{
     boxes::{Children, Cursor, FourCc, ParseError, find, need},
+    edit::{EDIT_MAX, Edit},
     samples::Samples,
 };
 
@@ -32,10 +33,13 @@ pub struct Track {
     pub(crate) language: u16,
     /// Length of the `mdhd`, in ticks; for a track whose samples are not listed.
     media_duration: i64,
+    /// The track's number (`tkhd`), by which fragments name it.
+    pub(super) id: u32,
+    /// What the edit list adds to each time, in ticks.
+    pub(super) shift: i64,
+    /// By how much the first shown sample was moved forward to the edit's beginning, in ticks.
+    pub(super) late: i64,
 }
-
-/// The largest edit that is taken seriously, in ticks or movie ticks: keeps all sums far below overflow.
-const EDIT_MAX: i64 = 1 << 52;
 
 impl Track {
     /// The kind of media in a `trak` (`hdlr`, 8.4.3).
@@ -46,12 +50,13 @@ impl Track {
         hdlr.array()
     }
 
-    /// Reads a `trak`, the file's `number`th, whose media is `handler`. `None` for a track without samples.
+    /// Reads a `trak`, the file's `number`th, whose media is `handler`, in a file of `present` bytes.
     pub(crate) fn read(
         trak: &[u8],
         (number, handler): (u32, FourCc),
         movie_timescale: u32,
-    ) -> Result<Option<Self>, ParseError> {
+        present: u64,
+    ) -> Result<Self, ParseError> {
         let mdia = need(trak, b"mdia", "a track has no mdia")?;
         let (timescale, media_duration, language) = mdhd(need(mdia, b"mdhd", "a track has no mdhd")?)?;
         let minf = need(mdia, b"minf", "a track has no minf")?;
@@ -60,18 +65,20 @@ impl Track {
         let (codec, references) = sample_entries(stsd)?;
         let edit = Edit::read(trak, timescale, movie_timescale);
         let samples = match check_supported(codec, minf, &references).and(edit) {
-            Ok(edit) => Samples::read(stbl, edit.shift()).and_then(|samples| check_sound(handler, samples)),
+            Ok(edit) => {
+                Samples::read(stbl, edit.shift(), present).and_then(|samples| check_sound(handler, samples))
+            }
             Err(error) => Err(error),
         };
         let mut shown = edit.map_or(i64::MIN..i64::MAX, |edit| edit.shown());
+        let mut late = 0;
         let samples = match samples {
-            Ok(samples) if samples.list.is_empty() => return Ok(None),
             Ok(mut samples) => {
                 // Like FFmpeg, and so like the times that `ffprobe` prints: when an edit begins between two
                 // pictures, the first one that is shown moves to the edit's beginning, and the rest with it.
                 if edit.is_ok_and(|edit| edit.exists) {
                     let first = samples.first_at(shown.start, handler == *b"soun");
-                    let late = first.map_or(0, |first| first - shown.start);
+                    late = first.map_or(0, |first| first - shown.start);
                     samples.delay(-late);
                     shown.end = shown.end.saturating_sub(late);
                 }
@@ -80,9 +87,9 @@ impl Track {
             Err(ParseError::Unsupported(why)) => Err(why),
             Err(error) => return Err(error),
         };
-        let geometry = geometry(need(trak, b"tkhd", "a track has no tkhd")?)?;
-        let stsd = stsd.to_vec();
-        Ok(Some(Self {
+        let (id, geometry) = header(need(trak, b"tkhd", "a track has no tkhd")?)?;
+        let (stsd, shift) = (stsd.to_vec(), edit.map_or(0, |edit| edit.shift()));
+        Ok(Self {
             number,
             handler,
             timescale,
@@ -93,7 +100,25 @@ impl Track {
             geometry,
             language,
             media_duration,
-        }))
+            id,
+            shift,
+            late,
+        })
+    }
+
+    /// Whether this is a track of sound.
+    pub(super) fn is_sound(&self) -> bool {
+        self.handler == *b"soun"
+    }
+
+    /// Whether the track has no samples at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.as_ref().is_ok_and(|samples| samples.list.is_empty())
+    }
+
+    /// `ticks` of the media's own timeline on the movie's timeline.
+    pub(super) fn time(&self, ticks: i64) -> MediaTime {
+        MediaTime::from_ticks(ticks.saturating_add(self.shift), self.timescale)
     }
 
     /// Where the track's presentation ends on the movie's timeline.
@@ -174,12 +199,14 @@ fn mdhd(body: &[u8]) -> Result<(u32, i64, u16), ParseError> {
     Ok((timescale, i64::try_from(duration).unwrap_or(EDIT_MAX).min(EDIT_MAX), cursor.u16()?))
 }
 
-/// Matrix, width and height of a `tkhd` (8.3.2), its last 44 bytes.
-fn geometry(body: &[u8]) -> Result<[u8; 44], ParseError> {
+/// The track's number in a `tkhd` (8.3.2), and its last 44 bytes: matrix, width and height.
+fn header(body: &[u8]) -> Result<(u32, [u8; 44]), ParseError> {
     let mut cursor = Cursor(body);
     let (version, _) = cursor.version_flags()?;
-    cursor.skip(if version == 1 { 48 } else { 36 })?;
-    cursor.array()
+    cursor.skip(if version == 1 { 16 } else { 8 })?;
+    let id = cursor.u32()?;
+    cursor.skip(if version == 1 { 28 } else { 24 })?;
+    Ok((id, cursor.array()?))
 }
 
 /// The first sample entry's type and every entry's data reference (`stsd`, 8.5.2).
@@ -243,129 +270,7 @@ fn check_supported(codec: FourCc, minf: &[u8], references: &[u16]) -> Result<(),
 
 /// Sound with one tick per sample is uncompressed (or QuickTime's old packing), where a sample is not a packet
 /// and `stsz` does not tell its size.
-fn check_sound(handler: FourCc, samples: Samples) -> Result<Samples, ParseError> {
+pub(super) fn check_sound(handler: FourCc, samples: Samples) -> Result<Samples, ParseError> {
     let single = handler == *b"soun" && samples.list.len() > 1 && samples.duration(0) <= 1;
     if single { Err(ParseError::Unsupported("uncompressed sound")) } else { Ok(samples) }
-}
-
-/// What the edit list (`elst`, 8.6.6) does: a delay, a first instant of the media, and a length.
-#[derive(Clone, Copy)]
-struct Edit {
-    /// Whether there is one at all.
-    exists: bool,
-    /// Sum of the leading empty edits, in ticks.
-    delay: i64,
-    /// The media's instant that is shown first, in ticks.
-    media_time: i64,
-    /// How much of the media is shown, in ticks; `None` for all of it.
-    length: Option<i64>,
-}
-
-impl Edit {
-    const NONE: Self = Self { exists: false, delay: 0, media_time: 0, length: None };
-
-    const fn shift(&self) -> i64 {
-        self.delay - self.media_time
-    }
-
-    const fn shown(&self) -> Range<i64> {
-        match self.length {
-            Some(length) => self.delay..self.delay + length,
-            None if self.exists => self.delay..i64::MAX,
-            None => i64::MIN..i64::MAX,
-        }
-    }
-
-    fn read(trak: &[u8], timescale: u32, movie_timescale: u32) -> Result<Self, ParseError> {
-        let Some(edts) = find(trak, b"edts")? else { return Ok(Self::NONE) };
-        let Some(elst) = find(edts, b"elst")? else { return Ok(Self::NONE) };
-        let mut cursor = Cursor(elst);
-        let (version, _) = cursor.version_flags()?;
-        let entries: Vec<(u64, i64, u32)> = if version == 1 {
-            let parse = |entry: &[u8; 20]| {
-                let mut entry = Cursor(entry);
-                Ok((entry.u64()?, entry.u64()?.cast_signed(), entry.u32()?))
-            };
-            cursor.table::<20>()?.iter().map(parse).collect::<Result<_, _>>()?
-        } else {
-            let parse = |entry: &[u8; 12]| {
-                let mut entry = Cursor(entry);
-                Ok((entry.u32()?.into(), entry.i32()?.into(), entry.u32()?))
-            };
-            cursor.table::<12>()?.iter().map(parse).collect::<Result<_, _>>()?
-        };
-        Self::reduce(&entries, timescale, movie_timescale)
-    }
-
-    fn reduce(entries: &[(u64, i64, u32)], timescale: u32, movie_timescale: u32) -> Result<Self, ParseError> {
-        let mut edit = Self::NONE;
-        let mut entries = entries.iter().peekable();
-        while let Some((duration, _, _)) = entries.next_if(|(_, media_time, _)| *media_time == -1) {
-            edit.delay += ticks(*duration, timescale, movie_timescale)?;
-            if edit.delay > EDIT_MAX {
-                return Err(ParseError::Malformed("an edit list is absurdly long"));
-            }
-        }
-        let Some((duration, media_time, rate)) = entries.next().copied() else {
-            return if edit.delay == 0 {
-                Ok(edit)
-            } else {
-                Err(ParseError::Unsupported("an empty edit list"))
-            };
-        };
-        if entries.next().is_some() || rate != 0x1_0000 {
-            return Err(ParseError::Unsupported("an edit list with several edits"));
-        }
-        if !(0..=EDIT_MAX).contains(&media_time) {
-            return Err(ParseError::Malformed("an edit begins outside of the media"));
-        }
-        edit.exists = true;
-        edit.media_time = media_time;
-        edit.length = if duration == 0 { None } else { Some(ticks(duration, timescale, movie_timescale)?) };
-        Ok(edit)
-    }
-}
-
-/// Movie ticks as track ticks, rounded to the nearest as FFmpeg does (away from zero on a tie).
-fn ticks(duration: u64, timescale: u32, movie_timescale: u32) -> Result<i64, ParseError> {
-    let scale = u128::from(movie_timescale.max(1));
-    let ticks = (u128::from(duration) * u128::from(timescale) + scale / 2) / scale;
-    i64::try_from(ticks)
-        .ok()
-        .filter(|ticks| *ticks <= EDIT_MAX)
-        .ok_or(ParseError::Malformed("an edit list is absurdly long"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RATE: u32 = 0x1_0000;
-
-    #[test]
-    fn leading_empty_edits_are_summed() {
-        let edit =
-            Edit::reduce(&[(100, -1, RATE), (400, -1, RATE), (2000, 1024, RATE)], 48_000, 1000).unwrap();
-        assert_eq!((edit.delay, edit.media_time, edit.length), (24_000, 1024, Some(96_000)));
-        assert_eq!(edit.shift(), 22_976);
-        assert_eq!(edit.shown(), 24_000..120_000);
-    }
-
-    #[test]
-    fn an_edit_of_no_length_shows_all() {
-        assert_eq!(Edit::reduce(&[(0, 512, RATE)], 12_800, 1000).unwrap().shown(), 0..i64::MAX);
-    }
-
-    #[test]
-    fn what_is_beyond_one_edit_is_not_guessed_at() {
-        for entries in [&[(1, 0, RATE), (1, 9, RATE)][..], &[(1, 0, 0)], &[(1, 0, RATE), (1, -1, RATE)]] {
-            assert!(
-                matches!(Edit::reduce(entries, 1000, 1000), Err(ParseError::Unsupported(_))),
-                "{entries:?}"
-            );
-        }
-        for entries in [&[(1, -2, RATE)][..], &[(u64::MAX, -1, RATE)], &[(1, i64::MAX, RATE)]] {
-            assert!(matches!(Edit::reduce(entries, 1000, 1), Err(ParseError::Malformed(_))), "{entries:?}");
-        }
-    }
 }

@@ -3,7 +3,10 @@
 //! Every generated frame carries its number in a strip of black and white blocks, and the sound is a chirp whose
 //! phase tells the time, so that a test knows which frame and which sample it looks at.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::panic, unreachable_pub)] // shared by several test targets
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic, unreachable_pub)] // shared by several test targets
+
+pub mod muxer;
+mod reads;
 
 use std::{
     f64::consts::TAU,
@@ -21,6 +24,8 @@ use media::{
     ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt, SpanFile, Wanted},
 };
+
+pub use reads::{Counting, Memory, same_pictures};
 
 pub const WIDTH: usize = 320;
 pub const HEIGHT: usize = 180;
