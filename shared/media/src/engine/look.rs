@@ -1,7 +1,7 @@
 //! What is known of a local file before any of it is decoded.
 //!
-//! An MP4 file with plain H.264 or H.265 and AAC, which is what most clips are cut from, tells all of it in its index, and no
-//! program has to be started. Everything else is looked at by `ffprobe`.
+//! An MP4 file with plain H.264 or H.265 and AAC, which is what most clips are cut from, tells all of it in its index,
+//! and no program has to be started. Everything else is looked at by `ffprobe`.
 
 use std::path::Path;
 

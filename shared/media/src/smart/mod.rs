@@ -1,11 +1,12 @@
-//! The smart cut of H.264 and H.265 in MP4: every frame that can be copied is, bit for bit; only the frames before the first
-//! IDR picture of the clip and those behind the last that can be copied are encoded.
+//! The smart cut of H.264 and H.265 in MP4: every frame that can be copied is, bit for bit; only the frames before the
+//! first IDR picture of the clip and those behind the last that can be copied are encoded.
 //!
 //! Invariant: what is in doubt is not cut so. Each doubt is a [`Reason`], and the clip is then encoded as a whole.
 //!
 //! plan → source → ends and sound → mux: the plan is made from times and IDR pictures alone; the source is opened and
-//! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one configuration
-//! holds both pairs and no sample carries any; then all is put into one file, which is verified like any clip.
+//! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one
+//! configuration holds both pairs and no sample carries any; then all is put into one file, which is verified like any
+//! clip.
 
 mod audio_only;
 mod avc;
