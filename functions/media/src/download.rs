@@ -114,7 +114,9 @@ impl Fetch<'_> {
     /// How much of the index the job needs.
     fn part(&self) -> Part {
         match &self.job.spec {
-            Spec::Clip(clip) if clip.precision == Precision::Keyframe => Part::Span(keyframe::widest(clip.span)),
+            Spec::Clip(clip) if clip.precision == Precision::Keyframe => {
+                Part::Span(keyframe::widest(clip.span))
+            }
             Spec::Clip(clip) => Part::Span(clip.span),
             Spec::Download(_) => Part::Whole,
         }

@@ -50,7 +50,8 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
         return Ok(0);
     }
     let file = app.sources(LIMITS)?.open(&spec.url).await?;
-    let index = if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
+    let index =
+        if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
     app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;
     let Some(index) = index else { return Ok(0) };
     let Some(whole) = copy(&index, spec)? else { return Ok(0) };

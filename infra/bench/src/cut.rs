@@ -11,7 +11,7 @@ use domain::quality::{Format, Quality};
 use domain::time::MediaTime;
 use media::engine::{self, Cut};
 use media::ffmpeg::Tools;
-use media::mp4::{Index, IndexError, ReadAt, SpanError, SpanFile, Wanted};
+use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering, SpanError, SpanFile, Wanted};
 use serde_json::{Value as Json, json};
 use sources::{Guard, Limits, RemoteFile, SourceClient, SourceError};
 use tokio::fs::File;
@@ -27,6 +27,8 @@ pub(crate) struct Request<'a> {
     pub(crate) start: &'a str,
     pub(crate) end: &'a str,
     pub(crate) out: &'a Path,
+    /// Where what was read of the index is kept, as the stack keeps it in its bucket.
+    pub(crate) index: Option<&'a Path>,
 }
 
 /// A remote file as the index reader sees it.
@@ -75,7 +77,7 @@ fn span(request: &Request<'_>) -> anyhow::Result<Span> {
 async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Result<Json> {
     let file = SourceClient::new(Guard::allowing_private(), LIMITS)?.open(request.url).await?;
     let input = folder.join("source");
-    let origin = fetch(&file, span, &input).await?;
+    let origin = fetch(&file, (span, request.index), &input).await?;
     let cut = Cut {
         input: &input,
         origin,
@@ -97,9 +99,13 @@ async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Resul
 
 /// Fetches the span, or the whole source where it cannot be taken apart; answers the source's time at the local file's
 /// zero.
-async fn fetch(file: &RemoteFile, span: Span, path: &Path) -> anyhow::Result<MediaTime> {
+async fn fetch(
+    file: &RemoteFile,
+    (span, kept): (Span, Option<&Path>),
+    path: &Path,
+) -> anyhow::Result<MediaTime> {
     let mut sink = File::create(path).await?;
-    let origin = match plan(file, span).await? {
+    let origin = match plan(file, span, kept).await? {
         Some(small) => {
             sink.write_all(&small.header).await?;
             for range in &small.ranges {
@@ -116,14 +122,21 @@ async fn fetch(file: &RemoteFile, span: Span, path: &Path) -> anyhow::Result<Med
     Ok(origin)
 }
 
-async fn plan(file: &RemoteFile, span: Span) -> anyhow::Result<Option<SpanFile>> {
+async fn plan(file: &RemoteFile, span: Span, kept: Option<&Path>) -> anyhow::Result<Option<SpanFile>> {
     let Some(len) = file.len().filter(|_| file.serves_ranges()) else { return Ok(None) };
-    let index = match Index::read(&Remote { file, len }).await {
+    let object = kept.and_then(|path| std::fs::read(path).ok());
+    let known = object.and_then(|object| Pieces::decode(&object.into(), len));
+    let remote = Remote { file, len };
+    let source = Remembering::new(&remote, known.unwrap_or_else(|| Pieces::new(len)));
+    let index = match Index::read_part(&source, Part::Span(span)).await {
         Ok(index) => index,
-        Err(IndexError::NotIsoBmff | IndexError::Fragmented | IndexError::Unsupported(_)) => return Ok(None),
+        Err(IndexError::NotIsoBmff | IndexError::Unsupported(_)) => return Ok(None),
         Err(IndexError::Read(error)) => return Err(error.into()),
         Err(other) => bail!("{other}"),
     };
+    if let Some((path, object)) = kept.zip(source.into_pieces().encode()) {
+        std::fs::write(path, object)?;
+    }
     match SpanFile::plan(&index, span, Wanted { video: true, audio: true }) {
         Ok(small) => Ok(Some(small)),
         Err(SpanError::Unsupported(_)) => Ok(None),

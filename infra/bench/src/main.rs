@@ -17,6 +17,8 @@ mod sound;
 mod stack;
 mod targets;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail};
 use lexopt::prelude::*;
 
@@ -58,11 +60,19 @@ fn run() -> anyhow::Result<()> {
 }
 
 fn cut(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
-    let given = arguments.raw_args()?.collect::<Vec<_>>();
+    let (mut given, mut index) = (Vec::new(), None);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("index") => index = Some(PathBuf::from(arguments.value()?)),
+            Value(word) => given.push(word),
+            other => return Err(other.unexpected().into()),
+        }
+    }
     let [url, start, end, out] = given.as_slice() else { bail!("cut needs URL START END OUT") };
     let text = |word: &'_ std::ffi::OsString| word.to_str().map(str::to_owned).context("not UTF-8");
     let (url, start, end) = (text(url)?, text(start)?, text(end)?);
-    let request = cut::Request { url: &url, start: &start, end: &end, out: out.as_ref() };
+    let (out, index) = (out.as_ref(), index.as_deref());
+    let request = cut::Request { url: &url, start: &start, end: &end, out, index };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     say::answer(&runtime.block_on(cut::run(&request))?.to_string())
 }

@@ -26,7 +26,7 @@ const PAGE: &str = include_str!("player.html");
 /// What the browser says of a clip that it played to the end and then at these places.
 async fn played(clip: &Path, places: &[f64]) -> Value {
     let media = served(clip).await;
-    let page = PAGE.replace("{CLIP}", &media.url()).replace("{PLACES}", &json!(places).to_string());
+    let page = PAGE.replace("{CLIP}", media.url()).replace("{PLACES}", &json!(places).to_string());
     let (report, mut reports) = mpsc::channel(1);
     let app = Router::new()
         .route("/", get(async move || Html(page)))

@@ -236,6 +236,14 @@ async fn groups_that_are_open_only_in_part() {
 }
 
 #[tokio::test]
+async fn fragments_are_cut_like_any_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = format!("{X264} {PYRAMID} -movflags frag_keyframe+empty_moov+default_base_moof");
+    let path = source(dir.path(), "a.mp4", "25", 5.0, &options);
+    Kind::new(path).check(span(1500, 4250), (12, 2)).await;
+}
+
+#[tokio::test]
 async fn every_picture_an_idr_picture() {
     let dir = tempfile::tempdir().unwrap();
     let path = source(dir.path(), "a.mp4", "25", 3.0, &format!("{X264} -g 1"));
@@ -256,7 +264,6 @@ async fn what_cannot_be_matched_is_encoded_as_a_whole() {
             "no closed group",
         ),
         ("-c:v mpeg4 -q:v 3 -c:a aac".to_owned(), "the picture is mp4v"),
-        (format!("{X264} -movflags frag_keyframe+empty_moov"), "no index"),
     ] {
         full(&source(dir.path(), "a.mp4", "25", 4.0, &options), cut, why).await;
     }
