@@ -8,7 +8,7 @@ use domain::quality::PictureSize;
 use super::super::{
     Reason,
     bits::{BitReader, BitWriter, escape, unescape},
-    signal::colour,
+    signal::Signal,
 };
 use crate::ffmpeg::Colour;
 
@@ -52,9 +52,7 @@ struct Vui {
     display: Range<usize>,
     /// From `bitstream_restriction_flag` to the end.
     restriction: Range<usize>,
-    /// Whether the pixels are square, or nothing is said of them.
-    square: bool,
-    colour: Colour,
+    signal: Signal,
     /// `max_dec_frame_buffering`.
     buffering: Option<u32>,
 }
@@ -109,7 +107,7 @@ impl Sps {
         let side = |blocks: u32, a: u32, b: u32| {
             blocks.checked_mul(16)?.checked_sub(a.checked_add(b)?.checked_mul(2)?).filter(|side| *side > 0)
         };
-        let square = self.vui.as_ref().is_none_or(|vui| vui.square);
+        let square = self.vui.as_ref().is_none_or(|vui| vui.signal.is_square);
         let known = square && self.progressive && self.sampling.0 == 1;
         known.then_some(())?;
         Some(PictureSize { width: side(width, left, right)?, height: side(height, top, bottom)? })
@@ -117,7 +115,7 @@ impl Sps {
 
     /// What the numbers of the pictures mean.
     pub(super) fn colour(&self) -> Colour {
-        self.vui.as_ref().map(|vui| vui.colour.clone()).unwrap_or_default()
+        self.vui.as_ref().map(|vui| vui.signal.colour.clone()).unwrap_or_default()
     }
 
     /// Whether pictures of both are shown alike: same samples, same size, same description.
@@ -209,20 +207,7 @@ fn order_count(r: &mut BitReader<'_>) -> Option<()> {
 impl Vui {
     fn parse(r: &mut BitReader<'_>) -> Option<Self> {
         let start = r.at;
-        let square = !r.flag()?
-            || match r.bits(8)? {
-                0 | 1 => true,
-                255 => r.bits(16)? == r.bits(16)?,
-                _ => false,
-            };
-        if r.flag()? {
-            r.flag()?;
-        }
-        let colour = colour(r)?;
-        if r.flag()? {
-            r.ue()?;
-            r.ue()?;
-        }
+        let signal = Signal::read(r)?;
         if r.flag()? {
             r.bits(32)?;
             r.bits(32)?;
@@ -243,7 +228,7 @@ impl Vui {
             }
             buffering = Some(r.ue()?);
         }
-        Some(Self { display, restriction: restriction..r.at, square, colour, buffering })
+        Some(Self { display, restriction: restriction..r.at, signal, buffering })
     }
 }
 

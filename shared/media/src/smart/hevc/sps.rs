@@ -110,12 +110,12 @@ impl Sps {
 
     /// What the numbers of the pictures mean.
     pub(super) fn colour(&self) -> Colour {
-        self.vui.as_ref().map(|vui| vui.colour.clone()).unwrap_or_default()
+        self.vui.as_ref().map(|vui| vui.signal.colour.clone()).unwrap_or_default()
     }
 
     /// [`Self::shown`], if the pixels are square or nothing is said of them.
     pub(super) fn square_picture(&self) -> Option<PictureSize> {
-        self.shown().filter(|_| self.vui.as_ref().is_none_or(|vui| vui.is_square))
+        self.shown().filter(|_| self.vui.as_ref().is_none_or(|vui| vui.signal.is_square))
     }
 
     /// The size of the encoder's smallest block with which it fills pictures up to the source's coded size.

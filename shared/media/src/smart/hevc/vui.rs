@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use super::super::{
     bits::{BitReader, BitWriter},
-    signal::colour,
+    signal::Signal,
 };
-use crate::ffmpeg::Colour;
 
 /// Ranges are bits of the sequence parameter set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +16,7 @@ pub(super) struct Vui {
     window: Range<usize>,
     /// `vui_timing_info_present_flag` and the clock.
     timing: Range<usize>,
-    /// Whether the pixels are square, or nothing is said of them.
-    pub(super) is_square: bool,
-    pub(super) colour: Colour,
+    pub(super) signal: Signal,
     /// `field_seq_flag`: pictures are fields.
     pub(super) has_fields: bool,
 }
@@ -27,20 +24,7 @@ pub(super) struct Vui {
 impl Vui {
     pub(super) fn parse(r: &mut BitReader<'_>) -> Option<Self> {
         let start = r.at;
-        let is_square = !r.flag()?
-            || match r.bits(8)? {
-                0 | 1 => true,
-                255 => r.bits(16)? == r.bits(16)?,
-                _ => false,
-            };
-        if r.flag()? {
-            r.flag()?; // overscan
-        }
-        let colour = colour(r)?;
-        if r.flag()? {
-            r.ue()?; // chroma location
-            r.ue()?;
-        }
+        let signal = Signal::read(r)?;
         r.flag()?; // neutral_chroma_indication_flag
         let colours = start..r.at;
         let has_fields = r.flag()?;
@@ -56,7 +40,7 @@ impl Vui {
             r.bits(32)?;
             r.bits(32)?;
         }
-        Some(Self { colours, timing: window.end..r.at, window, is_square, colour, has_fields })
+        Some(Self { colours, timing: window.end..r.at, window, signal, has_fields })
     }
 
     /// Writes the same description for a stream of frames that has neither a buffering model, nor messages on the
