@@ -84,7 +84,7 @@ pub struct ClipView {
     /// Shape of the picture; null for sound.
     #[schema(example = "16:9")]
     pub aspect_ratio: Option<String>,
-    /// How it was made: `copy`, `smart` (only the ends were encoded) or `encode`.
+    /// How it was made: `copy`, `smart` (only the ends were encoded), `encode`, or `fan_out` (encoded by several functions).
     #[schema(example = "smart")]
     pub method: String,
     /// Link to thumbnails at regular intervals in one JPEG, for an mp4 longer than 2 seconds.

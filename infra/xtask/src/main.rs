@@ -38,7 +38,7 @@ test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -
 bench clip                 make clips our way and others', compare them, write docs/benchmarks.md (25 minutes)
     --json FILE            also write everything there, for programs
     --quick                one source, 3 rounds, without the local cloud (6 minutes); writes no document
-    --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md; writes no document
+    --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md
     --prototype FILE       also measure this Python script, called as FILE URL START END OUT
 
 fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told otherwise

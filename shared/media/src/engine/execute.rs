@@ -158,8 +158,10 @@ const POSTER_SIDE_MAX: u32 = 1280;
 /// Adds an output to a command that reads a clip with pictures of this size, whose numbers mean `colour`: the first one
 /// as a JPEG.
 pub(super) fn poster(args: Args, picture: PictureSize, colour: &Colour, out: &Path) -> Args {
+    // Without the trim every picture that the command decodes would be scaled, too.
+    let filters = format!("trim=end_frame=1,{}", picture::jpeg(colour, picture, poster_size(picture)));
     args.words("-map 0:v:0 -frames:v 1")
-        .option("-vf", picture::jpeg(colour, picture, poster_size(picture)))
+        .option("-vf", filters)
         .words("-c:v mjpeg -q:v 3 -update 1 -f image2")
         .file(out)
 }

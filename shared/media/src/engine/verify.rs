@@ -1,7 +1,7 @@
 //! Looking at a clip before anybody gets it.
 //!
 //! Invariant: what leaves here has the planned frames at the planned ticks, and everything in it that was not copied
-//! bit for bit, and everything that meets something else there, decodes without a word.
+//! bit for bit decodes without a word.
 
 use std::path::Path;
 
@@ -78,8 +78,8 @@ pub enum VerifyError {
 pub(crate) enum Decode {
     /// All: every picture was encoded anew.
     Whole,
-    /// These parts: what lies around the places where copied pictures meet encoded ones. What lies between is the
-    /// source's own, bit for bit. The first part begins with the clip.
+    /// These parts: what was encoded, and what lies behind the places where parts meet. What lies between is the source's
+    /// own, bit for bit. The first part begins with the clip.
     Parts(Vec<Part>),
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum Reason {
     /// The picture is resampled or cropped.
     #[error("the picture changes its size")]
     Size,
-    /// The local file is no MP4, or has fragments.
+    /// The local file is no MP4, or cannot be taken apart.
     #[error("the source has no index")]
     Index,
     /// The samples are not listed.
@@ -209,22 +209,19 @@ async fn make(
     Ok(Made { method, codecs, decode })
 }
 
-/// What has to be decoded to see that the parts fit: from the clip's beginning to some pictures behind the head, and
-/// from the last IDR picture that is copied through the tail.
+/// What has to be decoded to see that the parts fit: from the clip's beginning through the head to some pictures behind
+/// it, and the tail, which begins with an IDR picture like any place that a player jumps to.
 fn around_joins(source: &Source, video: &VideoPlan) -> Decode {
     let parts = &source.parts;
-    let count = |end: &Option<End>| end.as_ref().map_or(0, |end| end.pts.len());
-    let (head, tail) = (count(&parts.head), count(&parts.tail));
+    let head = parts.head.as_ref().map_or(0, |end| end.pts.len());
+    let tail = parts.tail.as_ref().map_or(&[][..], |end| &end.pts);
     let first = (head + BEHIND_JOIN).min(video.frames.len());
-    let is_idr = |index: &usize| source.pictures.get(*index).is_some_and(|picture| picture.idr);
-    let idr = parts.copy.clone().rev().find(is_idr).filter(|_| tail > 0);
-    let last = idr.map_or(0, |idr| parts.copy.end - idr + tail);
-    if first + last >= video.frames.len() {
+    if first + tail.len() >= video.frames.len() {
         return Decode::Whole;
     }
     let part = |from: Option<MediaTime>, frames: usize| Part { from, frames: frames as u64 };
-    let pts = idr.and_then(|idr| source.pictures.get(idr)).map(|picture| picture.pts - video.zero);
-    let last = pts.map(|pts| part(Some(MediaTime::from_ticks(pts, source.track.timescale)), last));
+    let at = |pts: &i64| MediaTime::from_ticks(pts - video.zero, source.track.timescale);
+    let last = tail.first().map(|pts| part(Some(at(pts)), tail.len()));
     Decode::Parts([part(None, first)].into_iter().chain(last).collect())
 }
 
