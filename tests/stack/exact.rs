@@ -164,7 +164,7 @@ async fn cuts_at_the_borders_of_a_source() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clip_that_several_functions_encode() {
     let second = made("4k-part.mp4", &format!("{} {X264} -c:a aac", lavfi("3840x2160", "60", 2)));
-    let path = made("4k.mp4", &format!("-stream_loop 5 -i {} -c copy", second.display()));
+    let path = made("4k.mp4", &format!("-stream_loop 7 -i {} -c copy", second.display()));
     let answer = check("4k.mp4", &path, 0.5, 13.4).await;
     assert_eq!(answer["method"], "fan_out");
 }
