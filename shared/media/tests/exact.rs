@@ -121,6 +121,14 @@ async fn borders_copied_from_ffprobe() {
 }
 
 #[tokio::test]
+async fn frames_a_little_closer_than_their_rate_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let uneven = "-vf settb=1/15360,setpts=N*512-floor(N/3)*9 -fps_mode passthrough -enc_time_base:v 1/15360";
+    let options = format!("{X264} -bf 2 -g 40 {uneven} -video_track_timescale 15360");
+    Kind::new(source(dir.path(), "a.mp4", "30", 7.0, &options)).check(&SPANS).await;
+}
+
+#[tokio::test]
 async fn variable_frame_rate() {
     let dir = tempfile::tempdir().unwrap();
     let options = format!("{X264} -bf 2 -g 40 -vf select='mod(n,5)-2+gt(mod(n,11),7)' -fps_mode passthrough");

@@ -224,7 +224,8 @@ async fn decode(
         }
     };
     let runs = parts.into_iter().enumerate().map(|(n, (args, frames))| async move {
-        let args = args.words("-fps_mode passthrough -f null -");
+        // On the clip's own clock: on one that counts in frames, frames that are not evenly apart would meet.
+        let args = args.words("-fps_mode passthrough -enc_time_base:v -1 -f null -");
         let args = match (&plan.video, clip.poster) {
             (Some(video), Some(out)) if n == 0 => poster(args, video.picture, colour, out),
             _ => args,

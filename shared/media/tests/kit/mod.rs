@@ -144,8 +144,21 @@ pub fn frames(path: &Path, filter: &str) -> Frames {
     let (num, den) = base.lines().next().unwrap().trim_end_matches(',').split_once('/').unwrap();
     let graph = format!("{filter},scale={WIDTH}:{HEIGHT}:flags=area,format=gray");
     let name = path.to_str().unwrap();
-    let args =
-        ["-i", name, "-map", "0:v:0", "-vf", &graph, "-fps_mode", "passthrough", "-f", "rawvideo", "-"];
+    let args = [
+        "-i",
+        name,
+        "-map",
+        "0:v:0",
+        "-vf",
+        &graph,
+        "-fps_mode",
+        "passthrough",
+        "-enc_time_base",
+        "-1",
+        "-f",
+        "rawvideo",
+        "-",
+    ];
     let raw = run("ffmpeg", &args);
     let pictures = raw.chunks_exact(WIDTH * HEIGHT);
     assert_eq!(pictures.len(), pts.len(), "{path:?}: as many pictures as timestamps");
