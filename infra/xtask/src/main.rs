@@ -35,9 +35,9 @@ dev                        the local cloud in the foreground at http://127.0.0.1
     --fresh                throw the kept data away first
 
 test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
-bench clip                 make clips our way and others', compare them, write docs/benchmarks.md (25 minutes)
+bench clip                 make clips our way and others', compare them, write docs/benchmarks.md
     --json FILE            also write everything there, for programs
-    --quick                one source, 3 rounds, without the local cloud (6 minutes); writes no document
+    --quick                one source, 3 rounds, without the local cloud; writes no document
     --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md
     --prototype FILE       also measure this Python script, called as FILE URL START END OUT
 
