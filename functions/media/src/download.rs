@@ -31,7 +31,7 @@ use tracing::info;
 
 use crate::{
     job::{open_job, passing, reporting, scratch, unsupported},
-    work::{self, CONVERT_BYTES_MAX, PLAN, Plan, SOUND, SOURCE, share_source},
+    work::{self, CONVERT_BYTES_MAX, PLAN, Plan, SOUND, SOURCE},
 };
 
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
@@ -128,7 +128,7 @@ impl Fetch<'_> {
         let mut files = Vec::new();
         for (n, share) in fan_out.shares.iter().enumerate() {
             let Some(small) = plan_span(index, share.span, video)? else { return Ok(None) };
-            files.push((small, share_source(n)));
+            files.push((small, keys::share_source(n)));
         }
         let audio = Wanted { video: false, audio: true };
         let sound = match SpanFile::plan(index, span, audio) {

@@ -13,7 +13,7 @@ use store::keys;
 
 use crate::{
     job::{open_job, passing, reporting, scratch},
-    work::{self, Made, PLAN, Plan, SOUND, share_output, told},
+    work::{self, Made, PLAN, Plan, SOUND, told},
 };
 
 /// Joins the shares of job `{job_id}`.
@@ -34,8 +34,8 @@ async fn join(app: &App, job: &Job, folder: &Path) -> Result<(), StageError> {
     let objects = app.objects()?;
     let mut shares = Vec::new();
     for share in 0..fan_out.shares.len() {
-        let path = folder.join(share_output(share));
-        objects.get_file(&keys::work_object(&job.id, &share_output(share)), &path).await?;
+        let path = folder.join(keys::share_output(share));
+        objects.get_file(&keys::work_object(&job.id, &keys::share_output(share)), &path).await?;
         shares.push(path);
     }
     let heard = folder.join(SOUND);

@@ -25,7 +25,7 @@ use crate::{
     work::{self, CONVERT_LIMIT, HEADER, TRANSFER, Transfer, Version},
 };
 
-/// An index is 256 MiB at most.
+/// An index is 64 MiB at most.
 const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 1 << 30 };
 
 /// Plans the download of job `{job_id}`; answers the route and, for a copy, the shards to carry. A repeat goes on with

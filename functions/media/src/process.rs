@@ -19,7 +19,7 @@ use tracing::info;
 
 use crate::{
     job::{Fraction, open_job, passing, reporting, scratch},
-    work::{self, CONVERT_LIMIT, Made, PLAN, Plan, SOURCE, share_output, share_source, told},
+    work::{self, CONVERT_LIMIT, Made, PLAN, Plan, SOURCE, told},
 };
 
 /// The largest object that S3 takes in one PUT, in bytes.
@@ -77,14 +77,14 @@ async fn make(
         Plan::Shared { fan_out, origins, .. } => {
             let share = fan_out.shares.get(segment).zip(origins.get(segment));
             let (share, origin) = share.ok_or_else(|| passing("there is no such share"))?;
-            objects.get_file(&keys::work_object(&job.id, &share_source(segment)), &source).await?;
+            objects.get_file(&keys::work_object(&job.id, &keys::share_source(segment)), &source).await?;
             let cut = cut(*origin, share.span, true);
             // Shares run side by side and progress goes forwards only: each counts as if those before it were done.
             let (before, all) = (count(segment), count(fan_out.shares.len()));
             let progress = |done| fraction.set((before + done) / all);
             let output = engine::cut(&Tools::default(), &cut, &progress).await.map_err(told)?;
             info!(segment, frames = share.frames, size_bytes = output.verified.size_bytes, "encoded a share");
-            let key = keys::work_object(&job.id, &share_output(segment));
+            let key = keys::work_object(&job.id, &keys::share_output(segment));
             Ok(objects.put_file(&key, &output.media, "video/mp4").await?)
         }
     }

@@ -86,7 +86,7 @@ pub(crate) enum Plan {
     /// One file, [`SOURCE`], that one function makes the clip of. `around` is the span around the one that was asked for
     /// between whose ends every frame can be copied, if that is wanted.
     One { origin: MediaTime, around: Option<Span> },
-    /// A file for each share ([`share_source`]), and the sound for all of them ([`SOUND`]) if there is any.
+    /// A file for each share ([`keys::share_source`]), and the sound for all of them ([`SOUND`]) if there is any.
     Shared { fan_out: FanOut, origins: Vec<MediaTime>, sound: Option<MediaTime> },
 }
 
@@ -165,16 +165,6 @@ pub(crate) fn told(problem: EngineError) -> StageError {
             StageError::Passing(problem.to_string())
         }
     }
-}
-
-/// The fetched span of a share.
-pub(crate) fn share_source(share: usize) -> String {
-    format!("source-{share}")
-}
-
-/// The encoded share.
-pub(crate) fn share_output(share: usize) -> String {
-    format!("share-{share}.mp4")
 }
 
 pub(crate) async fn put<T: Serialize + Sync>(

@@ -1,8 +1,10 @@
 //! What every way to end a job shares.
 
 use domain::{
+    fan_out::SHARES_MAX,
     ids::JobId,
     job::{Failure, Job},
+    spec::Spec,
     transfer::SHARDS_MAX,
 };
 use runtime::{App, StageError};
@@ -49,10 +51,15 @@ fn work_files(job: &Job) -> Vec<String> {
         "output.json",
         "header",
         "transfer.json",
+        "sound",
     ];
     let shards = if job.upload.is_some() { SHARDS_MAX } else { 0 };
     let parts = (0..shards).map(|shard| keys::parts_object(&job.id, shard));
-    names.iter().map(|name| keys::work_object(&job.id, name)).chain(parts).collect()
+    // Whether a clip was shared out is known to its work files alone.
+    let shares = if matches!(job.spec, Spec::Clip(_)) { SHARES_MAX } else { 0 };
+    let shares = (0..shares).flat_map(|share| [keys::share_source(share), keys::share_output(share)]);
+    let shares = shares.map(|name| keys::work_object(&job.id, &name));
+    names.iter().map(|name| keys::work_object(&job.id, name)).chain(parts).chain(shares).collect()
 }
 
 /// Ends a job as failed.

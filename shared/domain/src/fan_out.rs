@@ -12,7 +12,7 @@ const ONE_FUNCTION_MAX_SECONDS: f64 = 60.0;
 const SHARE_SECONDS: f64 = 45.0;
 
 /// The most shares of one clip.
-const SHARES_MAX: usize = 40;
+pub const SHARES_MAX: usize = 40;
 
 /// CPU seconds for a million pixels, measured with x264 `veryfast` at crf 20 on noisy pictures: decoding and scaling,
 /// which go by the source's size, and encoding, which goes by the clip's.

@@ -14,7 +14,7 @@ use store::objects::Objects;
 
 use crate::{ApiError, StageError, app::AppError, index::read_index};
 
-/// Bounds of a look: API Gateway gives up after 30 s, and an index is 256 MiB at most.
+/// Bounds of a look: API Gateway gives up after 30 s, and an index is 64 MiB at most.
 pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 1 << 30 };
 const LOOK_TIMEOUT: Duration = Duration::from_secs(18);
 

@@ -236,6 +236,18 @@ pub fn work_object(job: &JobId, name: &str) -> String {
     format!("work/{job}/{name}")
 }
 
+/// The name among a job's work files of the fetched span of a share.
+#[must_use]
+pub fn share_source(share: usize) -> String {
+    format!("source-{share}")
+}
+
+/// The name among a job's work files of an encoded share.
+#[must_use]
+pub fn share_output(share: usize) -> String {
+    format!("share-{share}.mp4")
+}
+
 /// What follows a clip's id in the name of its thumbnails.
 pub const SPRITE_EXTENSION: &str = "sprite.jpg";
 /// What follows it in the name of the file that tells them apart.
