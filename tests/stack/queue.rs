@@ -29,6 +29,7 @@ fn accepted(account: &Account, url: &str) -> Job {
         duration: MediaTime(8_000_000),
         picture: Some(PictureSize { width: 320, height: 180 }),
         has_audio: true,
+        ..SourceInfo::default()
     };
     let book = PriceBook::current().unwrap();
     let price = (book.version.clone(), book.manual_clip(false));

@@ -9,6 +9,7 @@ pub mod join;
 pub mod plan;
 pub mod probe;
 pub mod process;
+mod source;
 pub mod transfer;
 pub mod upload;
 mod work;

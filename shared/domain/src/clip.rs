@@ -214,6 +214,7 @@ mod tests {
             duration: MediaTime::from_seconds(seconds).unwrap(),
             picture: (width > 0).then_some(PictureSize { width, height }),
             has_audio: true,
+            ..SourceInfo::default()
         }
     }
 

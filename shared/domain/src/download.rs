@@ -110,7 +110,8 @@ mod tests {
 
     fn source(title: &str, picture: Option<(u32, u32)>, has_audio: bool) -> SourceInfo {
         let picture = picture.map(|(width, height)| PictureSize { width, height });
-        SourceInfo { title: title.to_owned(), duration: MediaTime(40_000_000_000), picture, has_audio }
+        let (title, duration) = (title.to_owned(), MediaTime(40_000_000_000));
+        SourceInfo { title, duration, picture, has_audio, ..SourceInfo::default() }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{quality::PictureSize, time::MediaTime};
 
 /// A source as a probe saw it: enough to validate a request, to price it and to show it to a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceInfo {
     /// A title to show: the file's own, or its name.
     pub title: String,
@@ -15,4 +15,10 @@ pub struct SourceInfo {
     pub picture: Option<PictureSize>,
     /// Whether there is an audio track.
     pub has_audio: bool,
+    /// Address of a still picture, where the source's site has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<String>,
+    /// Address of the site's own player, for embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed_url: Option<String>,
 }

@@ -35,7 +35,12 @@ fn account() -> AccountId {
 fn job(number: u8, reserved: u64) -> Job {
     let span = Span { start: MediaTime(0), end: MediaTime(1) };
     let spec = ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
-    let source = SourceInfo { title: "a".to_owned(), duration: MediaTime(9), picture: None, has_audio: true };
+    let source = SourceInfo {
+        title: "a".to_owned(),
+        duration: MediaTime(9),
+        has_audio: true,
+        ..SourceInfo::default()
+    };
     let price = ("fastclip-2026-03".to_owned(), Amount(reserved));
     Job::accepted(JobId::from_random(id(number)), account(), spec, source, price, NOW)
 }

@@ -174,7 +174,12 @@ async fn who_has_no_key_is_counted_by_name() {
 fn job(number: u8, now: Timestamp) -> Job {
     let span = Span { start: MediaTime(0), end: MediaTime(1) };
     let spec = ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
-    let source = SourceInfo { title: "a".to_owned(), duration: MediaTime(9), picture: None, has_audio: true };
+    let source = SourceInfo {
+        title: "a".to_owned(),
+        duration: MediaTime(9),
+        has_audio: true,
+        ..SourceInfo::default()
+    };
     let price = ("fastclip-2026-03".to_owned(), Amount(10));
     Job::accepted(JobId::from_random([number; 16]), account(), spec, source, price, now)
 }

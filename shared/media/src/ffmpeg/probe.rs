@@ -57,6 +57,7 @@ impl Probe {
             duration: self.duration,
             picture: self.video.as_ref().map(|video| video.shown),
             has_audio: self.audio.is_some(),
+            ..SourceInfo::default()
         }
     }
 }

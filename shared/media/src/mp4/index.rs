@@ -131,6 +131,20 @@ impl Index {
         Ok((index, mvex.map(|mvex| Movie::read(mvex, duration, timescale)).transpose()?))
     }
 
+    /// The picture of this file with the sound of another, as if the bytes of the other lay behind this one's, from `at`
+    /// on: a source that serves them apart is cut like one file.
+    #[must_use]
+    pub fn with_sound_of(self, other: Self, at: u64) -> Self {
+        let presented = self.presented.max(other.presented);
+        let audio = other.audio.map(|mut track| {
+            if let Ok(samples) = &mut track.samples {
+                samples.list.iter_mut().for_each(|sample| sample.offset = sample.offset.saturating_add(at));
+            }
+            track
+        });
+        Self { audio, presented, ..self }
+    }
+
     /// The track with this number.
     pub(super) fn track_mut(&mut self, id: u32) -> Option<&mut Track> {
         [&mut self.video, &mut self.audio].into_iter().flatten().find(|track| track.id == id)
@@ -157,6 +171,7 @@ impl Index {
             duration: self.duration(),
             picture: self.video.as_ref().and_then(Track::picture),
             has_audio: self.audio.is_some(),
+            ..SourceInfo::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Download: fetch just the bytes that the cut needs, once, into the work prefix.
+//! One file with picture and sound.
 //!
 //! For an MP4 file these are the samples of the span, under a small `moov` of their own, so that ffmpeg later reads
 //! an ordinary local file. A source that has to be fetched whole (another container, a server without ranges) is;
@@ -6,93 +6,41 @@
 //!
 //! A clip that has to be encoded and would keep one function busy for long is shared out here, too.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::path::Path;
 
-use domain::{
-    clip::Precision,
-    cut::Span,
-    job::{Job, Status},
-    quality::Format,
-    spec::Spec,
-    time::MediaTime,
-};
+use domain::{clip::Precision, cut::Span, job::Job, quality::Format, spec::Spec, time::MediaTime};
 use media::{
     fan_out::FanOut,
     keyframe,
     mp4::{Index, LocalFile, Part, ReadAt, SpanError, SpanFile, Wanted},
     whole::Whole,
 };
-use runtime::{App, StageError, read_index};
-use serde_json::{Value, json};
-use sources::{Container, Limits, RemoteFile, SourceError, sniff};
+use runtime::{StageError, read_index};
+use sources::{Container, RemoteFile, SourceError, sniff};
 use store::keys;
 use tokio::{fs::File, io::AsyncWriteExt};
-use tracing::info;
 
+use super::Room;
 use crate::{
-    job::{open_job, passing, reporting, scratch, unsupported},
-    work::{self, CONVERT_BYTES_MAX, PLAN, Plan, SOUND, SOURCE},
+    job::{passing, unsupported},
+    work::{CONVERT_BYTES_MAX, Plan, SOUND, SOURCE},
 };
 
-/// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
-const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_000_000_000 };
 /// How much of a local file is copied at once.
 const COPY_CHUNK: u64 = 4 << 20;
 
-/// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
-///
-/// # Errors
-/// [`StageError::Job`] if the source cannot be fetched or has nothing in the span.
-pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
-    let job = open_job(&app, &input).await?;
-    let folder = scratch()?;
-    let file = app.sources(LIMITS)?.open(job.spec.url()).await?;
-    let traffic = file.traffic().clone();
-    let expected = Expected::default();
-    let fetch = Fetch { app: &app, job: &job, file: &file, folder: folder.path(), expected: &expected };
-    let fraction = || expected.fraction(traffic.bytes());
-    let plan = reporting(&app, &job.id, Status::Downloading, fraction, fetch.run()).await?;
-    info!(bytes = traffic.bytes(), "fetched");
-    app.table()?.add_bytes_read(&job.id, traffic.bytes()).await?.ok_or(StageError::Ended)?;
-    work::put(&app, &job.id, PLAN, &plan).await?;
-    let (segments, shared) = match &plan {
-        Plan::One { .. } => (1, false),
-        Plan::Shared { origins, .. } => (origins.len(), true),
-    };
-    Ok(json!({ "job_id": job.id, "segments": (0..segments).collect::<Vec<_>>(), "shared": shared }))
-}
-
-/// How many bytes the whole fetch will take, once that is known.
-#[derive(Default)]
-struct Expected(std::sync::atomic::AtomicU64);
-
-impl Expected {
-    fn set(&self, bytes: u64) {
-        self.0.store(bytes, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    #[allow(clippy::cast_precision_loss)] // for a progress bar
-    fn fraction(&self, bytes: u64) -> f64 {
-        let expected = self.0.load(std::sync::atomic::Ordering::Relaxed);
-        if expected == 0 { 0.0 } else { bytes as f64 / expected as f64 }
-    }
-}
-
-/// A source on its way into the work prefix.
-struct Fetch<'a> {
-    app: &'a App,
-    job: &'a Job,
-    file: &'a RemoteFile,
-    folder: &'a Path,
-    expected: &'a Expected,
+/// A file on its way into the work prefix.
+pub(super) struct Fetch<'a> {
+    pub(super) room: Room<'a>,
+    pub(super) file: &'a RemoteFile,
 }
 
 impl Fetch<'_> {
-    async fn run(&self) -> Result<Plan, StageError> {
+    pub(super) async fn run(&self) -> Result<Plan, StageError> {
         if self.file.serves_ranges()
-            && let Some(index) = read_index(Some(self.app.objects()?), self.file, self.part()).await?
+            && let Some(index) = read_index(Some(self.room.app.objects()?), self.file, self.part()).await?
         {
-            if let Spec::Clip(clip) = &self.job.spec
+            if let Spec::Clip(clip) = &self.room.job.spec
                 && clip.format == Format::Mp4
                 && let Some(fan_out) = FanOut::plan(&index, clip.span, clip.quality)
                 && let Some(plan) = self.shares(&index, fan_out, clip.span).await?
@@ -100,20 +48,20 @@ impl Fetch<'_> {
                 return Ok(plan);
             }
             if let Some((around, small)) = self.plan(&index)? {
-                must_fit(self.job, small.bytes_total)?;
-                self.expected.set(self.file.traffic().bytes() + small.bytes_total);
+                must_fit(self.room.job, small.bytes_total)?;
+                self.room.expected.set(self.file.traffic().bytes() + small.bytes_total);
                 self.span(&small, SOURCE).await?;
                 return Ok(Plan::One { origin: small.origin, around });
             }
         }
-        must_fit(self.job, self.file.len().unwrap_or_default())?;
-        self.expected.set(self.file.len().unwrap_or_default());
+        must_fit(self.room.job, self.file.len().unwrap_or_default())?;
+        self.room.expected.set(self.file.len().unwrap_or_default());
         self.whole().await
     }
 
     /// How much of the index the job needs.
     fn part(&self) -> Part {
-        match &self.job.spec {
+        match &self.room.job.spec {
             Spec::Clip(clip) if clip.precision == Precision::Keyframe => {
                 Part::Span(keyframe::widest(clip.span))
             }
@@ -140,7 +88,7 @@ impl Fetch<'_> {
             (files.iter().map(|(small, _)| small.origin).collect(), sound.as_ref().map(|s| s.origin));
         files.extend(sound.map(|small| (small, SOUND.to_owned())));
         let bytes: u64 = files.iter().map(|(small, _)| small.bytes_total).sum();
-        self.expected.set(self.file.traffic().bytes() + bytes);
+        self.room.expected.set(self.file.traffic().bytes() + bytes);
         for (small, name) in &files {
             self.span(small, name).await?;
         }
@@ -150,8 +98,8 @@ impl Fetch<'_> {
     /// The bytes that the job needs, and the span that can be copied, if that is wanted; `None` if the file has to be
     /// taken whole.
     fn plan(&self, index: &Index) -> Result<Option<(Option<Span>, SpanFile)>, StageError> {
-        let source = &self.job.source;
-        let clip = match &self.job.spec {
+        let source = &self.room.job.source;
+        let clip = match &self.room.job.spec {
             Spec::Clip(clip) => clip,
             Spec::Download(download) => {
                 let wanted = Wanted { video: download.format.has_picture(), audio: true };
@@ -168,42 +116,35 @@ impl Fetch<'_> {
 
     /// Fetches one span file and puts it into the work prefix.
     async fn span(&self, small: &SpanFile, name: &str) -> Result<(), StageError> {
-        let path = self.folder.join(name);
+        let path = self.room.folder.join(name);
         let mut sink = create(&path).await?;
         sink.write_all(&small.header).await.map_err(passing)?;
         for range in &small.ranges {
             self.file.copy(range.clone(), &mut sink).await?;
         }
         sink.flush().await.map_err(passing)?;
-        self.put(&path, name).await
+        self.room.put(&path, name).await
     }
 
     async fn whole(&self) -> Result<Plan, StageError> {
-        let (whole, path) = (self.folder.join("whole"), self.folder.join(SOURCE));
+        let (whole, path) = (self.room.folder.join("whole"), self.room.folder.join(SOURCE));
         let mut sink = create(&whole).await?;
         self.file.copy_all(&mut sink).await?;
         sink.flush().await.map_err(passing)?;
         drop(sink);
         // All of a file need not be put together again.
-        if matches!(self.job.spec, Spec::Clip(_)) && sniff(self.file.head()) == Container::IsoBmff {
+        if matches!(self.room.job.spec, Spec::Clip(_)) && sniff(self.file.head()) == Container::IsoBmff {
             let local = LocalFile::open(&whole).map_err(passing)?;
             if let Ok(index) = Index::read(&local).await
                 && let Some((around, small)) = self.plan(&index)?
             {
                 assemble(&local, &small, &path).await.map_err(passing)?;
-                self.put(&path, SOURCE).await?;
+                self.room.put(&path, SOURCE).await?;
                 return Ok(Plan::One { origin: small.origin, around });
             }
         }
-        self.put(&whole, SOURCE).await?;
+        self.room.put(&whole, SOURCE).await?;
         Ok(Plan::One { origin: MediaTime::ZERO, around: None })
-    }
-
-    /// Leaves a local file for Process and makes room for the next one.
-    async fn put(&self, path: &Path, name: &str) -> Result<(), StageError> {
-        let key = keys::work_object(&self.job.id, name);
-        self.app.objects()?.put_file(&key, path, "application/octet-stream").await?;
-        tokio::fs::remove_file(path).await.map_err(passing)
     }
 }
 

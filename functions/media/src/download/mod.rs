@@ -1,0 +1,87 @@
+//! Download: fetch just the bytes that the cut needs, once, into the work prefix.
+//!
+//! Each kind of source is fetched by a module of its own. What they leave is the same: local files that Process reads,
+//! and a [`Plan`] that says how.
+
+mod file;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use domain::job::{Job, Status};
+use runtime::{App, StageError};
+use serde_json::{Value, json};
+use sources::Limits;
+use store::keys;
+use tracing::info;
+
+use crate::{
+    job::{open_job, passing, reporting, scratch},
+    source::Source,
+    work::{self, PLAN, Plan},
+};
+
+/// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
+const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_000_000_000 };
+
+/// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
+///
+/// # Errors
+/// [`StageError::Job`] if the source cannot be fetched or has nothing in the span.
+pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
+    let job = open_job(&app, &input).await?;
+    let folder = scratch()?;
+    let source = Source::open(&app, &job.spec, LIMITS).await?;
+    let expected = Expected::default();
+    let room = Room { app: &app, job: &job, folder: folder.path(), expected: &expected };
+    let fraction = || expected.fraction(source.bytes());
+    let plan = reporting(&app, &job.id, Status::Downloading, fraction, room.fetch(&source)).await?;
+    let bytes = source.bytes();
+    info!(bytes, "fetched");
+    app.table()?.add_bytes_read(&job.id, bytes).await?.ok_or(StageError::Ended)?;
+    work::put(&app, &job.id, PLAN, &plan).await?;
+    let (segments, shared) = match &plan {
+        Plan::One { .. } => (1, false),
+        Plan::Shared { origins, .. } => (origins.len(), true),
+    };
+    Ok(json!({ "job_id": job.id, "segments": (0..segments).collect::<Vec<_>>(), "shared": shared }))
+}
+
+/// How many bytes the whole fetch will take, once that is known.
+#[derive(Default)]
+struct Expected(std::sync::atomic::AtomicU64);
+
+impl Expected {
+    fn set(&self, bytes: u64) {
+        self.0.store(bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    #[allow(clippy::cast_precision_loss)] // for a progress bar
+    fn fraction(&self, bytes: u64) -> f64 {
+        let expected = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        if expected == 0 { 0.0 } else { bytes as f64 / expected as f64 }
+    }
+}
+
+/// Where a job's source is fetched to.
+#[derive(Clone, Copy)]
+struct Room<'a> {
+    app: &'a App,
+    job: &'a Job,
+    folder: &'a Path,
+    expected: &'a Expected,
+}
+
+impl Room<'_> {
+    async fn fetch(self, source: &Source) -> Result<Plan, StageError> {
+        match source {
+            Source::File(file) => file::Fetch { room: self, file }.run().await,
+        }
+    }
+
+    /// Leaves a local file for Process and makes room for the next one.
+    async fn put(self, path: &Path, name: &str) -> Result<(), StageError> {
+        let key = keys::work_object(&self.job.id, name);
+        self.app.objects()?.put_file(&key, path, "application/octet-stream").await?;
+        tokio::fs::remove_file(path).await.map_err(passing)
+    }
+}
