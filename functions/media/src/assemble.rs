@@ -86,16 +86,20 @@ async fn poster(
     index: &Index,
 ) -> Result<Option<String>, StageError> {
     let folder = scratch()?;
-    let poster = match whole::check(&Tools::default(), file, index, folder.path()).await {
-        Ok(poster) => poster,
+    let tools = Tools::default();
+    let first = match whole::check(&tools, file, index, folder.path()).await {
+        Ok(first) => first,
         Err(problem) => {
             warn!(detail = ?problem, "cannot be cut cleanly; comparing it with its source");
             must_be_the_sources(app, job, plan, file).await?;
             None
         }
     };
-    let Some(path) = poster.as_deref() else { return Ok(None) };
-    store_poster(file.objects, job, path).await.map(Some)
+    let Some(first) = first else { return Ok(None) };
+    match media::engine::poster(&tools, &first).await.map_err(passing)? {
+        Some(path) => store_poster(file.objects, job, &path).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn store_poster(objects: &Objects, job: &Job, path: &Path) -> Result<String, StageError> {

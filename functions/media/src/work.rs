@@ -107,28 +107,38 @@ impl Made {
     /// Leaves what the engine made for Upload, and says what it is.
     pub(crate) async fn put(app: &App, job: &Job, output: &Output) -> Result<(), StageError> {
         let (objects, media_type) = (app.objects()?, job.spec.format().media_type());
-        // What uploading the clip leaves of the processor is enough for the thumbnails.
-        let ((), has_sprite) = tokio::try_join!(
+        // What uploading the clip leaves of the processor is enough for its pictures.
+        let ((), has_poster, has_sprite) = tokio::try_join!(
             async {
                 Ok(objects.put_file(&keys::work_object(&job.id, OUTPUT), &output.media, media_type).await?)
             },
+            poster(app, job, output),
             thumbnails(app, job, output),
         )?;
-        if let Some(poster) = &output.poster {
-            objects.put_file(&keys::work_object(&job.id, POSTER), poster, "image/jpeg").await?;
-        }
         let made = Self {
             duration: output.verified.duration,
             span: output.verified.span,
             picture: output.verified.picture,
             size_bytes: output.verified.size_bytes,
-            has_poster: output.poster.is_some(),
+            has_poster,
             has_sprite,
             method: output.method.to_owned(),
         };
         put(app, &job.id, MADE, &made).await?;
         info!(method = made.method, size_bytes = made.size_bytes, duration_us = made.duration.0, "made");
         Ok(())
+    }
+}
+
+/// Makes and stores the first picture of a clip; tells whether there is any.
+async fn poster(app: &App, job: &Job, output: &Output) -> Result<bool, StageError> {
+    match engine::poster(&Tools::default(), output).await.map_err(told)? {
+        None => Ok(false),
+        Some(poster) => {
+            let key = keys::work_object(&job.id, POSTER);
+            app.objects()?.put_file(&key, &poster, "image/jpeg").await?;
+            Ok(true)
+        }
     }
 }
 

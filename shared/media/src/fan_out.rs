@@ -116,13 +116,12 @@ pub struct Joining<'a> {
     pub out_dir: &'a Path,
 }
 
-/// Joins the shares to `clip.mp4`, verifies it and makes its poster.
+/// Joins the shares to `clip.mp4` and verifies it.
 ///
 /// # Errors
 /// [`EngineError`].
 pub async fn join(tools: &Tools, joining: &Joining<'_>) -> Result<Output, EngineError> {
     let media = joining.out_dir.join("clip.mp4");
-    let poster = joining.out_dir.join("poster.jpg");
-    let verified = smart::join(tools, joining, &media, &poster).await?;
-    Ok(Output { media, poster: Some(poster), verified, method: "fan_out" })
+    let verified = smart::join(tools, joining, &media).await?;
+    Ok(Output { media, verified, method: "fan_out" })
 }

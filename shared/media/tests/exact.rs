@@ -51,7 +51,7 @@ impl Kind {
         assert_eq!(output.verified.frames, Some(clip.list.len() as u64));
         let picture = output.verified.picture.unwrap();
         assert_eq!((picture.width, picture.height), self.size);
-        assert!(output.poster.unwrap().metadata().unwrap().len() > 1000);
+        assert!(kit::poster(&output).await.unwrap().metadata().unwrap().len() > 1000);
         let length = (kit::shown_length(&output.media) * 1e6).round() + zero * 1e6;
         let tick = 1e6 * reference.num as f64 / reference.den as f64;
         assert!(

@@ -72,7 +72,7 @@ async fn exact(path: &Path, span: Span, shares: usize, chirp: Option<f64>) {
     assert!(fan_out.shares.len() > 1);
     let (original, clip) = (frames(path, "null"), frames(&output.media, "null"));
     let zero = compare_pictures(&original, &clip, span, true);
-    assert!(output.poster.unwrap().exists());
+    assert!(kit::poster(&output).await.unwrap().exists());
     if let Some(late) = chirp {
         assert!(lag(&sound(&output.media), zero - late).abs() <= 1);
     }

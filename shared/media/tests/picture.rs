@@ -107,7 +107,7 @@ async fn colours_stay_what_they_are() {
         let off = apart(&rgb(clip, guess), &wanted);
         assert!(off <= 2, "{name}: {off} of 255 off");
         // A JPEG says nothing: it is BT.601 in full range.
-        let off = apart(&rgb(&output.poster.unwrap(), "bt601"), &wanted);
+        let off = apart(&rgb(&kit::poster(&output).await.unwrap(), "bt601"), &wanted);
         assert!(off <= 4, "{name}: the poster is {off} of 255 off");
         let output = cut_small(&path, span(500, 1000), Format::Gif, dir.path()).await;
         let off = apart(&rgb(&output.media, ""), &wanted);
@@ -147,7 +147,8 @@ async fn high_dynamic_range_becomes_standard() {
         assert_eq!(told(&output.media, entries), "yuv420p,tv,bt709,bt709,bt709", "{name}");
         let gif =
             cut(&path, MediaTime::ZERO, span(500, 1500), Format::Gif, &dir.path().join("gif")).await.unwrap();
-        for (kind, file) in [("mp4", output.media), ("poster", output.poster.unwrap()), ("gif", gif.media)] {
+        let poster = kit::poster(&output).await.unwrap();
+        for (kind, file) in [("mp4", output.media), ("poster", poster), ("gif", gif.media)] {
             let shown = middles(&file);
             assert!(shown.is_sorted_by(|a, b| a < b), "{name} {kind}: {shown:?}");
             let [black, dark, _, white, bright] = shown;

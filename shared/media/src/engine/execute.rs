@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use domain::{
-    quality::{Format, PictureSize},
-    time::MediaTime,
-};
+use domain::{quality::Format, time::MediaTime};
 
 use super::{
     EngineError,
@@ -14,7 +11,7 @@ use super::{
     picture,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Colour, Finished, TimeBase, Tools};
+use crate::ffmpeg::{Args, Finished, TimeBase, Tools};
 
 /// Told how much of the work is done, from 0 to 1, a few times a second.
 pub type Progress<'a> = &'a (dyn Fn(f64) + Send + Sync);
@@ -149,43 +146,5 @@ pub(crate) fn silent(finished: Finished) -> Result<(), EngineError> {
         (true, true) => Ok(()),
         (true, false) => Err(EngineError::Damaged(stderr)),
         (false, _) => Err(EngineError::Internal(format!("ffmpeg failed: {stderr}"))),
-    }
-}
-
-/// The longest side of a poster in pixels: what a share page shows.
-const POSTER_SIDE_MAX: u32 = 1280;
-
-/// Adds an output to a command that reads a clip with pictures of this size, whose numbers mean `colour`: the first one
-/// as a JPEG.
-pub(super) fn poster(args: Args, picture: PictureSize, colour: &Colour, out: &Path) -> Args {
-    // Without the trim every picture that the command decodes would be scaled, too.
-    let filters = format!("trim=end_frame=1,{}", picture::jpeg(colour, picture, poster_size(picture)));
-    args.words("-map 0:v:0 -frames:v 1")
-        .option("-vf", filters)
-        .words("-c:v mjpeg -q:v 3 -update 1 -f image2")
-        .file(out)
-}
-
-/// The largest size of the same shape within [`POSTER_SIDE_MAX`], never larger than the picture.
-fn poster_size(picture: PictureSize) -> PictureSize {
-    let long = picture.width.max(picture.height);
-    if long <= POSTER_SIDE_MAX {
-        return picture;
-    }
-    let side = |side: u32| (u64::from(side) * u64::from(POSTER_SIDE_MAX) / u64::from(long)).max(2);
-    let even = |side: u64| u32::try_from(side / 2 * 2).unwrap_or(2);
-    PictureSize { width: even(side(picture.width)), height: even(side(picture.height)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_poster_keeps_the_shape() {
-        let size = |width, height| PictureSize { width, height };
-        assert_eq!(poster_size(size(1080, 1920)), size(720, 1280));
-        assert_eq!(poster_size(size(320, 180)), size(320, 180));
-        assert_eq!(poster_size(size(8000, 2)), size(1280, 2));
     }
 }

@@ -15,6 +15,7 @@ mod joined;
 mod look;
 mod picture;
 mod plan;
+mod poster;
 mod sprite;
 mod timeline;
 mod verify;
@@ -30,12 +31,13 @@ use domain::{
 pub use audio::AudioPlan;
 pub use execute::Progress;
 pub use plan::{EncodePlan, Fit, VideoPlan};
+pub use poster::poster;
 pub use sprite::{Sprite, sprite};
 pub use verify::{Verified, VerifyError};
 
 pub(crate) use execute::{Input, encode_sound, silent};
 pub(crate) use joined::{joined_plan, sound_plan};
-pub(crate) use verify::{Clip, Codecs, Decode, Part, verify};
+pub(crate) use verify::{Clip, Codecs, Decode, Part, decodes, verify};
 
 use crate::{
     ffmpeg::{ProbeError, ProcessError, Tools},
@@ -118,8 +120,6 @@ pub struct Cut<'a> {
 pub struct Output {
     /// The clip, `clip.mp4` for example, in the given directory.
     pub media: PathBuf,
-    /// The first picture as `poster.jpg`; `None` for sound alone.
-    pub poster: Option<PathBuf>,
     /// How the clip was found to be.
     pub verified: Verified,
     /// How it was made: `copy` (no frame was encoded), `smart` (only the ends were), `encode`, or `fan_out` (encoded by
@@ -127,27 +127,18 @@ pub struct Output {
     pub method: &'static str,
 }
 
-/// Makes the clip, verifies it and makes its poster. `progress` goes from 0 to 1.
+/// Makes the clip and verifies it. `progress` goes from 0 to 1.
 ///
 /// # Errors
 /// [`EngineError`]; [`EngineError::source_message`] tells whether the source is the reason.
 pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result<Output, EngineError> {
     let looked = Looked::at(tools, job.input).await?;
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
-    let poster = job.format.has_picture().then(|| job.out_dir.join("poster.jpg"));
-    let out = Out { media: &media, poster: poster.as_deref() };
-    let (verified, method) = match copied(tools, job, &looked, out, progress).await? {
+    let (verified, method) = match copied(tools, job, &looked, &media, progress).await? {
         Some(made) => made,
-        None => (encoded(tools, job, looked, out, progress).await?, ENCODE),
+        None => (encoded(tools, job, looked, &media, progress).await?, ENCODE),
     };
-    Ok(Output { media, poster, verified, method })
-}
-
-/// The files to make.
-#[derive(Clone, Copy)]
-pub(crate) struct Out<'a> {
-    pub(crate) media: &'a Path,
-    pub(crate) poster: Option<&'a Path>,
+    Ok(Output { media, verified, method })
 }
 
 /// The clip with all copied that can be, and how it was made; `None` if it has to be encoded as a whole.
@@ -155,7 +146,7 @@ async fn copied(
     tools: &Tools,
     job: &Cut<'_>,
     looked: &Looked,
-    out: Out<'_>,
+    out: &Path,
     progress: Progress<'_>,
 ) -> Result<Option<(Verified, &'static str)>, EngineError> {
     if job.encode || !matches!(job.format, Format::Mp4 | Format::M4a) {
@@ -177,7 +168,7 @@ async fn encoded(
     tools: &Tools,
     job: &Cut<'_>,
     looked: Looked,
-    out: Out<'_>,
+    out: &Path,
     progress: Progress<'_>,
 ) -> Result<Verified, EngineError> {
     let looked = looked.probed(tools, job.input).await?;
@@ -197,14 +188,14 @@ async fn encoded_by(
     job: &Cut<'_>,
     timeline: &Timeline<'_>,
     reading: Reading,
-    out: Out<'_>,
+    out: &Path,
     progress: Progress<'_>,
 ) -> Result<Verified, EngineError> {
     let (plan, seek) = planned(job, timeline, reading).await?;
     tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
-    execute::execute(tools, &plan, Input { path: job.input, seek }, out.media, progress).await?;
+    execute::execute(tools, &plan, Input { path: job.input, seek }, out, progress).await?;
     let codecs = Codecs::encoded(&plan);
-    verify(tools, &plan, Clip { path: out.media, codecs, decode: &Decode::Whole, poster: out.poster }).await
+    verify(tools, &plan, Clip { path: out, codecs, decode: &Decode::Whole }).await
 }
 
 /// The plan, and where to begin reading.

@@ -14,11 +14,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{
     EngineError,
-    execute::poster,
     look::Looked,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Colour, Packet, Probe, ProbeError, TimeBase, Tools};
+use crate::ffmpeg::{Args, Colour, Fed, Packet, Probe, ProbeError, TimeBase, Tools};
 
 /// A clip as it was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +77,11 @@ pub enum VerifyError {
 pub(crate) enum Decode {
     /// All: every picture was encoded anew.
     Whole,
-    /// These parts: what was encoded, and what lies behind the places where parts meet. What lies between is the source's
-    /// own, bit for bit. The first part begins with the clip.
+    /// These parts: what lies behind the places where shares meet. Each share was decoded when it was made. The first
+    /// part begins with the clip.
     Parts(Vec<Part>),
+    /// Nothing more: [`decodes`] was given all that was encoded, and the rest is the source's own, bit for bit.
+    Done,
 }
 
 /// How many decoders run at once.
@@ -110,16 +111,15 @@ impl Codecs {
     }
 }
 
-/// A clip to look at, and where to draw its first picture.
+/// A clip to look at.
 #[derive(Clone, Copy)]
 pub(crate) struct Clip<'a> {
     pub(crate) path: &'a Path,
     pub(crate) codecs: Codecs,
     pub(crate) decode: &'a Decode,
-    pub(crate) poster: Option<&'a Path>,
 }
 
-/// Compares a clip with its plan, and makes its poster by the way.
+/// Compares a clip with its plan.
 pub(crate) async fn verify(
     tools: &Tools,
     plan: &EncodePlan,
@@ -136,7 +136,7 @@ async fn look(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<Verifi
         return Err(VerifyError::Duration { planned: plan.duration, found: probe.duration });
     }
     let colour = probe.video.as_ref().map(|video| video.colour.clone()).unwrap_or_default();
-    decode(tools, plan, &colour, clip).await?;
+    decode(tools, plan, clip).await?;
     if let (Some(planned), Some(stream)) = (&plan.video, &probe.video) {
         let shown = match listed {
             Some(listed) => listed.into_iter().map(|frame| frame.pts).collect(),
@@ -205,12 +205,7 @@ fn timestamps(planned: &VideoPlan, mut found: Vec<i64>, found_base: TimeBase) ->
 }
 
 /// Decodes what is to be decoded, all parts at once.
-async fn decode(
-    tools: &Tools,
-    plan: &EncodePlan,
-    colour: &Colour,
-    clip: Clip<'_>,
-) -> Result<(), VerifyError> {
+async fn decode(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<(), VerifyError> {
     let planned = plan.video.as_ref().map_or(0, |video| video.frames_out);
     let parts: Vec<(Args, u64)> = match clip.decode {
         Decode::Whole => vec![(decoder(None, clip.path).words("-map 0"), planned)],
@@ -222,22 +217,27 @@ async fn decode(
             };
             parts.iter().map(part).collect()
         }
+        Decode::Done => Vec::new(),
     };
-    let runs = parts.into_iter().enumerate().map(|(n, (args, frames))| async move {
-        // On the clip's own clock: on one that counts in frames, frames that are not evenly apart would meet.
-        let args = args.words("-fps_mode passthrough -enc_time_base:v -1 -f null -");
-        let args = match (&plan.video, clip.poster) {
-            (Some(video), Some(out)) if n == 0 => poster(args, video.picture, colour, out),
-            _ => args,
-        };
-        let decoded = pictures(tools, args).await?;
+    let runs = parts.into_iter().map(|(args, frames)| async move {
+        let decoded = pictures(tools, args, None).await?;
         if plan.video.is_some() { count(plan, decoded, frames) } else { Ok(()) }
     });
     futures_util::stream::iter(runs).buffer_unordered(DECODERS_MAX).try_collect().await
 }
 
+/// Decodes a file that is yet to come, which must not make the decoder say a word. Answers how many pictures it shows.
+pub(crate) async fn decodes(tools: &Tools, input: Fed) -> Result<u64, VerifyError> {
+    // What is decoded is not looked at: without the filter that smooths it the same is read of the stream.
+    let args = Args::default().words(STRICTLY).words("-skip_loop_filter all").piped().words("-map 0");
+    pictures(tools, args, Some(input)).await
+}
+
+/// Tell the progress, and fail at the first thing that is wrong.
+const STRICTLY: &str = "-progress pipe:1 -xerror -err_detect explode";
+
 fn decoder(from: Option<MediaTime>, path: &Path) -> Args {
-    let args = Args::default().words("-progress pipe:1 -xerror -err_detect explode");
+    let args = Args::default().words(STRICTLY);
     let args = match from {
         // A little later, so that rounding does not lead to the group before.
         Some(at) => args.words(&format!("-ss {:.6} -noaccurate_seek", at.seconds() + 0.000_5)),
@@ -254,14 +254,16 @@ fn sound_frames(plan: &EncodePlan, pictures: u64) -> u64 {
 }
 
 /// Runs a decoder and counts its pictures. It must not say a word.
-async fn pictures(tools: &Tools, args: Args) -> Result<u64, VerifyError> {
+async fn pictures(tools: &Tools, args: Args, input: Option<Fed>) -> Result<u64, VerifyError> {
     let mut frames = 0;
     let mut on_line = |line: &str| {
         if let Some(count) = line.strip_prefix("frame=").and_then(|count| count.trim().parse().ok()) {
             frames = count;
         }
     };
-    let finished = tools.ffmpeg(args, &mut on_line).await.map_err(ProbeError::from)?;
+    // On the clip's own clock: on one that counts in frames, frames that are not evenly apart would meet.
+    let args = args.words("-fps_mode passthrough -enc_time_base:v -1 -f null -");
+    let finished = tools.ffmpeg_fed(args, input, &mut on_line).await.map_err(ProbeError::from)?;
     if finished.success && finished.stderr.is_empty() {
         Ok(frames)
     } else {

@@ -14,4 +14,4 @@ pub use process::{ProcessError, Tools};
 pub use streams::{AudioStream, TimeBase, VideoStream};
 
 pub(crate) use probe::Packet;
-pub(crate) use process::{Args, Finished};
+pub(crate) use process::{Args, Fed, Finished};

@@ -8,8 +8,10 @@ use std::{
 };
 
 use tokio::{
+    fs::File,
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
-    process::Command,
+    process::{ChildStdin, Command},
+    sync::oneshot,
 };
 
 /// What is kept of a process's standard error.
@@ -117,18 +119,37 @@ impl Args {
         args.0.push("-i".into());
         args.file(path)
     }
+
+    /// Standard input as the input file, under the same rules.
+    pub(crate) fn piped(self) -> Self {
+        let args = self.option("-protocol_whitelist", "pipe").option("-format_whitelist", FORMATS);
+        args.words("-i pipe:0")
+    }
 }
+
+/// What a process reads from its standard input, once it is there.
+pub(crate) type Fed = oneshot::Receiver<File>;
+
+/// Told each line of a process's standard output.
+type OnLine<'a> = &'a mut (dyn FnMut(&str) + Send);
 
 impl Tools {
     /// Runs `ffmpeg`; `on_line` sees each line of its standard output (`-progress pipe:1`).
-    pub(crate) async fn ffmpeg(
+    pub(crate) async fn ffmpeg(&self, args: Args, on_line: OnLine<'_>) -> Result<Finished, ProcessError> {
+        self.ffmpeg_fed(args, None, on_line).await
+    }
+
+    /// Runs `ffmpeg` as [`Tools::ffmpeg`], with `input` for [`Args::piped`]. To start it takes as much processor as to
+    /// decode a dozen pictures, so it is worth to be started before its input is there.
+    pub(crate) async fn ffmpeg_fed(
         &self,
         args: Args,
-        on_line: &mut (dyn FnMut(&str) + Send),
+        input: Option<Fed>,
+        on_line: OnLine<'_>,
     ) -> Result<Finished, ProcessError> {
         let common = Args::default().words("-hide_banner -v error -nostdin -nostats -y");
         let args = [common.0, args.0].concat();
-        self.run(&self.ffmpeg, args, 16 << 20, on_line).await
+        self.run(&self.ffmpeg, args, 16 << 20, (input, on_line)).await
     }
 
     /// Runs `ffprobe`; `stdout_max` bounds its answer in bytes.
@@ -136,10 +157,10 @@ impl Tools {
         &self,
         args: Args,
         stdout_max: u64,
-        on_line: &mut (dyn FnMut(&str) + Send),
+        on_line: OnLine<'_>,
     ) -> Result<Finished, ProcessError> {
         let common = Args::default().words("-hide_banner -v error");
-        self.run(&self.ffprobe, [common.0, args.0].concat(), stdout_max, on_line).await
+        self.run(&self.ffprobe, [common.0, args.0].concat(), stdout_max, (None, on_line)).await
     }
 
     async fn run(
@@ -147,19 +168,19 @@ impl Tools {
         program: &Path,
         args: Vec<OsString>,
         stdout_max: u64,
-        on_line: &mut (dyn FnMut(&str) + Send),
+        (input, on_line): (Option<Fed>, OnLine<'_>),
     ) -> Result<Finished, ProcessError> {
         let mut child = Command::new(program)
             .args(&args)
             .env_remove("FFREPORT") // would write a report file
             .env("AV_LOG_FORCE_NOCOLOR", "1")
-            .stdin(Stdio::null())
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| ProcessError::Start { program: program.to_owned(), error })?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let io = |error| ProcessError::Io { program: program.to_owned(), error };
         let all = async {
             let lines = async {
@@ -171,13 +192,24 @@ impl Tools {
             };
             let words = async { beginning(stderr).await.map_err(io) };
             let status = async { child.wait().await.map_err(io) };
-            tokio::try_join!(lines, words, status)
+            let fed = async { feed(stdin, input).await.map_err(io) };
+            tokio::try_join!(lines, words, status, fed)
         };
         // On an error the child is dropped, which kills it.
-        let ((), stderr, status) = tokio::time::timeout(self.time_limit, all)
+        let ((), stderr, status, ()) = tokio::time::timeout(self.time_limit, all)
             .await
             .map_err(|_| ProcessError::TimeLimit { program: program.to_owned(), limit: self.time_limit })??;
         Ok(Finished { success: status.success(), stderr })
+    }
+}
+
+/// Writes the input once it is there. Without it, and when the process has read enough, its pipe is closed.
+async fn feed(pipe: Option<ChildStdin>, input: Option<Fed>) -> std::io::Result<()> {
+    let Some((mut pipe, input)) = pipe.zip(input) else { return Ok(()) };
+    let Ok(mut file) = input.await else { return Ok(()) };
+    match tokio::io::copy(&mut file, &mut pipe).await {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -185,7 +217,7 @@ impl Tools {
 async fn each_line(
     pipe: Option<impl AsyncRead + Unpin>,
     limit: u64,
-    on_line: &mut (dyn FnMut(&str) + Send),
+    on_line: OnLine<'_>,
 ) -> std::io::Result<bool> {
     let Some(pipe) = pipe else { return Ok(true) };
     let mut reader = BufReader::new(pipe).take(limit);
@@ -228,7 +260,7 @@ mod tests {
         let args = vec!["-c".into(), script.into()];
         let mut on_line = |line: &str| lines.push(line.to_owned());
         let tools = shell(limit);
-        let result = tools.run(&tools.ffmpeg, args, stdout_max, &mut on_line).await;
+        let result = tools.run(&tools.ffmpeg, args, stdout_max, (None, &mut on_line)).await;
         (result, lines)
     }
 

@@ -23,7 +23,7 @@ pub(super) async fn cut(
     }
     let track = job.source.index.as_ref().and_then(|index| index.audio.clone()).ok_or(Reason::Sound)?;
     progress(0.1);
-    let (input, out) = (job.input.path.to_owned(), job.out.media.to_owned());
+    let (input, out) = (job.input.path.to_owned(), job.out.to_owned());
     let copy = move || {
         let sound = Sound::cover(&input, track, &sound::AAC, &plan, plan.from..plan.to)?;
         // An encoder fills what is missing with silence.
@@ -33,7 +33,7 @@ pub(super) async fn cut(
     blocking(copy).await?;
     progress(0.8);
     let codecs = Codecs { video: "", audio: "aac" };
-    let clip = Clip { path: job.out.media, codecs, decode: &Decode::Whole, poster: None };
+    let clip = Clip { path: job.out, codecs, decode: &Decode::Whole };
     let verified = verify(tools, job.plan, clip).await.map_err(told)?;
     progress(1.0);
     Ok((verified, "copy"))

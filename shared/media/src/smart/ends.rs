@@ -1,16 +1,11 @@
 //! Encoding the ends of a clip, so that they can stand in one track with what is copied.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
 
 use super::{
     Reason, blocking,
     codec::{self, Entry, Role, Sets},
+    mux::{self, From},
     plan::End,
     sei,
     source::{Media, Source},
@@ -58,86 +53,130 @@ impl Encoded {
     }
 }
 
-/// Encodes `end` of `source`. `path` is a place for files of this end.
-pub(super) async fn encode(
-    tools: &Tools,
-    source: &Arc<Source>,
-    end: &End,
-    path: &Path,
-) -> Result<Encoded, Reason> {
-    let (stream, out) = (path.with_extension("stream"), path.with_extension("mp4"));
-    let left_out = {
-        let (source, end, stream) = (Arc::clone(source), end.clone(), stream.clone());
-        blocking(move || write_stream(&source, &end, &stream)).await?
-    };
-    let frames = end.frames.start - left_out..end.frames.end - left_out;
-    let args = Args::default()
-        // `strict` makes the decoder put pictures in order by what the stream may do, not by what it has seen so far.
-        .words("-strict 1 -r 25")
-        .option("-f", source.codec.name())
-        .input(&stream)
-        .words("-map 0:v:0 -fps_mode passthrough -enc_time_base 1:25")
-        // Pictures are counted; their times are not known here and do not matter.
-        .option(
-            "-vf",
-            format!("trim=start_frame={}:end_frame={},settb=1/25,setpts=N", frames.start, frames.end),
-        );
-    let args = source.codec.encoder(args)?.words("-map_metadata -1 -f mp4").file(&out);
-    let finished =
-        tools.ffmpeg(args, &mut |_| {}).await.map_err(|error| Reason::Encoder(error.to_string()))?;
-    silent(finished).map_err(told)?;
-    read(source, end, out).await
+/// What was encoded of a clip.
+#[derive(Default)]
+pub(super) struct Ends {
+    pub(super) head: Option<Encoded>,
+    pub(super) tail: Option<Encoded>,
 }
 
-/// The samples of `end` in the byte stream format (annex B of H.264 and H.265). Left out, and counted, are pictures before the first
-/// that is wanted to which no other refers.
-fn write_stream(source: &Source, end: &End, path: &Path) -> Result<usize, Reason> {
-    const START: [u8; 4] = [0, 0, 0, 1];
-    let mut out = BufWriter::with_capacity(1 << 18, File::create(path)?);
-    for set in source.codec.sets() {
-        out.write_all(&START)?;
-        out.write_all(set)?;
+impl Ends {
+    /// The parameter sets of what was encoded.
+    pub(super) fn sets(&self) -> Option<&Sets> {
+        self.head.as_ref().or(self.tail.as_ref()).map(|end| &end.sets)
     }
-    let wanted = end.pts.first().copied().unwrap_or(i64::MIN);
-    let is_early = |index: usize| source.pictures.get(index).is_some_and(|picture| picture.pts < wanted);
-    let mut left_out = 0;
-    for index in end.decode.clone() {
-        let sample = source.media.read(index)?;
-        let nals = source.nals(&sample)?;
-        let is_needed = |nal: &&[u8]| match source.codec.role(nal) {
-            Role::Slice { is_reference } => is_reference,
-            Role::Idr => true,
-            _ => false,
-        };
-        if is_early(index) && !nals.iter().any(is_needed) {
-            left_out += 1;
-            continue;
+}
+
+/// An end on its way through the encoder.
+struct Leg {
+    end: End,
+    /// The samples that are decoded: without pictures before the first wanted one to which no other refers.
+    samples: Vec<usize>,
+    /// Which of them are encoded, counted over all legs in presentation order.
+    wanted: Range<usize>,
+}
+
+/// Encodes the ends of `source`, both in one go: one decoder reads what they need, one behind the other, and one encoder
+/// makes a sequence of each. `folder` is a place for files.
+pub(super) async fn encode(tools: &Tools, source: &Arc<Source>, folder: &Path) -> Result<Ends, Reason> {
+    if source.parts.head.is_none() && source.parts.tail.is_none() {
+        return Ok(Ends::default());
+    }
+    let (input, out) = (folder.join("ends-source.mp4"), folder.join("ends.mp4"));
+    let legs = {
+        let (source, input) = (Arc::clone(source), input.clone());
+        blocking(move || write_input(&source, &input)).await?
+    };
+    // A picture's time is its place among all that are decoded: what the decoder would leave out is missing then, and
+    // not mistaken for another.
+    let between = |leg: &Leg| format!("between(pts,{},{})", leg.wanted.start, leg.wanted.end - 1);
+    let wanted = legs.iter().map(between).collect::<Vec<_>>().join("+");
+    let args = Args::default()
+        // `strict` makes the decoder put pictures in order by what the stream may do, not by what it has seen so far.
+        .words("-strict 1")
+        .input(&input)
+        .words("-map 0:v:0 -fps_mode passthrough -enc_time_base 1:25")
+        .option("-vf", format!("select='{wanted}',settb=1/25,setpts=N"));
+    let first = legs.first().map_or(0, |leg| leg.end.pts.len());
+    let args =
+        source.codec.encoder(args)?.words(&format!("-force_key_frames expr:eq(n,{first}) -forced-idr 1"));
+    let finished = tools.ffmpeg(args.words("-map_metadata -1 -f mp4").file(&out), &mut |_| {}).await;
+    silent(finished.map_err(|error| Reason::Encoder(error.to_string()))?).map_err(told)?;
+    read(source, legs, &out).await
+}
+
+/// Writes what the decoder needs for the ends.
+fn write_input(source: &Source, path: &Path) -> Result<Vec<Leg>, Reason> {
+    let (mut legs, mut frames) = (Vec::new(), Vec::new());
+    for end in [&source.parts.head, &source.parts.tail].into_iter().flatten() {
+        let first = end.pts.first().copied().ok_or(Reason::Timeline)?;
+        let mut samples = Vec::new();
+        for index in end.decode.clone() {
+            let picture = source.pictures.get(index).ok_or(Reason::Timeline)?;
+            if picture.pts >= first || source.is_reference(index)? {
+                samples.push(index);
+            }
         }
-        nals.iter().try_for_each(|nal| out.write_all(&START).and_then(|()| out.write_all(nal)))?;
+        let pts = |index: &usize| source.pictures.get(*index).map_or(0, |picture| picture.pts);
+        let mut shown: Vec<i64> = samples.iter().map(pts).collect();
+        shown.sort_unstable();
+        let (before, from) = (frames.len(), shown.binary_search(&first).map_err(|_| Reason::Timeline)?);
+        for index in &samples {
+            let place = before + shown.binary_search(&pts(index)).map_err(|_| Reason::Timeline)?;
+            let place = i64::try_from(place).map_err(|_| Reason::Timeline)?;
+            frames.push((From::Source(source, *index), place, *index == end.decode.start));
+        }
+        let wanted = before + from..before + from + end.pts.len();
+        legs.push(Leg { end: end.clone(), samples, wanted });
     }
-    out.flush()?;
-    Ok(left_out)
+    mux::write_pictures(source, frames, path).map(|()| legs)
 }
 
 /// Looks at what the encoder made: as many pictures as there are times for, and sets that fit.
-async fn read(source: &Arc<Source>, end: &End, path: PathBuf) -> Result<Encoded, Reason> {
-    let file = LocalFile::open(&path)?;
+async fn read(source: &Arc<Source>, legs: Vec<Leg>, path: &Path) -> Result<Ends, Reason> {
+    let file = LocalFile::open(path)?;
     let index = Index::read(&file).await.map_err(|error| Reason::Encoder(error.to_string()))?;
     let track = index.video.ok_or_else(|| Reason::Encoder("no picture".to_owned()))?;
     let samples = track.samples.map_err(Reason::Samples)?;
-    if samples.list.len() != end.pts.len() {
-        return Err(Reason::EndFrames { planned: end.pts.len(), found: samples.list.len() });
+    let planned = legs.iter().map(|leg| leg.end.pts.len()).sum();
+    if samples.list.len() != planned {
+        return Err(Reason::EndFrames { planned, found: samples.list.len() });
     }
     let sets = source.codec.adopt(Entry::find(&track.stsd, samples.description)?)?;
-    let mut shown: Vec<i64> = samples.list.iter().map(Sample::pts).collect();
-    shown.sort_unstable();
-    let rank = |sample: &Sample| shown.binary_search(&sample.pts()).ok();
-    let pts = samples.list.iter().map(|sample| end.pts.get(rank(sample)?).copied());
-    let pts = pts.collect::<Option<Vec<i64>>>().ok_or(Reason::Timeline)?;
-    let decoded = end.decode.clone().filter_map(|index| Some((source.pictures.get(index)?.pts, index)));
-    let decoded: BTreeMap<i64, usize> = decoded.collect();
-    let pictures = pts.iter().map(|pts| decoded.get(pts).copied());
-    let pictures = pictures.collect::<Option<Vec<usize>>>().ok_or(Reason::Timeline)?;
-    let (source, begin) = (Arc::clone(source), end.decode.start);
-    Ok(Encoded { source, media: Media::open(&path, samples.list)?, pts, pictures, begin, sets })
+    let is_sync = |n: usize| {
+        samples
+            .sync
+            .as_ref()
+            .is_none_or(|sync| u32::try_from(n).is_ok_and(|n| sync.binary_search(&n).is_ok()))
+    };
+    let mut ends = Ends::default();
+    let mut done = 0;
+    for leg in legs {
+        let list = samples.list.get(done..done + leg.end.pts.len()).ok_or(Reason::Timeline)?;
+        if !is_sync(done) {
+            return Err(Reason::NoIdr);
+        }
+        done += list.len();
+        let is_head = source.parts.head.as_ref() == Some(&leg.end);
+        let encoded = leg.encoded(source, Media::open(path, list.to_vec())?, sets.clone())?;
+        *(if is_head { &mut ends.head } else { &mut ends.tail }) = Some(encoded);
+    }
+    Ok(ends)
+}
+
+impl Leg {
+    /// What came of this end.
+    fn encoded(self, source: &Arc<Source>, media: Media, sets: Sets) -> Result<Encoded, Reason> {
+        let Self { end, samples, .. } = self;
+        let mut shown: Vec<i64> = media.samples.iter().map(Sample::pts).collect();
+        shown.sort_unstable();
+        let rank = |sample: &Sample| shown.binary_search(&sample.pts()).ok();
+        let pts = media.samples.iter().map(|sample| end.pts.get(rank(sample)?).copied());
+        let pts = pts.collect::<Option<Vec<i64>>>().ok_or(Reason::Timeline)?;
+        let decoded = samples.into_iter().filter_map(|index| Some((source.pictures.get(index)?.pts, index)));
+        let decoded: BTreeMap<i64, usize> = decoded.collect();
+        let pictures = pts.iter().map(|pts| decoded.get(pts).copied());
+        let pictures = pictures.collect::<Option<Vec<usize>>>().ok_or(Reason::Timeline)?;
+        Ok(Encoded { source: Arc::clone(source), media, pts, pictures, begin: end.decode.start, sets })
+    }
 }

@@ -6,7 +6,7 @@ use domain::{cut::Span, time::MediaTime};
 
 use super::{
     Reason, blocking,
-    mux::{self, From, Shown},
+    mux::{self, From, Shown, Times},
     sound::Sound,
     source::Media,
 };
@@ -30,19 +30,14 @@ struct Encoded {
     sync: Option<Vec<u32>>,
 }
 
-/// Writes the joined clip to `out`, verifies it and draws its poster.
-pub(crate) async fn join(
-    tools: &Tools,
-    joining: &Joining<'_>,
-    out: &Path,
-    poster: &Path,
-) -> Result<Verified, EngineError> {
+/// Writes the joined clip to `out` and verifies it.
+pub(crate) async fn join(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<Verified, EngineError> {
     let (plan, codecs) = make(tools, joining, out).await.map_err(|reason| match reason {
         Reason::Verify(error) => EngineError::Verify(error),
         other => EngineError::Internal(format!("the shares cannot be joined: {other}")),
     })?;
     let decode = decode(joining.fan_out);
-    verify(tools, &plan, Clip { path: out, codecs, decode: &decode, poster: Some(poster) }).await
+    verify(tools, &plan, Clip { path: out, codecs, decode: &decode }).await
 }
 
 async fn make(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<(EncodePlan, Codecs), Reason> {
@@ -128,7 +123,7 @@ fn write(shares: &[Encoded], plan: &VideoPlan, sound: Option<&Sound>, out: &Path
         tail: ticks(plan.tail),
         ..plan.clone()
     };
-    let mut lanes = vec![mux::picture_lane(first, first.stsd.clone(), frames, &own)?];
+    let mut lanes = vec![mux::picture_lane(first, first.stsd.clone(), frames, Times::of(&own))?];
     lanes.extend(sound.map(mux::sound_lane));
     mux::write(&mut lanes, out)
 }

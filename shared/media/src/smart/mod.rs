@@ -24,22 +24,19 @@ mod source;
 
 use std::{ops::Range, path::Path, sync::Arc};
 
-use domain::{
-    quality::{Format, PictureSize},
-    time::MediaTime,
-};
+use domain::quality::{Format, PictureSize};
+
+use tokio::{fs::File, sync::oneshot};
 
 use crate::{
     engine::{
-        AudioPlan, Clip, Codecs, Decode, EncodePlan, EngineError, Fit, Input, Looked, Out, Part, Progress,
-        Verified, VerifyError, VideoPlan, encode_sound, verify,
+        AudioPlan, Clip, Codecs, Decode, EncodePlan, EngineError, Fit, Input, Looked, Progress, Verified,
+        VerifyError, VideoPlan, decodes, encode_sound, verify,
     },
     ffmpeg::{AudioStream, Colour, Tools},
     mp4::{Index, LocalFile, Track},
 };
-use ends::Encoded;
 pub(crate) use join::join;
-use plan::End;
 use sound::Sound;
 use source::Source;
 
@@ -136,7 +133,7 @@ pub(crate) struct Job<'a> {
     /// The source that the plan is made for.
     pub(crate) source: &'a Looked,
     pub(crate) input: Input<'a>,
-    pub(crate) out: Out<'a>,
+    pub(crate) out: &'a Path,
 }
 
 /// Makes the clip and verifies it. Gives the method too: `copy` if no frame was encoded, else `smart`.
@@ -152,87 +149,72 @@ pub(crate) async fn cut(
     if video.fit != Fit::Keep {
         return Err(Reason::Size);
     }
-    let scratch = job.out.media.with_extension("parts");
+    let scratch = job.out.with_extension("parts");
     tokio::fs::create_dir_all(&scratch).await?;
     let made = make(tools, job, video, &scratch, progress).await;
     tokio::fs::remove_dir_all(&scratch).await?;
-    let Made { method, codecs, decode } = made?;
-    let clip = Clip { path: job.out.media, codecs, decode: &decode, poster: job.out.poster };
+    let (method, codecs) = made?;
+    let clip = Clip { path: job.out, codecs, decode: &Decode::Done };
     let verified = verify(tools, job.plan, clip).await.map_err(told)?;
     progress(1.0);
     Ok((verified, method))
 }
 
-/// A clip that was written.
-struct Made {
-    method: &'static str,
-    codecs: Codecs,
-    decode: Decode,
-}
-
+/// Writes the clip, and decodes what of it is new: says how the clip was made, and of what.
 async fn make(
     tools: &Tools,
     job: &Job<'_>,
     video: &VideoPlan,
     scratch: &Path,
     progress: Progress<'_>,
-) -> Result<Made, Reason> {
+) -> Result<(&'static str, Codecs), Reason> {
     let index = job.source.index.as_ref().ok_or(Reason::Index)?;
     let track = index.video.clone().ok_or(Reason::Format)?;
     let (path, plan) = (job.input.path.to_owned(), video.clone());
     let source = Arc::new(blocking(move || Source::open(&path, track, &plan)).await?);
     progress(0.1);
-    let end = |end: &Option<End>, name: &str| (end.clone(), scratch.join(name));
-    let (head, tail) = (end(&source.parts.head, "head"), end(&source.parts.tail, "tail"));
-    let (head, tail, sound) = tokio::try_join!(
-        encoded(tools, &source, head.0, &head.1),
-        encoded(tools, &source, tail.0, &tail.1),
+    // The decoder starts while the ends are encoded. Both come to their end: what is written must not be written to by
+    // two when the clip is encoded instead.
+    let (check, input) = oneshot::channel();
+    let (found, written) =
+        tokio::join!(decodes(tools, input), write(tools, job, source, (scratch, check), progress));
+    let (planned, method, codecs) = written?;
+    match found.map_err(Reason::Verify)? {
+        found if found == planned => Ok((method, codecs)),
+        found => Err(Reason::Verify(VerifyError::Frames { planned, found })),
+    }
+}
+
+/// Encodes the ends, hands out what has to be decoded to see that the parts fit, and writes the clip. Says how many
+/// pictures are to be decoded, and how the clip was made and of what.
+async fn write(
+    tools: &Tools,
+    job: &Job<'_>,
+    source: Arc<Source>,
+    (scratch, check): (&Path, oneshot::Sender<File>),
+    progress: Progress<'_>,
+) -> Result<(u64, &'static str, Codecs), Reason> {
+    let plan = job.plan.video.clone().ok_or(Reason::Format)?;
+    let (ends, sound) = tokio::try_join!(
+        ends::encode(tools, &source, scratch),
         sound(tools, job.plan.audio, job.source, job.input, scratch),
     )?;
-    if head.as_ref().zip(tail.as_ref()).is_some_and(|(head, tail)| head.sets != tail.sets) {
-        return Err(Reason::EndSets);
-    }
     progress(0.6);
-    let method = if head.is_none() && tail.is_none() { "copy" } else { "smart" };
-    let (copied, count) = (source.parts.copy.len(), video.frames.len());
+    let method = if ends.sets().is_none() { "copy" } else { "smart" };
+    let (copied, count) = (source.parts.copy.len(), plan.frames.len());
     tracing::debug!(method, frames = count, copied, "cutting");
-    let decode = around_joins(&source, video);
     let codecs = Codecs { video: source.codec.name(), audio: sound.as_ref().map_or("", |sound| sound.codec) };
-    let (out, plan) = (job.out.media.to_owned(), video.clone());
+    let (path, out) = (scratch.join("check.mp4"), job.out.to_owned());
     let write = move || {
-        let clip =
-            mux::Clip { source: &source, head: head.as_ref(), tail: tail.as_ref(), sound: sound.as_ref() };
-        clip.write(&plan, &out)
+        let clip = mux::Clip { source, ends, sound, plan };
+        let planned = clip.write_check(BEHIND_JOIN, &path)?;
+        // A decoder that is gone has told why itself.
+        let _ = check.send(std::fs::File::open(&path)?.into());
+        clip.write(&out).map(|()| planned)
     };
-    blocking(write).await?;
-    progress(0.8);
-    Ok(Made { method, codecs, decode })
-}
-
-/// What has to be decoded to see that the parts fit: from the clip's beginning through the head to some pictures behind
-/// it, and the tail, which begins with an IDR picture like any place that a player jumps to.
-fn around_joins(source: &Source, video: &VideoPlan) -> Decode {
-    let parts = &source.parts;
-    let head = parts.head.as_ref().map_or(0, |end| end.pts.len());
-    let tail = parts.tail.as_ref().map_or(&[][..], |end| &end.pts);
-    let first = (head + BEHIND_JOIN).min(video.frames.len());
-    if first + tail.len() >= video.frames.len() {
-        return Decode::Whole;
-    }
-    let part = |from: Option<MediaTime>, frames: usize| Part { from, frames: frames as u64 };
-    let at = |pts: &i64| MediaTime::from_ticks(pts - video.zero, source.track.timescale);
-    let last = tail.first().map(|pts| part(Some(at(pts)), tail.len()));
-    Decode::Parts([part(None, first)].into_iter().chain(last).collect())
-}
-
-async fn encoded(
-    tools: &Tools,
-    source: &Arc<Source>,
-    end: Option<End>,
-    path: &Path,
-) -> Result<Option<Encoded>, Reason> {
-    let Some(end) = end else { return Ok(None) };
-    ends::encode(tools, source, &end, path).await.map(Some)
+    let planned = blocking(write).await?;
+    progress(0.9);
+    Ok((planned, method, codecs))
 }
 
 /// The sound: copied where its packets are enough, else encoded, which costs little next to pictures.
@@ -258,7 +240,8 @@ async fn sound(
     let index = Index::read(&LocalFile::open(&path)?).await;
     let track = index.ok().and_then(|index| index.audio).ok_or(Reason::Samples("no sound was made"))?;
     let sound = cover(&path, (&track, &sound::AAC), plan, 0..plan.to - plan.from).await?;
-    sound.map(Some).ok_or(Reason::Samples("the sound that was made is too short"))
+    let sound = sound.ok_or(Reason::Samples("the sound that was made is too short"))?;
+    Ok(Some(Sound { is_encoded: true, ..sound }))
 }
 
 async fn cover(

@@ -4,12 +4,13 @@ use std::{
     fs::File,
     io::{BufWriter, Seek, SeekFrom, Write},
     path::Path,
+    sync::Arc,
 };
 
 use super::{
     Reason,
     codec::Entry,
-    ends::Encoded,
+    ends::{Encoded, Ends},
     sound::Sound,
     source::{Media, Source},
 };
@@ -25,11 +26,11 @@ use crate::{
 const CHUNKS_PER_SECOND: i128 = 2;
 
 /// What a clip is made of.
-pub(super) struct Clip<'a> {
-    pub(super) source: &'a Source,
-    pub(super) head: Option<&'a Encoded>,
-    pub(super) tail: Option<&'a Encoded>,
-    pub(super) sound: Option<&'a Sound>,
+pub(super) struct Clip {
+    pub(super) source: Arc<Source>,
+    pub(super) ends: Ends,
+    pub(super) sound: Option<Sound>,
+    pub(super) plan: VideoPlan,
 }
 
 /// Where a sample's bytes come from.
@@ -62,40 +63,81 @@ pub(super) struct Lane<'a> {
 /// A picture: where it comes from, when it is shown in ticks, and whether it is a sync sample.
 pub(super) type Shown<'a> = (From<'a>, i64, bool);
 
-impl Clip<'_> {
+impl Clip {
     /// Writes the clip to `path`.
-    pub(super) fn write(&self, plan: &VideoPlan, path: &Path) -> Result<(), Reason> {
-        let Source { track, description, codec, .. } = self.source;
-        let sets = self.head.or(self.tail).map(|end| &end.sets);
-        let stsd = Entry::find(&track.stsd, *description)?.stsd(codec.as_ref(), sets);
-        let mut lanes = vec![picture_lane(track, stsd, self.frames(), plan)?];
-        lanes.extend(self.sound.map(sound_lane));
+    pub(super) fn write(&self, path: &Path) -> Result<(), Reason> {
+        self.write_of(self.frames(usize::MAX), self.sound.as_ref(), path)
+    }
+
+    /// Writes to `path` what has to be decoded to see that the parts fit: all that was encoded, and `behind` copied
+    /// pictures behind the head. The tail begins with an IDR picture, like any place that a player jumps to. Answers how
+    /// many pictures there are.
+    pub(super) fn write_check(&self, behind: usize, path: &Path) -> Result<u64, Reason> {
+        let frames = self.frames(behind);
+        let count = frames.len() as u64;
+        let sound = self.sound.as_ref().filter(|sound| sound.is_encoded);
+        self.write_of(frames, sound, path).map(|()| count)
+    }
+
+    fn write_of(&self, frames: Vec<Shown<'_>>, sound: Option<&Sound>, path: &Path) -> Result<(), Reason> {
+        let Source { track, description, codec, .. } = self.source.as_ref();
+        let stsd = Entry::find(&track.stsd, *description)?.stsd(codec.as_ref(), self.ends.sets());
+        let mut lanes = vec![picture_lane(track, stsd, frames, Times::of(&self.plan))?];
+        lanes.extend(sound.map(sound_lane));
         write(&mut lanes, path)
     }
 
-    /// Every frame in decoding order.
-    fn frames(&self) -> Vec<Shown<'_>> {
-        fn encoded<'a>(end: Option<&'a Encoded>) -> impl Iterator<Item = Shown<'a>> {
+    /// The frames in decoding order, `copied` of those that are copied at most.
+    fn frames(&self, copied: usize) -> Vec<Shown<'_>> {
+        fn encoded(end: Option<&Encoded>) -> impl Iterator<Item = Shown<'_>> {
             let all = end.into_iter().flat_map(|end| end.pts.iter().enumerate().map(move |at| (end, at)));
             all.map(|(end, (index, pts))| (From::Encoded(end, index), *pts, index == 0))
         }
-        let source = self.source;
-        let copied = source.parts.copy.clone().filter_map(|index| {
+        let source = self.source.as_ref();
+        let copied = source.parts.copy.clone().take(copied).filter_map(|index| {
             let picture = source.pictures.get(index)?;
             Some((From::Source(source, index), picture.pts, picture.idr))
         });
-        encoded(self.head).chain(copied).chain(encoded(self.tail)).collect()
+        encoded(self.ends.head.as_ref()).chain(copied).chain(encoded(self.ends.tail.as_ref())).collect()
     }
 }
 
-/// The pictures of a clip, in decoding order, as a track like `like`. The plan's times are on the clock of this track.
+/// Writes pictures of the source, in decoding order, as a movie of their own in which the time of each is its place among
+/// them.
+pub(super) fn write_pictures(source: &Source, frames: Vec<Shown<'_>>, path: &Path) -> Result<(), Reason> {
+    let Source { track, description, codec, .. } = source;
+    let stsd = Entry::find(&track.stsd, *description)?.stsd(codec.as_ref(), None);
+    let times = Times { first: 0, zero: 0, last: i64::try_from(frames.len()).unwrap_or(1) - 1, tail: 1 };
+    write(&mut [picture_lane(track, stsd, frames, times)?], path)
+}
+
+/// When a track of pictures is shown, on its own clock.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// The first picture.
+    first: i64,
+    /// The last one.
+    last: i64,
+    /// For how long.
+    tail: i64,
+    /// The clip's zero.
+    zero: i64,
+}
+
+impl Times {
+    pub(super) const fn of(plan: &VideoPlan) -> Self {
+        Self { first: plan.first, last: plan.last, tail: plan.tail, zero: plan.zero }
+    }
+}
+
+/// The pictures of a clip, in decoding order, as a track like `like`. The times are on the clock of this track.
 pub(super) fn picture_lane<'a>(
     like: &Track,
     stsd: Vec<u8>,
     frames: Vec<Shown<'a>>,
-    plan: &VideoPlan,
+    times: Times,
 ) -> Result<Lane<'a>, Reason> {
-    let first = plan.first;
+    let first = times.first;
     let mut decoding: Vec<i64> = frames.iter().map(|(_, pts, _)| pts - first).collect();
     decoding.sort_unstable();
     // Decoding times are the presentation times in order; all are shown by as much later as the order demands.
@@ -113,11 +155,11 @@ pub(super) fn picture_lane<'a>(
         geometry: like.geometry,
         stsd,
         samples,
-        last_duration: u32::try_from(plan.tail).map_err(|_| Reason::Timeline)?,
+        last_duration: u32::try_from(times.tail).map_err(|_| Reason::Timeline)?,
         chunks: Vec::new(),
-        delay: first - plan.zero,
+        delay: first - times.zero,
         media_time: shift,
-        length: plan.last - first + plan.tail,
+        length: times.last - first + times.tail,
     };
     Ok(Lane { track, from: frames.into_iter().map(|(from, ..)| from).collect() })
 }

@@ -62,6 +62,8 @@ pub(super) struct Sound {
     /// How long it is heard, in ticks.
     pub(super) length: i64,
     pub(super) last_duration: u32,
+    /// Whether it was encoded for the clip.
+    pub(super) is_encoded: bool,
 }
 
 impl Sound {
@@ -93,6 +95,7 @@ impl Sound {
             },
             length: end - heard.start,
             last_duration: u32::try_from(samples.duration(last)).unwrap_or(0),
+            is_encoded: false,
             packets,
             media: Media::open(path, samples.list)?,
             track,

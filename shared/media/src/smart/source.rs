@@ -123,6 +123,17 @@ impl Source {
         Ok(units)
     }
 
+    /// Whether other pictures may refer to this one.
+    pub(super) fn is_reference(&self, index: usize) -> Result<bool, Reason> {
+        let sample = self.media.read(index)?;
+        let is_needed = |nal: &[u8]| match self.codec.role(nal) {
+            Role::Slice { is_reference } => is_reference,
+            Role::Idr => true,
+            _ => false,
+        };
+        Ok(self.nals(&sample)?.into_iter().any(is_needed))
+    }
+
     /// The NAL units of a sample without the parameter sets, as in [`Self::units`].
     pub(super) fn nals<'a>(&self, sample: &'a [u8]) -> Result<Vec<&'a [u8]>, Reason> {
         let nal = |unit: Range<usize>| sample.get(unit).unwrap_or_default();

@@ -1,9 +1,6 @@
 //! Looking at a whole file before anybody gets it, without reading all of it.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{io::Write as _, path::Path};
 
 use domain::{
     cut::Span,
@@ -12,7 +9,7 @@ use domain::{
 };
 
 use crate::{
-    engine::{self, Cut, EngineError},
+    engine::{self, Cut, EngineError, Output},
     ffmpeg::Tools,
     mp4::{Index, ReadAt, SpanError, SpanFile, Wanted},
 };
@@ -20,8 +17,8 @@ use crate::{
 /// How much is cut out at each place.
 const CUT: MediaTime = MediaTime(1_000_000);
 
-/// Cuts a second out of the file's beginning, middle and end, as any clip is cut and verified. Answers the poster that
-/// comes with the first; `None` without a picture.
+/// Cuts a second out of the file's beginning, middle and end, as any clip is cut and verified. Answers the first of
+/// these clips, whose pictures can stand for the file's; `None` without a picture.
 ///
 /// # Errors
 /// [`EngineError`], also if the file cannot be read. [`EngineError::source_message`] tells that it does not decode
@@ -31,11 +28,11 @@ pub async fn check<S>(
     file: &S,
     index: &Index,
     folder: &Path,
-) -> Result<Option<PathBuf>, EngineError>
+) -> Result<Option<Output>, EngineError>
 where
     S: ReadAt<Error: std::fmt::Display> + Sync,
 {
-    let mut poster = None;
+    let mut first = None;
     for (number, start) in places(index).into_iter().enumerate() {
         let out_dir = folder.join(format!("check-{number}"));
         std::fs::create_dir_all(&out_dir).map_err(internal)?;
@@ -47,10 +44,10 @@ where
         let (format, quality) = (Format::Mp4, Quality::P720);
         let cut = Cut { input: &input, origin, span, format, quality, encode: false, out_dir: &out_dir };
         let output = engine::cut(tools, &cut, &|_| {}).await?;
-        poster = poster.or(output.poster);
+        first = first.or(Some(output));
         std::fs::remove_file(&input).map_err(internal)?;
     }
-    Ok(poster)
+    Ok(first)
 }
 
 /// When the first frame, one in the middle and the last frame are shown.

@@ -27,7 +27,7 @@ const DURATION_TOLERANCE: MediaTime = MediaTime(1_000_000);
 /// What may not go along, as in a clip.
 const NO_EXTRAS: &str = "-map_metadata -1 -map_chapters -1 -dn -sn";
 
-/// Makes the whole source of `job` into a file, verifies it and makes its poster. `progress` goes from 0 to 1.
+/// Makes the whole source of `job` into a file and verifies it. `progress` goes from 0 to 1.
 ///
 /// # Errors
 /// As [`engine::cut`], and [`EngineError::Source`] for what would take too long to encode.
@@ -101,8 +101,8 @@ async fn copy(
     engine::silent(tools.ffmpeg(args.file(&media), &mut |_| {}).await?)?;
     let (verified, index) = verify(tools, job.input, probe, video, &media).await?;
     let file = LocalFile::open(&media).map_err(internal)?;
-    let poster = check(tools, &file, &index, job.out_dir).await?;
-    Ok(Output { media, poster, verified, method: "copy" })
+    check(tools, &file, &index, job.out_dir).await?;
+    Ok(Output { media, verified, method: "copy" })
 }
 
 /// Compares the copy at `media` with its source.

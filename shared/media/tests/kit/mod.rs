@@ -269,6 +269,11 @@ pub async fn cut(
     engine::cut(&Tools::default(), &job, &|_| {}).await
 }
 
+/// The poster of a clip.
+pub async fn poster(output: &Output) -> Option<PathBuf> {
+    media::engine::poster(&Tools::default(), output).await.unwrap()
+}
+
 /// Plans and writes the small file of a span. Gives its path and plan.
 pub async fn fetch(source: &Path, span: Span, wanted: Wanted) -> (PathBuf, SpanFile) {
     let file = LocalFile::open(source).unwrap();
