@@ -18,5 +18,11 @@ pub const fn job_record_expires_at(ended: Timestamp) -> Timestamp {
     ended.plus_ms(8 * 24 * HOUR_MS)
 }
 
+/// Until when what a look at a source at `now` told is told again: 10 minutes.
+#[must_use]
+pub const fn look_expires_at(now: Timestamp) -> Timestamp {
+    now.plus_ms(10 * 60_000)
+}
+
 /// How long a presigned download link works. A new one is made on each read.
 pub const DOWNLOAD_LINK_SECONDS: u64 = 3600;

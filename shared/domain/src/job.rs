@@ -9,6 +9,7 @@ use crate::{
     cut::Span,
     ids::{AccountId, JobId},
     money::Amount,
+    prices::PriceBook,
     quality::{Format, PictureSize},
     source::SourceInfo,
     spec::Spec,
@@ -151,7 +152,8 @@ pub struct Sprite {
 /// Why a job failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// A stable word for programs: `source_unavailable`, `source_unsupported`, `insufficient_balance`, `internal`.
+    /// A stable word for programs: `source_unavailable`, `source_unsupported`, `insufficient_balance`,
+    /// `max_cost_exceeded`, `internal`.
     pub code: String,
     /// A sentence for the person who asked, saying what to do.
     pub message: String,
@@ -192,6 +194,9 @@ pub struct Job {
     /// The cap of the key that it was asked for with, if that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Cap>,
+    /// The most that it may cost, if its owner said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Amount>,
     /// The price book that the job was priced by.
     pub price_book: String,
     /// What is set aside for it.
@@ -245,6 +250,7 @@ impl Job {
             account,
             spec: spec.into(),
             cap: None,
+            max_cost: None,
             price_book,
             reserved,
             status: Status::Pending,
@@ -260,6 +266,14 @@ impl Job {
             updated_at: now,
             due_at: Self::start_due(now),
         }
+    }
+
+    /// What is charged when `picture` was delivered: never more than was set aside, nor than the owner allows. A picture
+    /// that came out larger than foreseen is our gift.
+    #[must_use]
+    pub fn charge(&self, book: &PriceBook, picture: Option<PictureSize>) -> Amount {
+        let price = self.spec.price(book, picture).min(self.reserved);
+        self.max_cost.map_or(price, |max_cost| price.min(max_cost))
     }
 
     /// When a job that got its slot at `now` should have started.
@@ -289,6 +303,21 @@ mod tests {
                 .collect();
         assert_eq!(words, ["pending", "downloading", "uploading", "complete", "failed"]);
         assert_eq!(serde_json::to_string(&Status::Processing).unwrap(), r#""processing""#);
+    }
+
+    #[test]
+    fn a_record_from_before_there_was_a_max_cost_reads() {
+        let span = Span { start: MediaTime(0), end: MediaTime(1) };
+        let spec = crate::clip::ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
+        let (id, account) = (JobId::from_random([1; 16]), AccountId::from_random([2; 16]));
+        let price = ("fastclip-2026-03".to_owned(), Amount::cents(10));
+        let job = Job::accepted(id, account, spec, SourceInfo::default(), price, Timestamp(0));
+        let record = serde_json::to_value(&job).unwrap();
+        assert!(record.get("max_cost").is_none(), "{record}");
+        assert_eq!(serde_json::from_value::<Job>(record).unwrap(), job);
+        let bounded = Job { max_cost: Some(Amount::cents(20)), ..job };
+        let record = serde_json::to_value(&bounded).unwrap();
+        assert_eq!(serde_json::from_value::<Job>(record).unwrap(), bounded);
     }
 
     proptest! {

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod money;
 pub mod prices;
 pub mod quality;
+pub mod quote;
 pub mod rate;
 pub mod sign_in;
 pub mod source;

@@ -21,4 +21,54 @@ pub struct SourceInfo {
     /// Address of the site's own player, for embedding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embed_url: Option<String>,
+    /// Whether its address alone is something that any current browser plays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plays: bool,
+}
+
+/// The longest title that is kept, in characters.
+const TITLE_CHARS_MAX: usize = 300;
+/// The longest address that is kept of a source's picture or player, in bytes.
+const ADDRESS_BYTES_MAX: usize = 2048;
+
+impl SourceInfo {
+    /// The same, with a bound on what a stranger's file or page may have filled it with, and with no address that
+    /// would be more than a link (`javascript:` and kin).
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let title = self.title.chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect();
+        let address = |address: &String| {
+            let parsed = url::Url::parse(address).ok();
+            let web = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https"));
+            web && address.len() <= ADDRESS_BYTES_MAX
+        };
+        let (thumbnail, embed_url) = (self.thumbnail.filter(address), self.embed_url.filter(address));
+        Self { title, thumbnail, embed_url, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_words_are_bounded() {
+        let address = |text: &str| Some(text.to_owned());
+        let info = SourceInfo {
+            title: "A\u{0}\r\nB".to_owned() + &"ü".repeat(9000),
+            thumbnail: address("javascript:alert(1)"),
+            embed_url: address("https://example.com/embed/1"),
+            ..SourceInfo::default()
+        };
+        let bounded = info.clone().bounded();
+        assert!(bounded.title.starts_with("ABü"), "{}", bounded.title);
+        assert_eq!(bounded.title.chars().count(), TITLE_CHARS_MAX);
+        assert_eq!((bounded.thumbnail, &bounded.embed_url), (None, &info.embed_url));
+        for refused in ["data:image/png;base64,AAAA", "//example.com/a.jpg", "", "file:///etc/passwd"] {
+            let info = SourceInfo { thumbnail: address(refused), ..SourceInfo::default() };
+            assert_eq!(info.bounded().thumbnail, None, "{refused}");
+        }
+        let long = address(&format!("https://example.com/{}", "a".repeat(ADDRESS_BYTES_MAX)));
+        assert_eq!(SourceInfo { embed_url: long, ..info }.bounded().embed_url, None);
+    }
 }
