@@ -19,7 +19,7 @@ use crate::stack::source::{served, usual};
 use crate::stack::{Account, Cloud, cloud};
 
 /// A job as `clips.create` accepts it, from 1 to 2 s of the usual source.
-fn accepted(account: &Account, url: &str) -> Job {
+pub(crate) fn accepted(account: &Account, url: &str) -> Job {
     let mut random = [0; 16];
     getrandom::fill(&mut random).unwrap();
     let span = Span { start: MediaTime(1_000_000), end: MediaTime(2_000_000) };
@@ -38,7 +38,12 @@ fn accepted(account: &Account, url: &str) -> Job {
 
 /// As `clips.create` accepts it, and then the function died before it started anything.
 pub(crate) async fn accept(account: &Account, url: &str, slots_max: u32) -> Job {
-    let (table, job, quota) = (cloud().table(), accepted(account, url), domain::rate::clip_jobs(1000));
+    accept_job(account, accepted(account, url), slots_max).await
+}
+
+/// The same with any job.
+pub(crate) async fn accept_job(account: &Account, job: Job, slots_max: u32) -> Job {
+    let (table, quota) = (cloud().table(), domain::rate::clip_jobs(1000));
     let outlook = table.outlook(&account.id, quota, None, job.created_at).await.unwrap();
     match table.accept(job, &outlook, &Terms { slots_max, quota, intention: None }).await.unwrap() {
         Acceptance::Accepted(job) => job,

@@ -7,7 +7,10 @@
 use domain::{
     ids::JobId,
     job::{Job, Status},
+    money::Amount,
     prices::PriceBook,
+    quote::{self, Quote},
+    source::SourceInfo,
     spec::Spec,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
@@ -27,18 +30,39 @@ pub struct Accepted {
     pub status: &'static str,
 }
 
-/// Accepts a job for `spec`, which the request was found to ask for, and answers it.
+/// What a request asks for, as far as can be told without its source.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    /// What to make.
+    pub(crate) spec: Spec,
+    /// The most that it may cost.
+    pub(crate) max_cost: Option<Amount>,
+}
+
+/// Looks at the source of what is asked for, checks the two against each other, and prices it.
 ///
 /// # Errors
-/// 402 without money, 422 for a source that cannot serve the request or a reused `Idempotency-Key`, 429 past the
-/// limits. Nothing is spent or left behind then.
+/// 402 if it costs more than it may, 400 and 422 for a source that cannot serve the request.
+pub(crate) async fn price(app: &App, ask: &Ask) -> Result<(SourceInfo, Quote), ApiError> {
+    let source = app.prober()?.look(ask.spec.url()).await?;
+    ask.spec.check_source(&source)?;
+    let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
+    let quote = Quote::of(&ask.spec, &source, book);
+    quote::within(quote.cost, ask.max_cost)?;
+    Ok((source, quote))
+}
+
+/// Accepts the job that the request was found to ask for, and answers it.
+///
+/// # Errors
+/// 402 without money or above `max_cost`, 422 for a source that cannot serve the request or a reused
+/// `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub(crate) async fn accept(
     app: &App,
     caller: Caller,
     request: &ApiRequest,
-    spec: impl Into<Spec>,
+    ask: Ask,
 ) -> Result<ApiResponse, ApiError> {
-    let spec = spec.into();
     let intention = request.intention()?;
     let (table, quota) = (app.table()?, app.config().clip_jobs()?);
     // Before the source is looked at: it may be gone by the time a client repeats itself.
@@ -49,17 +73,15 @@ pub(crate) async fn accept(
     if !outlook.jobs.allowed && intention.is_none() {
         return Err(ApiError::rate_limited("clip jobs", outlook.jobs));
     }
-    let source = app.prober()?.look(spec.url()).await?;
-    spec.check_source(&source)?;
+    let (source, quote) = price(app, &ask).await?;
 
-    let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
-    let price = spec.price(book, spec.delivered_picture(&source));
     let id = JobId::from_random(random()?);
     let accepted = Accepted { job_id: id.to_string(), status: Status::Pending.word() };
     let response = ApiResponse::ok(&accepted);
     let answer = response.to_answer();
-    let mut job = Job::accepted(id, caller.account, spec, source, (book.version.clone(), price), app.now());
-    job.cap = caller.cap;
+    let priced = (quote.price_book, quote.cost);
+    let mut job = Job::accepted(id, caller.account, ask.spec, source, priced, app.now());
+    (job.cap, job.max_cost) = (caller.cap, ask.max_cost);
     let terms = Terms {
         slots_max: app.config().clip_slots()?,
         quota,

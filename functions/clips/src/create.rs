@@ -15,7 +15,10 @@ use utoipa::{
     openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
 };
 
-use crate::accept::accept;
+use crate::{
+    accept::{Ask, accept},
+    max_cost::{self, MaxCost},
+};
 
 /// What to cut.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -40,6 +43,23 @@ pub struct ClipRequest {
     /// cannot be, the clip is exact; the answer tells how it was made, and its actual start and end.
     #[schema(example = "exact")]
     pub precision: Option<String>,
+    /// The most that it may cost.
+    #[serde(default)]
+    #[schema(schema_with = max_cost::schema)]
+    pub max_cost: MaxCost,
+}
+
+impl ClipRequest {
+    /// The job that this asks for.
+    ///
+    /// # Errors
+    /// 400 for what cannot be, whatever the source.
+    pub(crate) fn ask(self) -> Result<Ask, ApiError> {
+        let span = Span { start: self.start.named("start")?, end: self.end.named("end")? };
+        let spec = ClipSpec::new(&self.url, span, self.format.as_deref(), self.quality.as_deref())?
+            .with_precision(self.precision.as_deref())?;
+        Ok(Ask { spec: spec.into(), max_cost: self.max_cost.amount()? })
+    }
 }
 
 /// A number of seconds, or text like `"1:02:03.5"`.
@@ -96,14 +116,11 @@ impl<'de> Deserialize<'de> for TimeInput {
 /// Answers `POST /v1/clip`.
 ///
 /// # Errors
-/// 400 for a bad request, 401 without a key, 402 without money, 422 for a source that cannot serve the request or a
-/// reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
+/// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 422 for a source that cannot serve
+/// the request or a reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: ClipRequest = request.json()?;
-    let span = Span { start: ask.start.named("start")?, end: ask.end.named("end")? };
-    let spec = ClipSpec::new(&ask.url, span, ask.format.as_deref(), ask.quality.as_deref())?
-        .with_precision(ask.precision.as_deref())?;
-    accept(&app, caller, &request, spec).await
+    accept(&app, caller, &request, ask.ask()?).await
 }
 
 #[cfg(test)]

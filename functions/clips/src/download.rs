@@ -7,7 +7,10 @@ use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::accept::accept;
+use crate::{
+    accept::{Ask, accept},
+    max_cost::{self, MaxCost},
+};
 
 /// Which video to deliver, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,16 +28,30 @@ pub struct DownloadRequest {
     #[serde(default)]
     #[schema(example = true)]
     pub save_to_library: Option<bool>,
+    /// The most that it may cost.
+    #[serde(default)]
+    #[schema(schema_with = max_cost::schema)]
+    pub max_cost: MaxCost,
+}
+
+impl DownloadRequest {
+    /// The job that this asks for.
+    ///
+    /// # Errors
+    /// 400 for what cannot be, whatever the source.
+    pub(crate) fn ask(self) -> Result<Ask, ApiError> {
+        let save = self.save_to_library.unwrap_or(false);
+        let spec = DownloadSpec::new(&self.url, self.format.as_deref(), self.quality.as_deref(), save)?;
+        Ok(Ask { spec: spec.into(), max_cost: self.max_cost.amount()? })
+    }
 }
 
 /// Answers `POST /v1/download`.
 ///
 /// # Errors
-/// 400 for a bad request, 401 without a key, 402 without money, 422 for a source that cannot serve the request or a
-/// reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
+/// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 422 for a source that cannot serve
+/// the request or a reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: DownloadRequest = request.json()?;
-    let save = ask.save_to_library.unwrap_or(false);
-    let spec = DownloadSpec::new(&ask.url, ask.format.as_deref(), ask.quality.as_deref(), save)?;
-    accept(&app, caller, &request, spec).await
+    accept(&app, caller, &request, ask.ask()?).await
 }

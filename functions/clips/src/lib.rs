@@ -1,5 +1,5 @@
-//! `/v1/clip`, `/v1/download` and what belongs to them: look at a source, ask for a clip or a whole video, follow the
-//! job, read the balance.
+//! `/v1/clip`, `/v1/download` and what belongs to them: look at a source, ask for a price, a clip or a whole video,
+//! follow the job, read the balance.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Route, Trigger, Var, handler};
@@ -10,6 +10,8 @@ pub mod create;
 pub mod download;
 pub mod get;
 pub mod info;
+pub mod max_cost;
+pub mod quote;
 
 /// What it takes to accept a job: look at its source, hold its price, start it.
 const ACCEPT_ENV: &[Var] = &[
@@ -43,7 +45,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
             handler!(info::handle; app, request),
         ),
         env: &[Var::TableName, Var::OpenRequestsPerMinute, Var::ProbeFunction, Var::AllowPrivateSources],
-        actions: &["dynamodb:UpdateItem", "lambda:InvokeFunction"],
+        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
+    },
+    Endpoint {
+        handler: "clips.quote",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/clip/quote" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(quote::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::ProbeFunction, Var::AllowPrivateSources],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
     },
     Endpoint {
         handler: "clips.create",

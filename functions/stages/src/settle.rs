@@ -21,8 +21,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let output = job.output.clone().ok_or_else(|| StageError::Passing("nothing was published".to_owned()))?;
     let book = PriceBook::edition(&job.price_book)
         .ok_or_else(|| StageError::Passing(format!("unknown price book {}", job.price_book)))?;
-    // Never more than was reserved: a picture that came out larger than foreseen is our gift.
-    let cost = job.spec.price(book, output.picture).min(job.reserved);
+    let cost = job.charge(book, output.picture);
     let now = app.now();
     let clip = job.spec.saved_to_library().then(|| Clip {
         id: job.id.clone(),

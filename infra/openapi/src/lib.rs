@@ -58,7 +58,7 @@ fn named<T: ToSchema + PartialSchema>() -> Option<Named> {
 }
 
 fn operation(handler: &str) -> Option<Operation> {
-    use clips::{accept::Accepted, balance::Balance, create, download, get::JobView, info};
+    use clips::{accept::Accepted, balance::Balance, create, download, get::JobView, info, quote};
     Some(match handler {
         "clips.info" => Operation {
             summary: "Look at a source: title, length, tallest quality",
@@ -66,6 +66,13 @@ fn operation(handler: &str) -> Option<Operation> {
             answer: named::<info::Info>(),
             query: &[],
             problems: &[400, 413, 415, 422],
+        },
+        "clips.quote" => Operation {
+            summary: "Ask what a clip or a whole video would cost",
+            request: named::<quote::QuoteRequest>(),
+            answer: named::<quote::QuoteView>(),
+            query: &[],
+            problems: &[400, 402, 413, 415, 422],
         },
         "clips.create" => Operation {
             summary: "Ask for a clip",

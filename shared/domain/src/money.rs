@@ -101,7 +101,7 @@ impl Amount {
 /// `digits` times ten to the `power`, exactly.
 fn scaled(mut digits: u128, mut power: i128) -> Result<u64, MoneyError> {
     while digits > 0 && power < 0 {
-        if digits % 10 > 0 {
+        if !digits.is_multiple_of(10) {
             return Err(MoneyError::TooFine);
         }
         (digits, power) = (digits / 10, power + 1);

@@ -5,6 +5,7 @@ use domain::{
     idempotency::MalformedKey,
     job::Failure,
     ledger::LedgerError,
+    quote::TooDear,
     rate::{Decision, Window},
 };
 use lambda_http::http::StatusCode;
@@ -13,6 +14,9 @@ use sources::SourceError;
 use store::StoreError;
 
 use crate::{env::ConfigError, http::ApiResponse};
+
+/// The word for a job that costs more than its owner allows.
+const MAX_COST_EXCEEDED: &str = "max_cost_exceeded";
 
 /// An error answer: RFC 9457 `application/problem+json`, with FastClip's `detail` as the standard member.
 #[derive(Debug, thiserror::Error)]
@@ -193,12 +197,20 @@ impl From<StoreError> for ApiError {
                 "insufficient_balance",
                 format!("Insufficient balance: this costs {required}, {available} is available"),
             ),
+            StoreError::TooDear(problem) => problem.into(),
             StoreError::Busy => {
                 let detail = "too many changes to this account at once; try again in a second";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
             }
             other => Self::internal(other.to_string()),
         }
+    }
+}
+
+impl From<TooDear> for ApiError {
+    fn from(problem: TooDear) -> Self {
+        let detail = format!("{problem}; nothing was spent");
+        Self::new(StatusCode::PAYMENT_REQUIRED, MAX_COST_EXCEEDED, detail)
     }
 }
 
@@ -284,6 +296,12 @@ impl From<StoreError> for StageError {
                 message: format!(
                     "The balance does not cover this job: it costs {required}, {available} is available. \
                      You were not charged."
+                ),
+            }),
+            StoreError::TooDear(problem) => Self::Job(Failure {
+                code: MAX_COST_EXCEEDED.to_owned(),
+                message: format!(
+                    "The source is not what it was when the job was accepted: {problem}. You were not charged."
                 ),
             }),
             StoreError::Ledger(LedgerError::Resolved(_)) => Self::Ended,

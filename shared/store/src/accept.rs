@@ -8,6 +8,7 @@ use domain::{
     job::Job,
     ledger::{LedgerError, Wallet},
     money::Amount,
+    quote,
     rate::{Decision, Quota},
     time::Timestamp,
 };
@@ -97,13 +98,15 @@ impl Table {
     /// Accepts a job on `terms`, all of it in one transaction, or none.
     ///
     /// # Errors
-    /// [`StoreError::Ledger`] if the wallet does not cover it; then nothing was written.
+    /// [`StoreError::TooDear`] if it costs more than it may, [`StoreError::Ledger`] if the wallet does not cover it;
+    /// then nothing was written.
     pub async fn accept(
         &self,
         mut job: Job,
         outlook: &Outlook,
         terms: &Terms<'_>,
     ) -> Result<Acceptance, StoreError> {
+        quote::within(job.reserved, job.max_cost)?;
         if job.cap.is_some() && room(&job).is_none() {
             return Ok(Acceptance::Capped);
         }

@@ -7,6 +7,7 @@ use domain::{
     job::{Failure, Job, Output, Status},
     ledger::{Hold, LedgerError, Resolution, Wallet},
     money::{Amount, WalletKind},
+    quote,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -187,11 +188,13 @@ impl Table {
     /// Makes a job's hold larger or smaller, once the true price is known.
     ///
     /// # Errors
-    /// [`StoreError::Ledger`] if the balance does not cover a larger hold, or the hold is resolved already.
+    /// [`StoreError::TooDear`] if that is more than the job may cost, [`StoreError::Ledger`] if the balance does not
+    /// cover a larger hold, or the hold is resolved already.
     pub async fn true_up(&self, id: &JobId, amount: Amount, now: Timestamp) -> Result<(), StoreError> {
         let mut attempts = Attempts::default();
         loop {
             let standing = self.standing(id).await?;
+            quote::within(amount, standing.job.max_cost)?;
             if standing.record.hold.amount == amount {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
-use domain::ledger::LedgerError;
+use domain::{ledger::LedgerError, quote::TooDear};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use crate::changes::Changes;
@@ -25,6 +25,9 @@ pub enum StoreError {
     /// The ledger refuses, for example for want of money.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The job would cost more than its owner allows.
+    #[error(transparent)]
+    TooDear(#[from] TooDear),
     /// The item is not there.
     #[error("not found")]
     NotFound,

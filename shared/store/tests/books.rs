@@ -49,6 +49,25 @@ fn failed() -> Ending {
     Ending::Failed { failure: Failure::internal(), expired: false }
 }
 
+/// What the hold grows to is bounded by what the owner allows, at acceptance and later.
+#[tokio::test]
+async fn a_hold_never_outgrows_what_the_job_may_cost() {
+    let table = table().await;
+    let grant = Immediate::Grant(EntryKind::SignupBonus, Amount(100));
+    assert!(table.transfer("grant", (&account(), USD), grant, NOW).await.unwrap());
+    let bounded = |number, reserved| Job { max_cost: Some(Amount(20)), ..job(number, reserved) };
+    assert!(matches!(accept(&table, bounded(1, 21), 9).await, Err(StoreError::TooDear(_))));
+    assert!(table.job(&bounded(1, 21).id).await.unwrap().is_none(), "nothing was written");
+    let job = accept(&table, bounded(2, 10), 9).await.unwrap();
+    table.true_up(&job.id, Amount(20), NOW).await.unwrap();
+    assert!(matches!(table.true_up(&job.id, Amount(21), NOW).await, Err(StoreError::TooDear(_))));
+    let held = table.wallet(&account(), USD).await.unwrap();
+    assert_eq!((held.available, held.held), (Amount(80), Amount(20)));
+    assert!(table.end(&job.id, &failed(), NOW).await.unwrap());
+    let back = table.wallet(&account(), USD).await.unwrap();
+    assert_eq!((back.available, back.held), (Amount(100), Amount::ZERO));
+}
+
 async fn accept(table: &Table, job: Job, slots_max: u32) -> Result<Job, StoreError> {
     let quota = domain::rate::clip_jobs(1000);
     let outlook = table.outlook(&job.account, quota, None, NOW).await?;

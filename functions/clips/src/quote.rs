@@ -1,0 +1,119 @@
+//! `POST /v1/clip/quote`: what a clip or a download would cost. Free: nothing is spent, held, started or kept.
+
+use std::{borrow::Cow, sync::Arc};
+
+use domain::{money::WalletKind, quality::PictureSize};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr,
+        schema::{AnyOfBuilder, Schema},
+    },
+};
+
+use crate::{
+    accept::{Ask, price},
+    create::ClipRequest,
+    download::DownloadRequest,
+};
+
+/// The body of `POST /v1/clip`, or, without `start` and `end`, of `POST /v1/download`.
+///
+/// Only describes the body, which is read as one of the two.
+#[derive(Debug)]
+pub struct QuoteRequest;
+
+impl PartialSchema for QuoteRequest {
+    fn schema() -> RefOr<Schema> {
+        let reference = |name: Cow<'static, str>| Ref::from_schema_name(name);
+        AnyOfBuilder::new()
+            .description(Some("A clip, or, without `start` and `end`, a whole video."))
+            .item(reference(ClipRequest::name()))
+            .item(reference(DownloadRequest::name()))
+            .into()
+    }
+}
+
+impl ToSchema for QuoteRequest {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ClipRequest::name().into_owned(), ClipRequest::schema()));
+        schemas.push((DownloadRequest::name().into_owned(), DownloadRequest::schema()));
+    }
+}
+
+/// The price of a request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuoteView {
+    /// `clip`, or `download` for a body without `start` and `end`.
+    #[schema(example = "clip")]
+    pub kind: &'static str,
+    /// Dollars that the job reserves; it is charged no more.
+    #[schema(example = 0.1)]
+    pub cost: f64,
+    /// `usd`.
+    #[schema(example = "usd")]
+    pub currency: &'static str,
+    /// The edition of the price list.
+    #[schema(example = "fastclip-2026-03")]
+    pub price_book: String,
+    /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`.
+    #[schema(example = "mp4")]
+    pub format: &'static str,
+    /// The quality that will be delivered, which a smaller source bounds; null for sound.
+    #[schema(example = "1080p")]
+    pub quality: Option<String>,
+    /// Length of what was asked for, in seconds.
+    #[schema(example = 60.0)]
+    pub duration: f64,
+    /// Dollars that can be spent.
+    #[schema(example = 4.9)]
+    pub balance: f64,
+    /// Whether the balance covers the cost.
+    pub sufficient: bool,
+}
+
+/// Only a clip has a span.
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default, deserialize_with = "present")]
+    start: bool,
+    #[serde(default, deserialize_with = "present")]
+    end: bool,
+}
+
+/// Whatever the value is: the request's own type says what is wrong with it.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+/// Answers `POST /v1/clip/quote`.
+///
+/// # Errors
+/// As `POST /v1/clip` and `POST /v1/download`, but for the balance, which the answer tells, and for the limits of jobs
+/// and of spending, which are none of a question.
+pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    let ask = read(&request)?;
+    let (_, quote) = price(&app, &ask).await?;
+    let wallet = app.table()?.wallet(&caller.account, WalletKind::Usd).await?;
+    Ok(ApiResponse::ok(&QuoteView {
+        kind: ask.spec.kind(),
+        cost: quote.cost.dollars(),
+        currency: "usd",
+        price_book: quote.price_book,
+        format: ask.spec.format().extension(),
+        quality: quote.picture.map(PictureSize::label),
+        duration: quote.duration.seconds(),
+        balance: wallet.available.dollars(),
+        sufficient: wallet.available >= quote.cost,
+    }))
+}
+
+fn read(request: &ApiRequest) -> Result<Ask, ApiError> {
+    match request.json::<Kind>() {
+        Ok(Kind { start: false, end: false }) => request.json::<DownloadRequest>()?.ask(),
+        // Also for a body that does not read: its error is that of a clip.
+        _ => request.json::<ClipRequest>()?.ask(),
+    }
+}
