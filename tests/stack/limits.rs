@@ -18,10 +18,10 @@ const BORDERS_MAX: usize = 4;
 
 /// An answer with its headers.
 #[derive(Debug)]
-struct Heard {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Value,
+pub(crate) struct Heard {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
 }
 
 impl Heard {
@@ -42,7 +42,7 @@ impl Heard {
     }
 }
 
-async fn hear(request: RequestBuilder) -> Heard {
+pub(crate) async fn hear(request: RequestBuilder) -> Heard {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let headers = response.headers().iter();
@@ -208,7 +208,7 @@ async fn a_key_does_what_it_may_and_spends_no_more_than_its_cap() {
     assert_eq!(account.audit().await, (Amount::cents(70), Amount::ZERO));
 }
 
-type Calls = BTreeMap<String, u64>;
+pub(crate) type Calls = BTreeMap<String, u64>;
 
 /// What `handler` has asked of DynamoDB so far.
 async fn calls(cloud: &Cloud, handler: &str) -> Calls {
@@ -218,7 +218,7 @@ async fn calls(cloud: &Cloud, handler: &str) -> Calls {
 }
 
 /// What `handler` asks of DynamoDB for one request.
-async fn cost(cloud: &Cloud, handler: &str, request: RequestBuilder) -> (Heard, Calls) {
+pub(crate) async fn cost(cloud: &Cloud, handler: &str, request: RequestBuilder) -> (Heard, Calls) {
     let before = calls(cloud, handler).await;
     let heard = hear(request).await;
     let after = calls(cloud, handler).await;
@@ -226,7 +226,7 @@ async fn cost(cloud: &Cloud, handler: &str, request: RequestBuilder) -> (Heard, 
     (heard, more.filter(|(_, count)| *count > 0).collect())
 }
 
-fn once<const N: usize>(operations: [&str; N]) -> Calls {
+pub(crate) fn once<const N: usize>(operations: [&str; N]) -> Calls {
     operations.into_iter().map(|name| (name.to_owned(), 1)).collect()
 }
 

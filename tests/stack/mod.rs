@@ -9,10 +9,12 @@ mod download;
 mod exact;
 mod formats;
 mod index;
+mod info;
 mod limits;
 mod local;
 mod money;
 mod queue;
+mod quote;
 mod refuse;
 pub(crate) mod source;
 

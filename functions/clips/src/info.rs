@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::{clip::source_url, quality::PictureSize, source::SourceInfo};
 use runtime::{ApiError, ApiRequest, ApiResponse, App};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use utoipa::ToSchema;
 
 /// Which source to look at.
@@ -25,7 +26,7 @@ pub struct Info {
     pub duration: f64,
     /// Address of a still picture, where the source has one.
     pub thumbnail: Option<String>,
-    /// Address of a playable preview, where there is one.
+    /// The source's own address, if any current browser plays what is there.
     pub preview_url: Option<String>,
     /// Address of an embeddable player, where there is one.
     pub preview_embed_url: Option<String>,
@@ -41,8 +42,27 @@ pub struct Info {
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let InfoRequest { url } = request.json()?;
     let url = source_url(&url)?;
-    let source = app.prober()?.look(&url).await?;
+    let source = look(&app, &url).await?;
     Ok(ApiResponse::ok(&Info::of(source, url)))
+}
+
+/// What an earlier look told, for 10 minutes, else what a look tells now. A look that told nothing is not kept, so that
+/// a source that was mended is found at once.
+async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
+    let table = app.table()?;
+    // What is kept only saves a look: without it everything works the same.
+    let kept = table.kept_look(url, app.now()).await.unwrap_or_else(|problem| {
+        warn!(%problem, "no kept look");
+        None
+    });
+    if let Some(source) = kept {
+        return Ok(source);
+    }
+    let source = app.prober()?.look(url).await?;
+    if let Err(problem) = table.keep_look(url, source.clone(), app.now()).await {
+        warn!(%problem, "the look is not kept");
+    }
+    Ok(source)
 }
 
 impl Info {
@@ -50,11 +70,30 @@ impl Info {
         Self {
             title: source.title,
             duration: source.duration.seconds(),
-            thumbnail: None,
-            // A direct file previews itself.
-            preview_url: Some(url),
-            preview_embed_url: None,
+            thumbnail: source.thumbnail,
+            preview_url: source.plays.then_some(url),
+            preview_embed_url: source.embed_url,
             max_height: source.picture.map(PictureSize::max_height),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_plays_previews_itself() {
+        let url = "https://example.com/watch?v=1";
+        let source = SourceInfo {
+            thumbnail: Some("https://example.com/1.jpg".to_owned()),
+            embed_url: Some("https://example.com/embed/1".to_owned()),
+            ..SourceInfo::default()
+        };
+        let page = Info::of(source.clone(), url.to_owned());
+        assert_eq!((page.preview_url, page.max_height), (None, None));
+        assert_eq!((&page.thumbnail, &page.preview_embed_url), (&source.thumbnail, &source.embed_url));
+        let file = Info::of(SourceInfo { plays: true, ..source }, url.to_owned());
+        assert_eq!(file.preview_url.as_deref(), Some(url));
     }
 }

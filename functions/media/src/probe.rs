@@ -45,7 +45,10 @@ async fn look(app: &App, url: &str) -> Result<SourceInfo, StageError> {
     fetch_ends(&file, &path).await?;
     let tools = Tools { time_limit: TIME_LIMIT, ..Tools::default() };
     match tools.probe(&path).await {
-        Ok(probe) => Ok(titled(probe.info(), &file)),
+        Ok(probe) => {
+            let plays = probe.plays_in_browsers(file.head());
+            Ok(titled(SourceInfo { plays, ..probe.info() }, &file))
+        }
         Err(ProbeError::NotAVideo(message)) => {
             Err(StageError::Job(Failure { code: "source_unsupported".to_owned(), message }))
         }

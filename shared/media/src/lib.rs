@@ -1,5 +1,6 @@
 //! Media: MP4 sample tables, and FFmpeg as a process.
 
+mod browser;
 pub mod engine;
 pub mod fan_out;
 pub mod ffmpeg;

@@ -74,17 +74,20 @@ impl Prober {
     /// [`ProbeError`].
     pub async fn look(&self, url: &str) -> Result<SourceInfo, ProbeError> {
         let native = tokio::time::timeout(LOOK_TIMEOUT, self.look_natively(url)).await;
-        match native.map_err(|_| SourceError::Stalled)?? {
-            Some(info) => Ok(info),
-            None => self.ask(url).await,
-        }
+        let info = match native.map_err(|_| SourceError::Stalled)?? {
+            Some(info) => info,
+            None => self.ask(url).await?,
+        };
+        Ok(info.bounded())
     }
 
     async fn look_natively(&self, url: &str) -> Result<Option<SourceInfo>, SourceError> {
         let file = self.sources.open(url).await?;
-        let info =
-            read_index(self.objects.as_ref(), &file, Part::Description).await?.map(|index| index.info());
-        Ok(info.map(|info| titled(info, &file)))
+        let index = read_index(self.objects.as_ref(), &file, Part::Description).await?;
+        Ok(index.map(|index| {
+            let plays = index.plays_in_browsers();
+            titled(SourceInfo { plays, ..index.info() }, &file)
+        }))
     }
 
     /// Asks `media.probe`.

@@ -20,6 +20,7 @@
 //! | account of an address | `ADDRESS#{sha256}` | `ACCOUNT` |
 //! | an address's latest code | `ADDRESS#{sha256}` | `SIGNIN` |
 //! | an address had its bonus | `ADDRESS#{sha256}` | `BONUS` |
+//! | what a look at a URL told | `LOOK#{sha256 of the URL}` | `LOOK` |
 //! | hold | `HOLD#{id}` | `HOLD` |
 //! | grant or immediate charge | `TRANSFER#{id}` | `TRANSFER` |
 //! | job | `JOB#{id}` | `JOB` |
@@ -212,6 +213,11 @@ pub(crate) fn address_sign_in(address: &EmailAddress) -> Key {
 /// Outlives the account, so that an address that comes back gets no second bonus.
 pub(crate) fn address_bonus(address: &EmailAddress) -> Key {
     Key::new(address_partition(address), "BONUS")
+}
+
+/// What a look at `url` told; a URL may carry a secret, so only its digest is kept.
+pub(crate) fn look(url: &str) -> Key {
+    Key::new(format!("LOOK#{}", digest(url)), "LOOK")
 }
 
 pub(crate) fn hold(id: &JobId) -> Key {

@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod looks;
 pub mod multipart;
 pub mod objects;
 pub mod rate;
