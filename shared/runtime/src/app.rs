@@ -1,6 +1,9 @@
 //! What a handler works with: configuration, the clock, and the AWS services its endpoint declared.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_sfn::types::ExecutionStatus;
@@ -52,6 +55,7 @@ pub struct App {
     sdk: SdkConfig,
     table: Option<Table>,
     objects: Option<Objects>,
+    prober: OnceLock<Prober>,
     machines: aws_sdk_sfn::Client,
     queues: aws_sdk_sqs::Client,
 }
@@ -76,7 +80,8 @@ impl App {
             Objects::new(aws_sdk_s3::Client::from_conf(unbounded), bucket.to_owned())
         });
         let (machines, queues) = (aws_sdk_sfn::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
-        Self { config, clock: Box::new(SystemClock), sdk, table, objects, machines, queues }
+        let prober = OnceLock::new();
+        Self { config, clock: Box::new(SystemClock), sdk, table, objects, prober, machines, queues }
     }
 
     /// The configuration.
@@ -117,14 +122,18 @@ impl App {
         Ok(SourceClient::new(guard, limits)?)
     }
 
-    /// Looks at sources.
+    /// Looks at sources. Made once for all requests: a new client with its TLS takes longer than a look at a near file.
     ///
     /// # Errors
     /// [`AppError`], as [`App::sources`].
-    pub fn prober(&self) -> Result<Prober, AppError> {
+    pub fn prober(&self) -> Result<&Prober, AppError> {
+        if let Some(prober) = self.prober.get() {
+            return Ok(prober);
+        }
         let function = self.config.get(Var::ProbeFunction)?.to_owned();
         let sources = self.sources(probe::LIMITS)?;
-        Ok(Prober::new(sources, self.objects.clone(), aws_sdk_lambda::Client::new(&self.sdk), function))
+        let lambda = aws_sdk_lambda::Client::new(&self.sdk);
+        Ok(self.prober.get_or_init(|| Prober::new(sources, self.objects.clone(), lambda, function)))
     }
 
     /// Starts a job's execution. Its name is the job's id, so a repeat starts nothing.

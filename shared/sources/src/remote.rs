@@ -29,6 +29,8 @@ use crate::{SourceError, guard::Guard, guard::NotPublic};
 const HEAD_BYTES: u64 = 16 * 1024;
 const REDIRECTS_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that nobody used for this long is not used again: Lambda may have slept while its server gave it up.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often a transfer that broke is taken up again where it ended.
 const RESUMES_MAX: u32 = 2;
 
@@ -105,6 +107,7 @@ impl SourceClient {
             .redirect(redirects)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(limits.silence)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("Clipwright/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| failed(&error))?;
