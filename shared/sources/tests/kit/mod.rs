@@ -1,5 +1,7 @@
 //! Servers on both sides of the rule, and names that answer as a test wants.
-#![allow(dead_code)] // each test uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test uses its part
+
+pub(crate) mod raw;
 
 use std::{
     collections::HashMap,
