@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, Response, StatusCode,
-    header::{self, HeaderValue},
+    header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use url::Url;
@@ -31,6 +31,8 @@ pub struct SourceClient {
     guard: Guard,
     pub(crate) limits: Limits,
     pauses: Arc<dyn Pauses>,
+    /// Sent with each request.
+    headers: HeaderMap,
 }
 
 impl SourceClient {
@@ -49,18 +51,42 @@ impl SourceClient {
             .no_proxy()
             .dns_resolver(Arc::new(guard.clone()))
             .redirect(redirects)
+            .referer(false) // the URL may be a secret between its server and the user
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(limits.silence)
             .user_agent(concat!("Clipwright/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SourceError::Unavailable(format!("TLS is not there: {error}")))?;
-        Ok(Self { http, guard, limits, pauses: Arc::new(RealPauses) })
+        Ok(Self { http, guard, limits, pauses: Arc::new(RealPauses), headers: HeaderMap::new() })
     }
 
     /// The same client with other pauses between its tries.
     #[must_use]
     pub fn with_pauses(self, pauses: Arc<dyn Pauses>) -> Self {
         Self { pauses, ..self }
+    }
+
+    /// The same client for a server that wants to hear these headers; one that no header may be is left out. A redirect
+    /// to another host takes no cookies along.
+    #[must_use]
+    pub fn with_headers(&self, headers: &[(String, String)]) -> Self {
+        let pairs = headers.iter().filter_map(|(name, value)| {
+            Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+        });
+        let mut headers: HeaderMap = pairs.collect();
+        headers.remove(header::HOST);
+        Self { headers, ..self.clone() }
+    }
+
+    /// The client for what lies behind a redirect from `asked` to `answered`.
+    fn behind(&self, asked: &Url, answered: &Url) -> Self {
+        let mut client = self.clone();
+        if asked.origin() != answered.origin() {
+            for secret in [header::COOKIE, header::AUTHORIZATION] {
+                client.headers.remove(secret);
+            }
+        }
+        client
     }
 
     /// Opens the file at `url` by reading its first bytes. What fails for the moment is tried again a few times.
@@ -112,8 +138,9 @@ impl SourceClient {
         }
         head.truncate(usize::try_from(head_len).unwrap_or(usize::MAX));
         must_be_plain(&version, &head)?;
+        let client = self.behind(asked, &url);
         let found = Found { asked: asked.clone(), url, len: Some(len), head, version };
-        Ok(RemoteFile::new(self.clone(), found, None, traffic.clone()))
+        Ok(RemoteFile::new(client, found, None, traffic.clone()))
     }
 
     /// Opens a file that comes from front to end only.
@@ -132,8 +159,9 @@ impl SourceClient {
         let head = self.head(&mut body, traffic).await?;
         must_be_plain(&version, &head)?;
         let forward = Forward { at: 0, rest: head.clone(), body, patience: self.patience() };
+        let client = self.behind(asked, &url);
         let found = Found { asked: asked.clone(), url, len, head, version };
-        Ok(RemoteFile::new(self.clone(), found, Some(forward), traffic.clone()))
+        Ok(RemoteFile::new(client, found, Some(forward), traffic.clone()))
     }
 
     /// The beginning of a body: 16 KiB, and the rest of what came with them.
@@ -154,21 +182,25 @@ impl SourceClient {
         range: Option<&Range<u64>>,
         if_range: Option<&HeaderValue>,
     ) -> Result<Response, Fault> {
+        let mut headers = self.headers.clone();
         // A body that was compressed on the way has other offsets.
-        let mut request = self.http.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
-        if let Some(range) = range {
-            let last = range.end.saturating_sub(1);
-            request = request.header(header::RANGE, format!("bytes={}-{last}", range.start));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for (name, value) in
+            [(header::RANGE, range.and_then(range_value)), (header::IF_RANGE, if_range.cloned())]
+        {
+            headers.remove(&name);
+            value.map(|value| headers.insert(name, value));
         }
-        if let Some(validator) = if_range {
-            request = request.header(header::IF_RANGE, validator);
-        }
-        request.send().await.map_err(|error| failed(&error))
+        self.http.get(url.clone()).headers(headers).send().await.map_err(|error| failed(&error))
     }
 
     pub(crate) fn patience(&self) -> Patience {
         Patience::new(Arc::clone(&self.pauses), self.limits.silence)
     }
+}
+
+fn range_value(range: &Range<u64>) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("bytes={}-{}", range.start, range.end.saturating_sub(1))).ok()
 }
 
 /// Refuses a body that its server compressed although it was asked not to: its bytes are not the file's. A header that

@@ -356,3 +356,24 @@ async fn servers_that_only_keep_the_connection_busy() {
     head.says("did not answer in time");
     assert_eq!((body.requests(), ranges.requests(), head.requests()), (1, 2, 1));
 }
+
+#[tokio::test]
+async fn headers_go_along_but_no_secrets_to_other_hosts() {
+    let cdn = RawServer::start(|asked| Say::Bytes(good(asked, &FILE, &[TAG]))).await;
+    let to = cdn.url();
+    let site = RawServer::start(move |_| Say::Bytes(answer("302 Found", &[("Location", &to)], b""))).await;
+    let headers =
+        [("Referer", "https://example.com/"), ("Cookie", "a=b"), ("Range", "bytes=7-8"), ("Host", "x")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap().with_headers(&headers);
+    assert_eq!(all_of(client.open(&site.url()).await.unwrap()).await.as_ref(), Ok(&*FILE));
+    for (asked, secrets) in [(&site.asked()[..], 1), (&cdn.asked()[..], 0)] {
+        for asked in asked {
+            assert_eq!(asked.header("referer"), Some("https://example.com/"));
+            assert_eq!(asked.head.matches("cookie").count(), secrets, "{}", asked.head);
+            assert_eq!(asked.head.matches("range").count(), 1 + asked.head.matches("if-range").count());
+            assert_ne!((asked.header("range"), asked.header("host")), (Some("bytes=7-8"), Some("x")));
+        }
+    }
+    assert_eq!((site.asked().len(), cdn.asked().len()), (1, 2));
+}
