@@ -20,6 +20,7 @@ const ACCEPT_ENV: &[Var] = &[
     Var::ClipJobsPerHour,
     Var::ProbeFunction,
     Var::MediaBucket,
+    Var::Sources,
     Var::AllowPrivateSources,
 ];
 const ACCEPT_ACTIONS: &[&str] = &[
@@ -42,7 +43,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Route { method: "POST", path: "/v1/clip/info" },
             handler!(info::handle; app, request),
         ),
-        env: &[Var::TableName, Var::OpenRequestsPerMinute, Var::ProbeFunction, Var::AllowPrivateSources],
+        env: &[
+            Var::TableName,
+            Var::OpenRequestsPerMinute,
+            Var::ProbeFunction,
+            Var::Sources,
+            Var::AllowPrivateSources,
+        ],
         actions: &["dynamodb:UpdateItem", "lambda:InvokeFunction"],
     },
     Endpoint {
