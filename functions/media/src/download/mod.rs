@@ -23,8 +23,8 @@ use crate::{
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
 const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_000_000_000 };
 
-/// What the state's own 290 s leave for the rest. A source that is slower fails its job with words for its owner.
-const TIME_MAX: Duration = Duration::from_secs(270);
+/// What the state's own 890 s leave for the rest. A source that is slower fails its job with words for its owner.
+const TIME_MAX: Duration = Duration::from_secs(850);
 
 /// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
 ///
