@@ -22,6 +22,7 @@ const ACCEPT_ENV: &[Var] = &[
     Var::ClipJobsPerHour,
     Var::ProbeFunction,
     Var::MediaBucket,
+    Var::Sources,
     Var::AllowPrivateSources,
 ];
 const ACCEPT_ACTIONS: &[&str] = &[
@@ -44,7 +45,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Route { method: "POST", path: "/v1/clip/info" },
             handler!(info::handle; app, request),
         ),
-        env: &[Var::TableName, Var::OpenRequestsPerMinute, Var::ProbeFunction, Var::AllowPrivateSources],
+        env: &[
+            Var::TableName,
+            Var::OpenRequestsPerMinute,
+            Var::ProbeFunction,
+            Var::Sources,
+            Var::AllowPrivateSources,
+        ],
         actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
     },
     Endpoint {
@@ -55,7 +62,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Limit::Requests,
             handler!(quote::handle; app, caller, request),
         ),
-        env: &[Var::TableName, Var::ProbeFunction, Var::AllowPrivateSources],
+        env: &[Var::TableName, Var::ProbeFunction, Var::Sources, Var::AllowPrivateSources],
         actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
     },
     Endpoint {

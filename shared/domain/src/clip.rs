@@ -60,6 +60,9 @@ pub enum Refusal {
     /// The request is fine, this source cannot serve it (HTTP 422).
     #[error("{0}")]
     Source(String),
+    /// Sources are not taken from there (HTTP 422).
+    #[error("{0}")]
+    Forbidden(String),
 }
 
 pub(crate) fn bad(message: impl Into<String>) -> Refusal {

@@ -11,6 +11,7 @@ pub mod download;
 pub mod email;
 pub mod expiry;
 pub mod fan_out;
+pub mod hosts;
 pub mod idempotency;
 pub mod ids;
 pub mod job;

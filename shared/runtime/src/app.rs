@@ -117,9 +117,16 @@ impl App {
     /// # Errors
     /// [`AppError::Config`] if the endpoint does not declare it, [`AppError::Source`] if TLS cannot be set up.
     pub fn sources(&self, limits: Limits) -> Result<SourceClient, AppError> {
+        Ok(SourceClient::new(self.guard()?, limits)?)
+    }
+
+    /// The rule for addresses that the configuration asks for.
+    ///
+    /// # Errors
+    /// [`ConfigError::Undeclared`].
+    pub fn guard(&self) -> Result<Guard, ConfigError> {
         let private = self.config.get(Var::AllowPrivateSources)? == "true";
-        let guard = if private { Guard::allowing_private() } else { Guard::public_only() };
-        Ok(SourceClient::new(guard, limits)?)
+        Ok(if private { Guard::allowing_private() } else { Guard::public_only() })
     }
 
     /// Looks at sources. Made once for all requests: a new client with its TLS takes longer than a look at a near file.
@@ -133,7 +140,8 @@ impl App {
         let function = self.config.get(Var::ProbeFunction)?.to_owned();
         let sources = self.sources(probe::LIMITS)?;
         let lambda = aws_sdk_lambda::Client::new(&self.sdk);
-        Ok(self.prober.get_or_init(|| Prober::new(sources, self.objects.clone(), lambda, function)))
+        let allowed = self.config.sources()?;
+        Ok(self.prober.get_or_init(|| Prober::new(allowed, sources, self.objects.clone(), lambda, function)))
     }
 
     /// Starts a job's execution. Its name is the job's id, so a repeat starts nothing.

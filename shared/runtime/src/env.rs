@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::{
+    hosts::AllowedHosts,
     rate::{self, Quota},
     sign_in,
 };
+use url::{Host, Url};
 
 /// A variable that an endpoint may declare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,13 +38,15 @@ pub enum Var {
     OpenRequestsPerMinute,
     /// How many sign-in mails one client address may ask for in an hour.
     MailsPerHour,
-    /// `true` lets sources live on private addresses. For the local cloud only.
+    /// The hosts that sources may come from.
+    Sources,
+    /// `true` lets sources live on private addresses. For the local cloud only: see [`Config::read`].
     AllowPrivateSources,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -56,6 +60,7 @@ impl Var {
         Self::ClipJobsPerHour,
         Self::OpenRequestsPerMinute,
         Self::MailsPerHour,
+        Self::Sources,
         Self::AllowPrivateSources,
     ];
 
@@ -76,6 +81,7 @@ impl Var {
             Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
             Self::MailsPerHour => "MAILS_PER_HOUR",
+            Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
         }
     }
@@ -91,6 +97,7 @@ impl Var {
             Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
                 value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max))
             }
+            Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::TableName | Self::MediaBucket | Self::ProbeFunction => !value.is_empty(),
         };
@@ -107,6 +114,7 @@ impl Var {
             Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
                 "must be a whole number from 1 to 1000000"
             }
+            Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
             Self::TableName | Self::MediaBucket | Self::ProbeFunction => "must not be empty",
         }
@@ -139,6 +147,10 @@ pub struct Config(BTreeMap<Var, String>);
 impl Config {
     /// Reads `declared` through `lookup`.
     ///
+    /// Private sources are allowed only where AWS itself is played by a program on this machine: `AWS_ENDPOINT_URL` must
+    /// lead to loopback. A stack on AWS whose operator set the variable does not start, rather than let anybody in the
+    /// world read what its functions can reach.
+    ///
     /// # Errors
     /// [`ConfigError`], naming the first variable that is missing or wrong.
     pub fn read(declared: &[Var], lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
@@ -147,6 +159,11 @@ impl Config {
             let value = lookup(var.name()).ok_or(ConfigError::Missing(var.name()))?;
             var.check(&value).map_err(|problem| ConfigError::Invalid { name: var.name(), problem })?;
             values.insert(var, value);
+        }
+        if values.get(&Var::AllowPrivateSources).is_some_and(|value| value == "true") && !is_local(&lookup) {
+            let problem =
+                "must be false on AWS: true is for a local cloud, with AWS_ENDPOINT_URL on loopback";
+            return Err(ConfigError::Invalid { name: Var::AllowPrivateSources.name(), problem });
         }
         Ok(Self(values))
     }
@@ -157,6 +174,16 @@ impl Config {
     /// [`ConfigError::Undeclared`].
     pub fn get(&self, var: Var) -> Result<&str, ConfigError> {
         self.0.get(&var).map(String::as_str).ok_or(ConfigError::Undeclared(var.name()))
+    }
+
+    /// The hosts that sources may come from.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn sources(&self) -> Result<AllowedHosts, ConfigError> {
+        let invalid =
+            |_| ConfigError::Invalid { name: Var::Sources.name(), problem: Var::Sources.expected() };
+        AllowedHosts::parse(self.get(Var::Sources)?).map_err(invalid)
     }
 
     /// How many clip jobs of one account run at once.
@@ -197,6 +224,23 @@ impl Config {
     }
 }
 
+/// Whether every AWS service that is called lives on loopback, as the SDK's own variables say.
+fn is_local(lookup: &impl Fn(&str) -> Option<String>) -> bool {
+    let leads_to_loopback = |url: String| {
+        Url::parse(&url).ok().is_some_and(|url| match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        })
+    };
+    let for_one = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3"];
+    lookup("AWS_ENDPOINT_URL").is_some_and(leads_to_loopback)
+        && for_one.into_iter().filter_map(lookup).all(leads_to_loopback)
+        && !lookup("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +260,42 @@ mod tests {
         );
         assert!(read(&[Var::AllowPrivateSources], &[("ALLOW_PRIVATE_SOURCES", "yes")]).is_err());
         assert!(read(&[Var::ClipMachineArn], &[("CLIP_MACHINE_ARN", "clip")]).is_err());
+    }
+
+    #[test]
+    fn private_sources_are_for_the_local_cloud() {
+        let read_with = |private: &str, more: &[(&str, &str)]| {
+            let values = [&[("ALLOW_PRIVATE_SOURCES", private)], more].concat();
+            read(&[Var::AllowPrivateSources], &values)
+        };
+        let endpoint = |url| [("AWS_ENDPOINT_URL", url)];
+        for url in ["http://127.0.0.1:4566", "http://localhost:4566/", "http://[::1]:1", "http://127.8.0.1"] {
+            assert!(read_with("true", &endpoint(url)).is_ok(), "{url}");
+        }
+        let elsewhere = [
+            "https://dynamodb.eu-central-1.amazonaws.com",
+            "http://localhost.example.com",
+            "http://169.254.169.254",
+            "http://10.0.0.1:4566",
+            "http://127.0.0.1@example.com",
+            "127.0.0.1",
+            "",
+        ];
+        for url in elsewhere {
+            assert!(read_with("true", &endpoint(url)).is_err(), "{url}");
+            assert!(read_with("false", &endpoint(url)).is_ok(), "{url}");
+        }
+        let local = endpoint("http://127.0.0.1:4566")[0];
+        assert!(read_with("true", &[local, ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")]).is_ok());
+        assert!(read_with("true", &[local, ("AWS_ENDPOINT_URL_S3", "https://s3.amazonaws.com")]).is_err());
+        assert!(read_with("true", &[local, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE")]).is_err());
+        assert!(read_with("false", &[]).is_ok());
+        let error = read_with("true", &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable ALLOW_PRIVATE_SOURCES must be false on AWS: true is for a local cloud, with \
+             AWS_ENDPOINT_URL on loopback"
+        );
     }
 
     #[test]

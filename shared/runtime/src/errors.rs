@@ -225,6 +225,7 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::BadRequest(detail) => Self::bad_request(detail),
             Refusal::Source(detail) => Self::unprocessable("source_unsupported", detail),
+            Refusal::Forbidden(detail) => Self::unprocessable("source_forbidden", detail),
         }
     }
 }

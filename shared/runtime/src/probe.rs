@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
-use domain::{job::Failure, source::SourceInfo};
+use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, source::SourceInfo};
 use media::mp4::Part;
 use serde::{Deserialize, Serialize};
 use sources::{Limits, RemoteFile, SourceClient, SourceError};
@@ -44,6 +44,9 @@ pub enum ProbeError {
     /// The source is at fault, `media.probe` says.
     #[error("{}", .0.message)]
     Failure(Failure),
+    /// The operator does not take sources from there.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// We are.
     #[error(transparent)]
     App(#[from] AppError),
@@ -51,6 +54,8 @@ pub enum ProbeError {
 
 /// Looks at sources.
 pub struct Prober {
+    /// The hosts that the operator lets sources come from.
+    allowed: AllowedHosts,
     sources: SourceClient,
     /// Keeps indexes, for an endpoint that has a bucket.
     objects: Option<Objects>,
@@ -60,19 +65,21 @@ pub struct Prober {
 
 impl Prober {
     pub(crate) const fn new(
+        allowed: AllowedHosts,
         sources: SourceClient,
         objects: Option<Objects>,
         lambda: aws_sdk_lambda::Client,
         function: String,
     ) -> Self {
-        Self { sources, objects, lambda, function }
+        Self { allowed, sources, objects, lambda, function }
     }
 
-    /// Looks at the source at `url`.
+    /// Looks at the source at `url`, which a user asks for.
     ///
     /// # Errors
     /// [`ProbeError`].
     pub async fn look(&self, url: &str) -> Result<SourceInfo, ProbeError> {
+        self.allowed.check(url)?;
         let native = tokio::time::timeout(LOOK_TIMEOUT, self.look_natively(url)).await;
         let info = match native.map_err(|_| SourceError::Stalled)?? {
             Some(info) => info,
@@ -122,6 +129,7 @@ impl From<ProbeError> for ApiError {
         match error {
             ProbeError::Source(error) => error.into(),
             ProbeError::Failure(failure) => failure.into(),
+            ProbeError::Refused(refusal) => refusal.into(),
             ProbeError::App(error) => error.into(),
         }
     }
@@ -132,6 +140,9 @@ impl From<ProbeError> for StageError {
         match error {
             ProbeError::Source(error) => error.into(),
             ProbeError::Failure(failure) => Self::Job(failure),
+            ProbeError::Refused(refusal) => {
+                Self::Job(Failure { code: "source_forbidden".to_owned(), message: refusal.to_string() })
+            }
             ProbeError::App(error) => error.into(),
         }
     }

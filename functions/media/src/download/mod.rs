@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use domain::job::{Job, Status};
 use runtime::{App, StageError};
 use serde_json::{Value, json};
-use sources::Limits;
+use sources::{Limits, SourceError};
 use store::keys;
 use tracing::info;
 
@@ -23,6 +23,9 @@ use crate::{
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
 const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_000_000_000 };
 
+/// What the state's own 890 s leave for the rest. A source that is slower fails its job with words for its owner.
+const TIME_MAX: Duration = Duration::from_secs(850);
+
 /// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
 ///
 /// # Errors
@@ -34,7 +37,11 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let expected = Expected::default();
     let room = Room { app: &app, job: &job, folder: folder.path(), expected: &expected };
     let fraction = || expected.fraction(source.bytes());
-    let plan = reporting(&app, &job.id, Status::Downloading, fraction, room.fetch(&source)).await?;
+    let fetched = async {
+        let in_time = tokio::time::timeout(TIME_MAX, room.fetch(&source)).await;
+        in_time.unwrap_or_else(|_| Err(SourceError::TooSlow.into()))
+    };
+    let plan = reporting(&app, &job.id, Status::Downloading, fraction, fetched).await?;
     let bytes = source.bytes();
     info!(bytes, "fetched");
     app.table()?.add_bytes_read(&job.id, bytes).await?.ok_or(StageError::Ended)?;

@@ -8,6 +8,9 @@ mod probe;
 mod process;
 mod streams;
 
+#[cfg(test)]
+mod closed;
+
 pub use colour::Colour;
 pub use probe::{Probe, ProbeError};
 pub use process::{ProcessError, Tools};
