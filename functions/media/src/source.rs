@@ -5,9 +5,13 @@ use runtime::{App, StageError};
 use sources::{Limits, RemoteFile};
 
 /// A source that answered.
+#[allow(clippy::large_enum_variant)] // there is one at a time
 pub(crate) enum Source {
     /// One file that holds all of it.
     File(RemoteFile),
+    /// The picture in one file, the sound in another.
+    #[allow(dead_code)] // until a kind of page or manifest leads to it
+    Pair { video: RemoteFile, audio: RemoteFile },
 }
 
 impl Source {
@@ -23,6 +27,7 @@ impl Source {
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::File(file) => file.traffic().bytes(),
+            Self::Pair { video, audio } => video.traffic().bytes() + audio.traffic().bytes(),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! and a [`Plan`] that says how.
 
 mod file;
+mod pair;
+mod span;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -75,6 +77,7 @@ impl Room<'_> {
     async fn fetch(self, source: &Source) -> Result<Plan, StageError> {
         match source {
             Source::File(file) => file::Fetch { room: self, file }.run().await,
+            Source::Pair { video, audio } => pair::Fetch { room: self, video, audio }.run().await,
         }
     }
 
