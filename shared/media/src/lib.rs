@@ -7,4 +7,5 @@ pub mod keyframe;
 pub mod mp4;
 pub mod remux;
 mod smart;
+pub mod ts;
 pub mod whole;

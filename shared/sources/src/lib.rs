@@ -7,6 +7,7 @@
 mod guard;
 mod remote;
 mod sniff;
+pub mod streams;
 
 pub use guard::Guard;
 pub use remote::{Limits, RemoteFile, SourceClient, Traffic};
@@ -33,6 +34,9 @@ pub enum SourceError {
     /// Not a video or sound file.
     #[error("the URL is not a video: {0}")]
     NotMedia(String),
+    /// A video, but not one that can be taken apart.
+    #[error("the source cannot be cut: {0}")]
+    Unsupported(String),
     /// More bytes than we read from one source.
     #[error("the source is too large: {0}")]
     TooLarge(String),
@@ -45,7 +49,7 @@ impl SourceError {
         match self {
             Self::Forbidden(_) => "source_forbidden",
             Self::Unavailable(_) | Self::Stalled | Self::Incomplete | Self::Changed => "source_unavailable",
-            Self::NotMedia(_) => "source_unsupported",
+            Self::NotMedia(_) | Self::Unsupported(_) => "source_unsupported",
             Self::TooLarge(_) => "source_too_large",
         }
     }
