@@ -15,5 +15,6 @@ mod money;
 mod queue;
 mod refuse;
 pub(crate) mod source;
+mod streams;
 
 pub(crate) use cloud::{Account, Cloud, cloud};
