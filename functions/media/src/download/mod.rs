@@ -4,6 +4,7 @@
 //! and a [`Plan`] that says how.
 
 mod file;
+mod opening;
 mod pair;
 mod segments;
 mod span;

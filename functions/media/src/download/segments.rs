@@ -17,7 +17,7 @@ use domain::{clip::Precision, cut::Span, spec::Spec, time::MediaTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use media::{
     ffmpeg::Tools,
-    mp4::{Index, LocalFile, Part, ReadAt},
+    mp4::{Index, LocalFile, ReadAt},
     remux, ts,
 };
 use runtime::StageError;
@@ -29,6 +29,7 @@ use tokio::{fs::File, io::AsyncWriteExt};
 
 use super::{
     Room,
+    opening::{self, Kind, kind},
     span::{Cutting, Held, create, must_fit},
 };
 use crate::{
@@ -51,15 +52,6 @@ const OPENING_BYTES_MAX: u64 = 4 << 20;
 pub(super) struct Fetch<'a> {
     pub(super) room: Room<'a>,
     pub(super) stream: &'a Stream,
-}
-
-/// How segments hold their media.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Fragments,
-    Transport,
-    /// Sound alone, behind a tag that tells its time.
-    Packed,
 }
 
 /// Segments of a rendition as one local file.
@@ -151,10 +143,10 @@ impl Fetch<'_> {
             }
             let first = run_of(rendition, taken.range.start).start;
             let Some(segment) = rendition.segments.get(first) else { continue };
-            let here = taken.paths.first().filter(|_| first == taken.range.start);
-            let begins = match here {
+            let begins = match taken.paths.first().filter(|_| first == taken.range.start) {
                 Some(path) => {
-                    self.opening(segment, &tokio::fs::read(path).await.map_err(passing)?.into(), true).await?
+                    let bytes = tokio::fs::read(path).await.map_err(passing)?;
+                    self.begins(segment, &bytes, true).await?
                 }
                 None => self.look(segment).await?,
             };
@@ -171,35 +163,17 @@ impl Fetch<'_> {
         loop {
             let (bytes, is_all) = self.stream.read_head(&segment.piece, len).await?;
             let is_last = is_all || len >= OPENING_BYTES_MAX;
-            match self.opening(segment, &bytes, is_last).await {
+            match self.begins(segment, &bytes, is_last).await {
                 Err(_) if !is_last => len *= 4,
                 told => return told,
             }
         }
     }
 
-    /// When a segment begins that begins with `bytes`, by the media's own clock. Unless `is_last`, doubt is an error.
-    async fn opening(
-        &self,
-        segment: &Segment,
-        bytes: &Bytes,
-        is_last: bool,
-    ) -> Result<MediaTime, StageError> {
-        let none = || unsupported("The stream's first segment does not say when it begins.");
-        match kind(segment, bytes)? {
-            Kind::Packed => Ok(ts::packed(bytes).ok_or_else(none)?.0),
-            Kind::Transport => {
-                let opening = ts::opening(bytes).filter(|opening| opening.is_complete || is_last);
-                Ok(opening.ok_or_else(none)?.earliest)
-            }
-            Kind::Fragments => {
-                let mut front = self.init(segment).await?.to_vec();
-                front.extend_from_slice(bytes);
-                let front = Front::new(front).ok_or_else(none)?;
-                let index = Index::read_part(&front, Part::Opening).await;
-                index.ok().and_then(|index| index.earliest()).ok_or_else(none)
-            }
-        }
+    async fn begins(&self, segment: &Segment, bytes: &[u8], is_last: bool) -> Result<MediaTime, StageError> {
+        let kind = kind(segment, bytes)?;
+        let init = if kind == Kind::Fragments { self.init(segment).await? } else { Bytes::new() };
+        opening::begins(kind, &init, bytes, is_last).await
     }
 
     async fn init(&self, segment: &Segment) -> Result<Bytes, StageError> {
@@ -371,23 +345,6 @@ fn must_be_one(segments: &[Segment]) -> Result<(), StageError> {
     }
 }
 
-fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> {
-    const BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"free"];
-    if ts::is_transport(bytes) {
-        return Ok(Kind::Transport);
-    }
-    if segment.init.is_some() || bytes.get(4..8).is_some_and(|kind| BOXES.iter().any(|known| *known == kind))
-    {
-        return Ok(Kind::Fragments);
-    }
-    if ts::packed(bytes).is_some() {
-        return Ok(Kind::Packed);
-    }
-    Err(unsupported(
-        "The stream's segments are of a kind that cannot be read, or are encrypted by other means.",
-    ))
-}
-
 /// The first bytes of a local file.
 async fn head(path: &Path) -> Result<Vec<u8>, StageError> {
     use tokio::io::AsyncReadExt as _;
@@ -406,43 +363,4 @@ async fn append(path: &Path, kind: Kind, sink: &mut File) -> Result<(), StageErr
         bytes = bytes.slice(skip..);
     }
     sink.write_all(&bytes).await.map_err(passing)
-}
-
-/// The beginning of a file whose rest is not here: with all of its first fragment's header, or `None`.
-struct Front(Bytes);
-
-impl Front {
-    fn new(bytes: Vec<u8>) -> Option<Self> {
-        let mut at = 0_usize;
-        loop {
-            let [a, b, c, d, kind @ ..] = bytes.get(at..at + 8)? else { return None };
-            let len = match u32::from_be_bytes([*a, *b, *c, *d]) {
-                1 => u64::from_be_bytes(bytes.get(at + 8..at + 16)?.try_into().ok()?),
-                len => len.into(),
-            };
-            let end = at.checked_add(usize::try_from(len).ok().filter(|len| *len >= 8)?)?;
-            match kind {
-                b"moof" => return (end <= bytes.len()).then(|| Self(bytes.into())),
-                b"mdat" => return None,
-                _ => at = end,
-            }
-        }
-    }
-}
-
-impl ReadAt for Front {
-    type Error = ();
-
-    fn len(&self) -> u64 {
-        1 << 60
-    }
-
-    /// A reader looks ahead by more than it needs: what is not here are zeros.
-    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, ()> {
-        let (start, len) = (usize::try_from(offset).map_err(drop)?, usize::try_from(len).map_err(drop)?);
-        let here = self.0.get(start..).ok_or(())?;
-        let mut bytes = here.get(..len.min(here.len())).unwrap_or_default().to_vec();
-        bytes.resize(len, 0);
-        Ok(bytes.into())
-    }
 }
