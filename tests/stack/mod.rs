@@ -19,5 +19,6 @@ mod queue;
 mod quote;
 mod refuse;
 pub(crate) mod source;
+mod streams;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod probe;
 pub mod process;
 mod source;
+mod stream;
 pub mod transfer;
 pub mod upload;
 mod work;

@@ -22,6 +22,7 @@ use tracing::info;
 
 use crate::{
     job::{open_job, reporting, unsupported},
+    source::Source,
     work::{self, CONVERT_LIMIT, HEADER, TRANSFER, Transfer, Version},
 };
 
@@ -49,7 +50,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
     if spec.format != Format::Mp4 {
         return Ok(0);
     }
-    let file = app.sources(LIMITS)?.open(&spec.url).await?;
+    let Source::File(file) = Source::open(app, &job.spec, LIMITS).await? else { return Ok(0) };
     let index =
         if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
     app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;

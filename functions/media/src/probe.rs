@@ -1,21 +1,28 @@
-//! Probe: look at a source that is no plain MP4 file, with ffprobe.
+//! Probe: look at a source that is no plain MP4 file: another container, two files, a stream in segments.
 //!
-//! ffprobe gets a local file: the beginning and the end of the source in their places, with a hole between them.
+//! ffprobe gets a local file: a stream's first segment, or the beginning and the end of the source in their places, with a hole between them.
 //! That is where containers keep what it wants to know, and nothing of a user's URL reaches ffprobe itself.
 
 use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
 
-use domain::{job::Failure, source::SourceInfo};
-use media::ffmpeg::{ProbeError, Tools};
-use runtime::{App, ProbeAnswer, ProbeRequest, StageError, titled};
+use domain::{job::Failure, quality::Quality, source::SourceInfo};
+use media::{
+    ffmpeg::{Probe, ProbeError, Tools},
+    mp4::Part,
+};
+use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, titled};
 use serde_json::Value;
-use sources::{Container, Limits, RemoteFile, SourceError, sniff};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Rendition};
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
 };
 
-use crate::job::{passing, scratch};
+use crate::{
+    job::{passing, scratch},
+    source::Source,
+    stream::{Stream, Wish},
+};
 
 const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 512 << 20 };
 /// The caller has a client waiting: see `runtime`'s own limit.
@@ -39,16 +46,59 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 }
 
 async fn look(app: &App, url: &str) -> Result<SourceInfo, StageError> {
-    let file = app.sources(LIMITS)?.open(url).await?;
+    // The most that can be delivered.
+    let wish = Wish { quality: Quality::K4, video: true, audio: true };
+    let source = Source::open_url(app, url, LIMITS, wish).await?;
     let folder = scratch()?;
-    let path = folder.path().join("source");
-    fetch_ends(&file, &path).await?;
-    let tools = Tools { time_limit: TIME_LIMIT, ..Tools::default() };
-    match tools.probe(&path).await {
-        Ok(probe) => {
-            let plays = probe.plays_in_browsers(file.head());
-            Ok(titled(SourceInfo { plays, ..probe.info() }, &file))
+    match &source {
+        Source::File(file) => Ok(titled(look_at(file, folder.path()).await?, file)),
+        Source::Pair { video, audio } => {
+            let (seen, heard) = (look_at(video, folder.path()).await?, look_at(audio, folder.path()).await?);
+            let duration = seen.duration.max(heard.duration);
+            Ok(titled(SourceInfo { duration, has_audio: true, plays: false, ..seen }, video))
         }
+        Source::Stream(stream) => look_at_stream(stream, folder.path()).await,
+    }
+}
+
+async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceInfo, StageError> {
+    if file.serves_ranges()
+        && let Some(index) = read_index(None, file, Part::Description).await?
+    {
+        return Ok(SourceInfo { plays: index.plays_in_browsers(), ..index.info() });
+    }
+    let path = folder.join("source");
+    fetch_ends(file, &path).await?;
+    let found = probe(&path).await?;
+    Ok(SourceInfo { plays: found.plays_in_browsers(file.head()), ..found.info() })
+}
+
+/// Its playlist tells how long it is and often what; else its first segment does.
+async fn look_at_stream(stream: &Stream, folder: &Path) -> Result<SourceInfo, StageError> {
+    let duration = stream.lanes.iter().map(Rendition::duration).max().unwrap_or_default();
+    let (mut picture, mut has_audio) = (stream.picture, stream.has_audio);
+    if picture.is_none() || has_audio.is_none() {
+        let first = stream.lanes.first().and_then(|lane| lane.segments.first());
+        let first = first.ok_or_else(|| passing("a rendition without segments"))?;
+        let mut bytes = match &first.init {
+            Some(init) => stream.read(init).await?.to_vec(),
+            None => Vec::new(),
+        };
+        bytes.extend_from_slice(&stream.read(&first.piece).await?);
+        let path = folder.join("segment");
+        tokio::fs::write(&path, &bytes).await.map_err(passing)?;
+        let found = probe(&path).await?.info();
+        picture = found.picture;
+        has_audio = Some(found.has_audio || stream.lanes.len() > 1);
+    }
+    let has_audio = has_audio.unwrap_or_default();
+    Ok(SourceInfo { title: stream.name.clone(), duration, picture, has_audio, ..SourceInfo::default() })
+}
+
+async fn probe(path: &Path) -> Result<Probe, StageError> {
+    let tools = Tools { time_limit: TIME_LIMIT, ..Tools::default() };
+    match tools.probe(path).await {
+        Ok(probe) => Ok(probe),
         Err(ProbeError::NotAVideo(message)) => {
             Err(StageError::Job(Failure { code: "source_unsupported".to_owned(), message }))
         }

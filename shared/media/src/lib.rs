@@ -6,5 +6,7 @@ pub mod fan_out;
 pub mod ffmpeg;
 pub mod keyframe;
 pub mod mp4;
+pub mod remux;
 mod smart;
+pub mod ts;
 pub mod whole;

@@ -12,6 +12,7 @@ mod proxy;
 mod remote;
 mod retry;
 mod sniff;
+pub mod streams;
 
 pub use client::SourceClient;
 pub use guard::{Guard, Names};
@@ -45,6 +46,9 @@ pub enum SourceError {
     /// Not a video or sound file.
     #[error("the URL is not a video: {0}")]
     NotMedia(String),
+    /// A video, but not one that can be taken apart.
+    #[error("the source cannot be cut: {0}")]
+    Unsupported(String),
     /// More bytes than we read from one source.
     #[error("the source is too large: {0}")]
     TooLarge(String),
@@ -59,7 +63,7 @@ impl SourceError {
             Self::Unavailable(_) | Self::Stalled | Self::TooSlow | Self::Incomplete | Self::Changed => {
                 "source_unavailable"
             }
-            Self::NotMedia(_) => "source_unsupported",
+            Self::NotMedia(_) | Self::Unsupported(_) => "source_unsupported",
             Self::TooLarge(_) => "source_too_large",
         }
     }

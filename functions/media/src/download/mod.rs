@@ -4,6 +4,10 @@
 //! and a [`Plan`] that says how.
 
 mod file;
+mod opening;
+mod pair;
+mod segments;
+mod span;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -82,6 +86,8 @@ impl Room<'_> {
     async fn fetch(self, source: &Source) -> Result<Plan, StageError> {
         match source {
             Source::File(file) => file::Fetch { room: self, file }.run().await,
+            Source::Stream(stream) => segments::Fetch { room: self, stream }.run().await,
+            Source::Pair { video, audio } => pair::Fetch { room: self, video, audio }.run().await,
         }
     }
 

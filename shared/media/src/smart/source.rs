@@ -15,6 +15,13 @@ use crate::{
 /// How many NAL units may stand before the first slice of a picture: delimiter, sets, messages.
 const UNITS_BEFORE_SLICE_MAX: u32 = 256;
 
+/// A NAL unit without zeros behind it, with which none ends (ITU-T H.264, 7.4.1): FFmpeg takes the first of a start code of
+/// four bytes for a part of the last set of a transport stream.
+fn whole(nal: &[u8]) -> &[u8] {
+    let end = nal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    nal.get(..end).unwrap_or_default()
+}
+
 /// Samples of an open file.
 pub(super) struct Media {
     file: File,
@@ -111,7 +118,9 @@ impl Source {
         for unit in &units {
             match self.codec.role(nal(unit)) {
                 Role::Idr | Role::Slice { .. } => slices += 1,
-                Role::Set if !sets.contains(&nal(unit)) => return Err(Reason::SetsChange),
+                Role::Set if !sets.iter().any(|set| whole(set) == whole(nal(unit))) => {
+                    return Err(Reason::SetsChange);
+                }
                 Role::Alien => return Err(Reason::Units),
                 Role::Set | Role::Extra => {}
             }

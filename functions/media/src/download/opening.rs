@@ -1,0 +1,100 @@
+//! The beginning of a segment: of what kind it is, and when it begins by the media's own clock.
+
+use bytes::Bytes;
+use domain::time::MediaTime;
+use media::{
+    mp4::{Index, Part, ReadAt},
+    ts,
+};
+use runtime::StageError;
+use sources::streams::Segment;
+
+use crate::job::unsupported;
+
+/// How segments hold their media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Fragments,
+    Transport,
+    /// Sound alone, behind a tag that tells its time.
+    Packed,
+}
+
+pub(super) fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> {
+    const BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"free"];
+    if ts::is_transport(bytes) {
+        return Ok(Kind::Transport);
+    }
+    if segment.init.is_some() || bytes.get(4..8).is_some_and(|kind| BOXES.iter().any(|known| *known == kind))
+    {
+        return Ok(Kind::Fragments);
+    }
+    if ts::packed(bytes).is_some() {
+        return Ok(Kind::Packed);
+    }
+    Err(unsupported(
+        "The stream's segments are of a kind that cannot be read, or are encrypted by other means.",
+    ))
+}
+
+/// When a segment begins whose first bytes are `bytes`, behind its `init`. Where more bytes could tell more, that is an
+/// error unless `is_last`.
+pub(super) async fn begins(
+    kind: Kind,
+    init: &[u8],
+    bytes: &[u8],
+    is_last: bool,
+) -> Result<MediaTime, StageError> {
+    let none = || unsupported("The stream's first segment does not say when it begins.");
+    match kind {
+        Kind::Packed => Ok(ts::packed(bytes).ok_or_else(none)?.0),
+        Kind::Transport => {
+            let opening = ts::opening(bytes).filter(|opening| opening.is_complete || is_last);
+            Ok(opening.ok_or_else(none)?.earliest)
+        }
+        Kind::Fragments => {
+            let front = Front::new([init, bytes].concat()).ok_or_else(none)?;
+            let index = Index::read_part(&front, Part::Opening).await;
+            index.ok().and_then(|index| index.earliest()).ok_or_else(none)
+        }
+    }
+}
+
+/// The beginning of a file whose rest is not here: with all of its first fragment's header, or `None`.
+struct Front(Bytes);
+
+impl Front {
+    fn new(bytes: Vec<u8>) -> Option<Self> {
+        let mut at = 0_usize;
+        loop {
+            let [a, b, c, d, kind @ ..] = bytes.get(at..at + 8)? else { return None };
+            let len = match u32::from_be_bytes([*a, *b, *c, *d]) {
+                1 => u64::from_be_bytes(bytes.get(at + 8..at + 16)?.try_into().ok()?),
+                len => len.into(),
+            };
+            let end = at.checked_add(usize::try_from(len).ok().filter(|len| *len >= 8)?)?;
+            match kind {
+                b"moof" => return (end <= bytes.len()).then(|| Self(bytes.into())),
+                b"mdat" => return None,
+                _ => at = end,
+            }
+        }
+    }
+}
+
+impl ReadAt for Front {
+    type Error = ();
+
+    fn len(&self) -> u64 {
+        1 << 60
+    }
+
+    /// A reader looks ahead by more than it needs: what is not here are zeros.
+    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, ()> {
+        let (start, len) = (usize::try_from(offset).map_err(drop)?, usize::try_from(len).map_err(drop)?);
+        let here = self.0.get(start..).ok_or(())?;
+        let mut bytes = here.get(..len.min(here.len())).unwrap_or_default().to_vec();
+        bytes.resize(len, 0);
+        Ok(bytes.into())
+    }
+}
