@@ -5,5 +5,6 @@ pub mod fan_out;
 pub mod ffmpeg;
 pub mod keyframe;
 pub mod mp4;
+pub mod process;
 mod smart;
 pub mod whole;

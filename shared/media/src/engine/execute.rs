@@ -14,7 +14,10 @@ use super::{
     picture,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Colour, Finished, TimeBase, Tools};
+use crate::{
+    ffmpeg::{Args, Colour, TimeBase, Tools},
+    process::Finished,
+};
 
 /// Told how much of the work is done, from 0 to 1, a few times a second.
 pub type Progress<'a> = &'a (dyn Fn(f64) + Send + Sync);
