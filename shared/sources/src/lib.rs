@@ -7,6 +7,7 @@
 mod guard;
 mod remote;
 mod sniff;
+pub mod ytdlp;
 
 pub use guard::Guard;
 pub use remote::{Limits, RemoteFile, SourceClient, Traffic};
@@ -33,6 +34,12 @@ pub enum SourceError {
     /// Not a video or sound file.
     #[error("the URL is not a video: {0}")]
     NotMedia(String),
+    /// A web page without a video that can be had.
+    #[error("{0}")]
+    Page(String),
+    /// The site that has it does not let us.
+    #[error("{0}")]
+    Blocked(String),
     /// More bytes than we read from one source.
     #[error("the source is too large: {0}")]
     TooLarge(String),
@@ -45,7 +52,8 @@ impl SourceError {
         match self {
             Self::Forbidden(_) => "source_forbidden",
             Self::Unavailable(_) | Self::Stalled | Self::Incomplete | Self::Changed => "source_unavailable",
-            Self::NotMedia(_) => "source_unsupported",
+            Self::NotMedia(_) | Self::Page(_) => "source_unsupported",
+            Self::Blocked(_) => "source_blocked",
             Self::TooLarge(_) => "source_too_large",
         }
     }
