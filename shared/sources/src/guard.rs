@@ -1,83 +1,177 @@
 //! The egress guard: which addresses a user's URL may lead to.
 //!
 //! Names are resolved here, and the connection goes to the very address that was checked, so a name that answers
-//! differently the second time gains nothing. Literal addresses and every redirect pass the same check.
+//! differently the second time gains nothing. Literal addresses and every redirect pass the same check. All of it is
+//! decided on the URL as the `url` crate reads it (WHATWG), which has one form for each host: decimal, octal, short and
+//! percent-encoded addresses and full-width digits are ordinary addresses by then.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    fmt::Debug,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::SourceError;
 
-/// The rule for addresses.
+/// Tells the addresses of a name.
+pub trait Names: Debug + Send + Sync {
+    /// All addresses of `host`.
+    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// What the operating system says.
+#[derive(Debug)]
+struct SystemNames;
+
+impl Names for SystemNames {
+    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Which addresses the rule lets pass.
 #[derive(Clone, Copy, Debug)]
+enum Reach {
+    /// Public ones, on ports 80 and 443.
+    Public,
+    /// Public ones and this one, on all ports.
+    PublicAnd(IpAddr),
+    /// All.
+    Any,
+}
+
+/// The rule for addresses.
+#[derive(Clone, Debug)]
 pub struct Guard {
-    allow_private: bool,
+    reach: Reach,
+    names: Arc<dyn Names>,
 }
 
 impl Guard {
-    /// Public addresses only.
+    fn new(reach: Reach) -> Self {
+        Self { reach, names: Arc::new(SystemNames) }
+    }
+
+    /// Public addresses only, on ports 80 and 443.
     #[must_use]
-    pub const fn public_only() -> Self {
-        Self { allow_private: false }
+    pub fn public_only() -> Self {
+        Self::new(Reach::Public)
+    }
+
+    /// Public addresses and `also`, on any port: for tests of the rule, which need a server that may be reached beside
+    /// those that may not.
+    #[must_use]
+    pub fn public_and(also: IpAddr) -> Self {
+        Self::new(Reach::PublicAnd(also))
     }
 
     /// Any address, for the local cloud and tests, whose sources live on loopback.
     #[must_use]
-    pub const fn allowing_private() -> Self {
-        Self { allow_private: true }
+    pub fn allowing_private() -> Self {
+        Self::new(Reach::Any)
+    }
+
+    /// The same rule for other answers to names.
+    #[must_use]
+    pub fn with_names(self, names: Arc<dyn Names>) -> Self {
+        Self { names, ..self }
     }
 
     /// Checks a URL before it is requested. Names are checked later, when they are resolved.
     ///
     /// # Errors
     /// [`SourceError::Forbidden`].
-    pub fn check_url(self, url: &Url) -> Result<(), SourceError> {
+    pub fn check_url(&self, url: &Url) -> Result<(), SourceError> {
+        let forbidden = |why: &str| Err(SourceError::Forbidden(why.to_owned()));
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(SourceError::Forbidden(format!("the scheme {} is not fetched", url.scheme())));
+            return forbidden(&format!("the scheme {} is not fetched", url.scheme()));
         }
-        let address = match url.host() {
-            None => return Err(SourceError::Forbidden("there is no host".to_owned())),
-            Some(Host::Domain(_)) => None,
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        };
-        if !self.allow_private {
-            if !matches!(url.port_or_known_default(), Some(80 | 443)) {
-                return Err(SourceError::Forbidden("only ports 80 and 443 are fetched from".to_owned()));
-            }
-            if address.is_some_and(|address| !is_public(address)) {
-                return Err(SourceError::Forbidden("it is not a public address".to_owned()));
-            }
+        if !url.username().is_empty() || url.password().is_some() {
+            return forbidden("it carries a user name or password");
         }
-        Ok(())
+        if matches!(self.reach, Reach::Public) && !matches!(url.port_or_known_default(), Some(80 | 443)) {
+            return forbidden("only ports 80 and 443 are fetched from");
+        }
+        match literal(url) {
+            Some(address) if !self.allows(address) => forbidden("it is not a public address"),
+            None if url.host_str().is_none_or(str::is_empty) => forbidden("there is no host"),
+            _ => Ok(()),
+        }
     }
 
-    fn allows(self, address: IpAddr) -> bool {
-        self.allow_private || is_public(address)
+    /// Where a connection for `url` may go: its literal address, or those of its name that the rule allows. Whoever
+    /// dials must dial one of these.
+    ///
+    /// # Errors
+    /// [`SourceError::Forbidden`], [`SourceError::Unavailable`] for a name without any address.
+    pub async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, SourceError> {
+        self.check_url(url)?;
+        let port = url.port_or_known_default().unwrap_or_default();
+        let found = match literal(url) {
+            Some(address) => vec![address],
+            None => {
+                let name = url.host_str().unwrap_or_default().to_owned();
+                self.resolve_name(name).await.map_err(|error| match error {
+                    Unresolved::NotPublic => SourceError::Forbidden(error.to_string()),
+                    Unresolved::Unknown(_) => SourceError::Unavailable(error.to_string()),
+                })?
+            }
+        };
+        Ok(found.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+    }
+
+    async fn resolve_name(&self, name: String) -> Result<Vec<IpAddr>, Unresolved> {
+        let mut found = self.names.lookup(name).await.map_err(Unresolved::Unknown)?;
+        found.retain(|&address| self.allows(address));
+        if found.is_empty() { Err(Unresolved::NotPublic) } else { Ok(found) }
+    }
+
+    fn allows(&self, address: IpAddr) -> bool {
+        match self.reach {
+            Reach::Public => is_public(address),
+            Reach::PublicAnd(also) => address == also || is_public(address),
+            Reach::Any => true,
+        }
     }
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = *self;
+        let (guard, name) = (self.clone(), name.as_str().to_owned());
         Box::pin(async move {
+            let found = guard.resolve_name(name).await?;
             // Port 0 is replaced by the URL's own.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| guard.allows(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(Box::new(NotPublic) as Box<dyn std::error::Error + Send + Sync>);
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
 
-/// A name all of whose addresses the guard refuses.
+/// The address that a URL names without a name.
+fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Domain(_) => None,
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(address)),
+    }
+}
+
+/// Why a name leads nowhere.
 #[derive(Debug, thiserror::Error)]
-#[error("the name has no public address")]
-pub(crate) struct NotPublic;
+pub(crate) enum Unresolved {
+    /// The guard refuses all of its addresses.
+    #[error("the name has no public address")]
+    NotPublic,
+    /// It has none.
+    #[error("there is no server of this name")]
+    Unknown(#[source] io::Error),
+}
 
 /// Whether an address is reachable on the public internet (IANA's special-purpose registries, RFC 6890).
 fn is_public(address: IpAddr) -> bool {
@@ -117,8 +211,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         (0x2002, _) => embedded(b, c),                                    // 6to4
         (0x64, 0xff9b) => (c, d, e, f) == (0, 0, 0, 0) && embedded(g, h), // NAT64
         (0x2001, 0x0db8) => false,                                        // documentation
-        (0x2001, 0..=0x01ff) => false,                                    // Teredo, ORCHID and kin
-        (0x2000..=0x3fff, _) => true,                                     // global unicast
+        (0x2001, 0..=0x01ff) | (0x3fff, 0..=0x0fff) => false, // Teredo, ORCHID and kin; documentation
+        (0x2000..=0x3fff, _) => true,                         // global unicast
         _ => false, // loopback, unspecified, compatible, ULA, link local, site local, multicast
     }
 }

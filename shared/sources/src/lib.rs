@@ -5,11 +5,13 @@
 //! of the file.
 
 mod guard;
+mod proxy;
 mod remote;
 mod sniff;
 pub mod ytdlp;
 
-pub use guard::Guard;
+pub use guard::{Guard, Names};
+pub use proxy::{Proxy, ProxyLimits};
 pub use remote::{Limits, RemoteFile, SourceClient, Traffic};
 pub use sniff::{Container, sniff};
 

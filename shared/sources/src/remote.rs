@@ -23,7 +23,10 @@ use tokio::{
 };
 use url::Url;
 
-use crate::{SourceError, guard::Guard, guard::NotPublic};
+use crate::{
+    SourceError,
+    guard::{Guard, Unresolved},
+};
 
 /// The first read: enough to tell the kind of file, and little enough to be read each time.
 const HEAD_BYTES: u64 = 16 * 1024;
@@ -52,7 +55,7 @@ impl Traffic {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn add(&self, bytes: usize) -> u64 {
+    pub(crate) fn add(&self, bytes: usize) -> u64 {
         let bytes = bytes as u64;
         self.0.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
@@ -94,14 +97,15 @@ impl SourceClient {
     /// # Errors
     /// [`SourceError::Unavailable`] if TLS cannot be set up.
     pub fn new(guard: Guard, limits: Limits) -> Result<Self, SourceError> {
-        let redirects = redirect::Policy::custom(move |attempt| match guard.check_url(attempt.url()) {
+        let rule = guard.clone();
+        let redirects = redirect::Policy::custom(move |attempt| match rule.check_url(attempt.url()) {
             Err(refusal) => attempt.error(refusal),
             Ok(()) if attempt.previous().len() > REDIRECTS_MAX => attempt.error(TooManyRedirects),
             Ok(()) => attempt.follow(),
         });
         let http = Client::builder()
             .no_proxy()
-            .dns_resolver(Arc::new(guard))
+            .dns_resolver(Arc::new(guard.clone()))
             .redirect(redirects)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(limits.silence)
@@ -463,8 +467,10 @@ fn failed(error: &reqwest::Error) -> SourceError {
         if let Some(refusal) = this.downcast_ref::<SourceError>() {
             return refusal.clone();
         }
-        if this.is::<NotPublic>() {
-            return SourceError::Forbidden(NotPublic.to_string());
+        match this.downcast_ref::<Unresolved>() {
+            Some(refused @ Unresolved::NotPublic) => return SourceError::Forbidden(refused.to_string()),
+            Some(unknown) => return SourceError::Unavailable(unknown.to_string()),
+            None => {}
         }
         if this.is::<TooManyRedirects>() {
             return SourceError::Unavailable(TooManyRedirects.to_string());
