@@ -50,10 +50,10 @@ impl Info {
         Self {
             title: source.title,
             duration: source.duration.seconds(),
-            thumbnail: None,
+            thumbnail: source.thumbnail,
             // A direct file previews itself.
-            preview_url: Some(url),
-            preview_embed_url: None,
+            preview_url: (!source.is_page).then_some(url),
+            preview_embed_url: source.embed_url,
             max_height: source.picture.map(PictureSize::max_height),
         }
     }

@@ -6,21 +6,24 @@ pub mod assemble;
 pub mod download;
 mod job;
 pub mod join;
+mod page;
 pub mod plan;
 pub mod probe;
 pub mod process;
+mod secrets;
 mod source;
 pub mod transfer;
 pub mod upload;
 mod work;
+mod ytdlp;
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "media.probe",
         trigger: Trigger::Stage(handler!(probe::handle; app, input)),
-        env: &[Var::AllowPrivateSources],
-        actions: &[],
+        env: &[Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &["secretsmanager:GetSecretValue"],
     },
     Endpoint {
         handler: "media.download",

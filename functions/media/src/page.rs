@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::{
-    quality::{PictureSize, Quality},
+    quality::{Format, Quality},
     source::SourceInfo,
     spec::Spec,
 };
@@ -20,27 +20,16 @@ use crate::{source::Source, ytdlp};
 /// A stage that fetches has time; a page takes seconds.
 const FETCH_TIME_LIMIT: Duration = Duration::from_secs(90);
 
-/// What a job takes of a page.
-pub(crate) struct Opened {
-    pub(crate) source: Source,
-    /// The largest picture within the bound that was asked for.
-    pub(crate) picture: Option<PictureSize>,
-    /// Bytes read to find it.
-    pub(crate) bytes: u64,
-}
-
-/// Opens what the job `spec` needs of the page that it names.
+/// Opens what the job `spec` needs of the page that it names. Answers also how many bytes were read to find it.
 ///
 /// # Errors
 /// [`StageError::Job`] if it cannot be had.
-pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opened, StageError> {
+pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<(Source, u64), StageError> {
     let (page, bytes) = ytdlp::ask(app, spec.url(), FETCH_TIME_LIMIT).await?;
     let picture = spec.format().has_picture().then(|| spec.quality());
-    let wanted = Wanted { picture, sound: spec.format() != domain::quality::Format::Gif };
+    let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
     let choice = page.choose(wanted).ok_or_else(nothing)?;
-    let source = source(app, limits, choice).await?;
-    let picture = page.largest_picture().map(|size| page.picture_within(spec.quality()).unwrap_or(size));
-    Ok(Opened { source, picture, bytes })
+    Ok((source(app, limits, choice).await?, bytes))
 }
 
 /// What a look at the page tells. `look` looks at the media that would be fetched at the usual quality.

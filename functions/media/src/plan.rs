@@ -22,6 +22,7 @@ use tracing::info;
 
 use crate::{
     job::{open_job, reporting, unsupported},
+    source::Source,
     work::{self, CONVERT_LIMIT, HEADER, TRANSFER, Transfer, Version},
 };
 
@@ -46,10 +47,11 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 
 /// How many shards are to be carried; none if the source has to be converted.
 async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageError> {
-    if spec.format != Format::Mp4 {
+    // A page's addresses are good for one function only, not for those of a Map.
+    if spec.format != Format::Mp4 || job.source.is_page {
         return Ok(0);
     }
-    let file = app.sources(LIMITS)?.open(&spec.url).await?;
+    let Source::File(file) = Source::open(app, job, LIMITS).await? else { return Ok(0) };
     let index =
         if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
     app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;

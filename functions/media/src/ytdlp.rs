@@ -12,7 +12,7 @@ use std::{
 };
 
 use media::process::{self, Bounds, ProcessError};
-use runtime::{App, PageSecrets, StageError};
+use runtime::{App, StageError};
 use sources::{
     Proxy, ProxyLimits, SourceError,
     ytdlp::{ANSWER_BYTES_MAX, Page, refusal},
@@ -20,7 +20,10 @@ use sources::{
 use tokio::process::Command;
 use tracing::{info, warn};
 
-use crate::job::{passing, scratch};
+use crate::{
+    job::{passing, scratch},
+    secrets::{self, PageSecrets},
+};
 
 /// What yt-dlp reads to understand a page: the page, scripts, manifests.
 const BYTES_MAX: u64 = 256 << 20;
@@ -39,7 +42,7 @@ const OPTIONS: &str = "--ignore-config --no-plugin-dirs --no-cache-dir --no-play
 /// # Errors
 /// [`StageError::Job`] if there is no video to be had, in words for the person who gave the URL.
 pub(crate) async fn ask(app: &App, url: &str, time_limit: Duration) -> Result<(Page, u64), StageError> {
-    let secrets = app.page_secrets().await?;
+    let secrets = secrets::read(app).await?;
     let limits = ProxyLimits {
         lifetime: time_limit,
         silence: SILENCE,

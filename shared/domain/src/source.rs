@@ -21,4 +21,7 @@ pub struct SourceInfo {
     /// Address of the site's own player, for embedding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embed_url: Option<String>,
+    /// Whether the URL is that of a web page, which says where the media is, and not that of the media itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_page: bool,
 }

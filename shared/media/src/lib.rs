@@ -6,5 +6,6 @@ pub mod ffmpeg;
 pub mod keyframe;
 pub mod mp4;
 pub mod process;
+pub mod remux;
 mod smart;
 pub mod whole;

@@ -112,9 +112,16 @@ impl App {
     /// # Errors
     /// [`AppError::Config`] if the endpoint does not declare it, [`AppError::Source`] if TLS cannot be set up.
     pub fn sources(&self, limits: Limits) -> Result<SourceClient, AppError> {
+        Ok(SourceClient::new(self.guard()?, limits)?)
+    }
+
+    /// The rule for addresses that the configuration asks for.
+    ///
+    /// # Errors
+    /// [`ConfigError::Undeclared`].
+    pub fn guard(&self) -> Result<Guard, ConfigError> {
         let private = self.config.get(Var::AllowPrivateSources)? == "true";
-        let guard = if private { Guard::allowing_private() } else { Guard::public_only() };
-        Ok(SourceClient::new(guard, limits)?)
+        Ok(if private { Guard::allowing_private() } else { Guard::public_only() })
     }
 
     /// Looks at sources.

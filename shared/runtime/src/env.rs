@@ -38,11 +38,13 @@ pub enum Var {
     MailsPerHour,
     /// `true` lets sources live on private addresses. For the local cloud only.
     AllowPrivateSources,
+    /// ARN of the secret with what web pages want to be asked with; empty if there is none.
+    PageSecretArn,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -57,6 +59,7 @@ impl Var {
         Self::OpenRequestsPerMinute,
         Self::MailsPerHour,
         Self::AllowPrivateSources,
+        Self::PageSecretArn,
     ];
 
     /// The name in the environment.
@@ -77,12 +80,14 @@ impl Var {
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
             Self::MailsPerHour => "MAILS_PER_HOUR",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
+            Self::PageSecretArn => "PAGE_SECRET_ARN",
         }
     }
 
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
             Self::ClipMachineArn => value.starts_with("arn:"),
+            Self::PageSecretArn => value.is_empty() || value.starts_with("arn:"),
             Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl | Self::PublicUrl => {
                 value.starts_with("http://") || value.starts_with("https://")
             }
@@ -100,6 +105,7 @@ impl Var {
     const fn expected(self) -> &'static str {
         match self {
             Self::ClipMachineArn => "must be an ARN",
+            Self::PageSecretArn => "must be empty or an ARN",
             Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl => "must be a queue's URL",
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",

@@ -229,7 +229,13 @@ impl From<Failure> for ApiError {
             return Self::internal(failure.message);
         }
         // Codes come from our own code; the table of those that travel in messages is short.
-        let known = ["source_unsupported", "source_unavailable", "source_forbidden", "source_too_large"];
+        let known = [
+            "source_unsupported",
+            "source_unavailable",
+            "source_blocked",
+            "source_forbidden",
+            "source_too_large",
+        ];
         let code = known.into_iter().find(|code| *code == failure.code).unwrap_or("source_unsupported");
         Self::unprocessable(code, failure.message)
     }

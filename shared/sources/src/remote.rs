@@ -67,6 +67,8 @@ pub struct SourceClient {
     http: Client,
     guard: Guard,
     limits: Limits,
+    /// Sent with each request.
+    headers: HeaderMap,
 }
 
 /// The body of a server that knows no ranges, read forwards only.
@@ -112,7 +114,17 @@ impl SourceClient {
             .user_agent(concat!("Clipwright/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| failed(&error))?;
-        Ok(Self { http, guard, limits })
+        Ok(Self { http, guard, limits, headers: HeaderMap::new() })
+    }
+
+    /// The same client for a server that wants to hear these headers; one that no header may be is left out. A redirect
+    /// to another host takes no cookies along.
+    #[must_use]
+    pub fn with_headers(&self, headers: &[(String, String)]) -> Self {
+        let pairs = headers.iter().filter_map(|(name, value)| {
+            Some((header::HeaderName::try_from(name).ok()?, header::HeaderValue::try_from(value).ok()?))
+        });
+        Self { headers: pairs.collect(), ..self.clone() }
     }
 
     /// Opens the file at `url` by reading its first bytes.
@@ -201,6 +213,7 @@ impl SourceClient {
         let mut request = self
             .http
             .get(url.clone())
+            .headers(self.headers.clone())
             // A body that was compressed on the way has other offsets.
             .header(header::ACCEPT_ENCODING, "identity")
             .header(header::RANGE, format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));

@@ -4,6 +4,8 @@
 //! and a [`Plan`] that says how.
 
 mod file;
+mod pair;
+mod span;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -30,7 +32,7 @@ const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_0
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let job = open_job(&app, &input).await?;
     let folder = scratch()?;
-    let source = Source::open(&app, &job.spec, LIMITS).await?;
+    let source = Source::open(&app, &job, LIMITS).await?;
     let expected = Expected::default();
     let room = Room { app: &app, job: &job, folder: folder.path(), expected: &expected };
     let fraction = || expected.fraction(source.bytes());
@@ -75,6 +77,7 @@ impl Room<'_> {
     async fn fetch(self, source: &Source) -> Result<Plan, StageError> {
         match source {
             Source::File(file) => file::Fetch { room: self, file }.run().await,
+            Source::Pair { video, audio } => pair::Fetch { room: self, video, audio }.run().await,
         }
     }
 

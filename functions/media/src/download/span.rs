@@ -1,0 +1,210 @@
+//! What a job needs of a source whose index is known: the samples of the span, under a small `moov` of their own, so
+//! that ffmpeg later reads an ordinary local file.
+//!
+//! A clip that has to be encoded and would keep one function busy for long is shared out here, too.
+
+use std::{ops::Range, path::Path};
+
+use domain::{clip::Precision, cut::Span, quality::Format, spec::Spec};
+use media::{
+    fan_out::FanOut,
+    keyframe,
+    mp4::{Index, LocalFile, Part, ReadAt, SpanError, SpanFile, Wanted},
+    whole::Whole,
+};
+use runtime::StageError;
+use sources::{RemoteFile, SourceError};
+use store::keys;
+use tokio::{fs::File, io::AsyncWriteExt};
+
+use super::Room;
+use crate::{
+    job::{passing, unsupported},
+    work::{CONVERT_BYTES_MAX, Plan, SOUND, SOURCE},
+};
+
+/// How much of a local file is copied at once.
+const COPY_CHUNK: u64 = 4 << 20;
+
+/// A file that samples are copied from.
+#[derive(Clone, Copy)]
+pub(super) enum Held<'a> {
+    Remote(&'a RemoteFile),
+    Local(&'a LocalFile),
+}
+
+impl Held<'_> {
+    fn len(self) -> u64 {
+        match self {
+            Self::Remote(file) => file.len().unwrap_or(u64::MAX),
+            Self::Local(file) => file.len(),
+        }
+    }
+
+    async fn copy(self, range: Range<u64>, sink: &mut File) -> Result<(), StageError> {
+        match self {
+            Self::Remote(file) => Ok(file.copy(range, sink).await?),
+            Self::Local(file) => copy_local(file, range, sink).await.map_err(passing),
+        }
+    }
+}
+
+async fn copy_local(file: &LocalFile, range: Range<u64>, sink: &mut File) -> std::io::Result<()> {
+    let mut at = range.start;
+    while at < range.end {
+        let len = COPY_CHUNK.min(range.end - at);
+        sink.write_all(&file.read_at(at, len).await?).await?;
+        at += len;
+    }
+    Ok(())
+}
+
+/// A span on its way into the work prefix. Invariant: `index` speaks of `files` as if each lay behind the one before.
+pub(super) struct Cutting<'a> {
+    pub(super) room: Room<'a>,
+    pub(super) index: &'a Index,
+    pub(super) files: &'a [Held<'a>],
+}
+
+impl Cutting<'_> {
+    /// Leaves what the job needs; `None` if the source cannot be taken apart.
+    pub(super) async fn run(&self) -> Result<Option<Plan>, StageError> {
+        if let Spec::Clip(clip) = &self.room.job.spec
+            && clip.format == Format::Mp4
+            && let Some(fan_out) = FanOut::plan(self.index, clip.span, clip.quality)
+            && let Some(plan) = self.shares(fan_out, clip.span).await?
+        {
+            return Ok(Some(plan));
+        }
+        let Some((around, small)) = self.plan()? else { return Ok(None) };
+        must_fit(self.room, small.bytes_total)?;
+        self.expect(small.bytes_total);
+        self.leave(&small, SOURCE).await?;
+        Ok(Some(Plan::One { origin: small.origin, around }))
+    }
+
+    /// `bytes` more are going to be read of the source, if that is where they come from.
+    fn expect(&self, bytes: u64) {
+        let remote = self.files.iter().filter_map(|file| match file {
+            Held::Remote(file) => Some(file.traffic().bytes()),
+            Held::Local(_) => None,
+        });
+        if let Some(read) = remote.reduce(|a, b| a + b) {
+            self.room.expected.set(read + bytes);
+        }
+    }
+
+    /// A file for each share and one for the sound; `None` if the source cannot be taken apart.
+    async fn shares(&self, fan_out: FanOut, span: Span) -> Result<Option<Plan>, StageError> {
+        let video = Wanted { video: true, audio: false };
+        let mut files = Vec::new();
+        for (n, share) in fan_out.shares.iter().enumerate() {
+            let Some(small) = plan_span(self.index, share.span, video)? else { return Ok(None) };
+            files.push((small, keys::share_source(n)));
+        }
+        let audio = Wanted { video: false, audio: true };
+        let sound = match SpanFile::plan(self.index, span, audio) {
+            Ok(small) => Some(small),
+            Err(SpanError::Nothing | SpanError::NoFrame) => None,
+            Err(SpanError::Unsupported(_)) => return Ok(None),
+        };
+        let (origins, heard) =
+            (files.iter().map(|(small, _)| small.origin).collect(), sound.as_ref().map(|s| s.origin));
+        files.extend(sound.map(|small| (small, SOUND.to_owned())));
+        self.expect(files.iter().map(|(small, _)| small.bytes_total).sum());
+        for (small, name) in &files {
+            self.leave(small, name).await?;
+        }
+        Ok(Some(Plan::Shared { fan_out, origins, sound: heard }))
+    }
+
+    /// The bytes that the job needs, and the span that can be copied, if that is wanted; `None` if the source has to
+    /// be taken whole.
+    fn plan(&self) -> Result<Option<(Option<Span>, SpanFile)>, StageError> {
+        let source = &self.room.job.source;
+        let clip = match &self.room.job.spec {
+            Spec::Clip(clip) => clip,
+            Spec::Download(download) => {
+                let wanted = Wanted { video: download.format.has_picture(), audio: true };
+                return Ok(Whole::plan(self.index, wanted).ok().map(|whole| (None, SpanFile::from(whole))));
+            }
+        };
+        let wanted = Wanted { video: clip.format.has_picture(), audio: clip.format != Format::Gif };
+        // A picture that changes its size cannot be copied.
+        let is_kept = clip.delivered_picture(source) == source.picture;
+        let may_grow = clip.precision == Precision::Keyframe && is_kept;
+        let around = may_grow.then(|| keyframe::around(self.index, clip.span)).flatten();
+        Ok(plan_span(self.index, around.unwrap_or(clip.span), wanted)?.map(|small| (around, small)))
+    }
+
+    /// Writes one span file and puts it into the work prefix.
+    async fn leave(&self, small: &SpanFile, name: &str) -> Result<(), StageError> {
+        let path = self.room.folder.join(name);
+        let mut sink = create(&path).await?;
+        sink.write_all(&small.header).await.map_err(passing)?;
+        for range in &small.ranges {
+            self.copy(range, &mut sink).await?;
+        }
+        sink.flush().await.map_err(passing)?;
+        self.room.put(&path, name).await
+    }
+
+    /// Copies `range`, which may reach from one file into the next.
+    async fn copy(&self, range: &Range<u64>, sink: &mut File) -> Result<(), StageError> {
+        let mut start = 0_u64;
+        for file in self.files {
+            let end = start.saturating_add(file.len());
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                file.copy(from - start..to - start, sink).await?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
+
+/// How much of an index the job needs.
+pub(super) fn part(spec: &Spec) -> Part {
+    match spec {
+        Spec::Clip(clip) if clip.precision == Precision::Keyframe => Part::Span(keyframe::widest(clip.span)),
+        Spec::Clip(clip) => Part::Span(clip.span),
+        Spec::Download(_) => Part::Whole,
+    }
+}
+
+/// A whole source that is converted must fit the disk beside its result.
+pub(super) fn must_fit(room: Room<'_>, bytes: u64) -> Result<(), StageError> {
+    if matches!(room.job.spec, Spec::Download(_)) && bytes > CONVERT_BYTES_MAX {
+        let max = CONVERT_BYTES_MAX / 1_000_000;
+        let why = format!("it has to be converted, and that is done up to {max} MB; ask for clips of it");
+        return Err(SourceError::TooLarge(why).into());
+    }
+    Ok(())
+}
+
+/// The bytes that the clip needs; `None` if the source has to be taken whole.
+fn plan_span(index: &Index, span: Span, wanted: Wanted) -> Result<Option<SpanFile>, StageError> {
+    match SpanFile::plan(index, span, wanted) {
+        Ok(plan) => Ok(Some(plan)),
+        Err(SpanError::Unsupported(_)) => Ok(None),
+        Err(SpanError::NoFrame) => Err(unsupported(format!(
+            "The source shows no new picture between {} and {}; choose a longer span.",
+            span.start, span.end
+        ))),
+        Err(SpanError::Nothing) => {
+            Err(unsupported(format!("The source has nothing between {} and {}.", span.start, span.end)))
+        }
+    }
+}
+
+pub(super) async fn create(path: &Path) -> Result<File, StageError> {
+    File::create(path).await.map_err(passing)
+}
+
+/// Fetches all of a file to `path`.
+pub(super) async fn fetch_all(file: &RemoteFile, path: &Path) -> Result<(), StageError> {
+    let mut sink = create(path).await?;
+    file.copy_all(&mut sink).await?;
+    sink.flush().await.map_err(passing)
+}
