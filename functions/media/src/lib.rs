@@ -28,8 +28,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "media.download",
         trigger: Trigger::Stage(handler!(download::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &[
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+            "s3:GetObject",
+            "s3:PutObject",
+            "secretsmanager:GetSecretValue",
+        ],
     },
     Endpoint {
         handler: "media.process",

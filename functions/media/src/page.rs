@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use domain::{
-    quality::{Format, Quality},
+    quality::{Format, PictureSize, Quality},
     source::SourceInfo,
     spec::Spec,
 };
@@ -20,16 +20,26 @@ use crate::{source::Source, ytdlp};
 /// A stage that fetches has time; a page takes seconds.
 const FETCH_TIME_LIMIT: Duration = Duration::from_secs(90);
 
-/// Opens what the job `spec` needs of the page that it names. Answers also how many bytes were read to find it.
+/// What a job takes of a page.
+pub(crate) struct Opened {
+    pub(crate) source: Source,
+    /// Its picture, where the page tells it.
+    pub(crate) picture: Option<PictureSize>,
+    /// Bytes read to find it.
+    pub(crate) bytes: u64,
+}
+
+/// Opens what the job `spec` needs of the page that it names.
 ///
 /// # Errors
 /// [`StageError::Job`] if it cannot be had.
-pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<(Source, u64), StageError> {
+pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opened, StageError> {
     let (page, bytes) = ytdlp::ask(app, spec.url(), FETCH_TIME_LIMIT).await?;
     let picture = spec.format().has_picture().then(|| spec.quality());
     let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
     let choice = page.choose(wanted).ok_or_else(nothing)?;
-    Ok((source(app, limits, choice).await?, bytes))
+    let picture = page.picture_of(&choice);
+    Ok(Opened { source: source(app, limits, choice).await?, picture, bytes })
 }
 
 /// What a look at the page tells. `look` looks at the media that would be fetched at the usual quality.
@@ -58,7 +68,14 @@ fn described(page: Page, media: SourceInfo) -> SourceInfo {
         _ => seen,
     });
     let title = if page.title.is_empty() { media.title } else { page.title };
-    SourceInfo { title, picture, thumbnail: page.thumbnail, embed_url: page.embed_url, is_page: true, ..media }
+    SourceInfo {
+        title,
+        picture,
+        thumbnail: page.thumbnail,
+        embed_url: page.embed_url,
+        is_page: true,
+        ..media
+    }
 }
 
 async fn source(app: &App, limits: Limits, choice: Choice) -> Result<Source, StageError> {

@@ -1,10 +1,8 @@
 //! What a job's source turns out to be, once it is opened. Each kind is fetched by a module of its own in `download`.
 
-use domain::job::Job;
+use domain::spec::Spec;
 use runtime::{App, StageError};
 use sources::{Limits, RemoteFile};
-
-use crate::page;
 
 /// A source that answered.
 #[allow(clippy::large_enum_variant)] // there is one at a time
@@ -20,13 +18,8 @@ impl Source {
     ///
     /// # Errors
     /// [`StageError::Job`] if it cannot be had.
-    pub(crate) async fn open(app: &App, job: &Job, limits: Limits) -> Result<Self, StageError> {
-        if job.source.is_page {
-            let (source, bytes) = page::open(app, &job.spec, limits).await?;
-            app.table()?.add_bytes_read(&job.id, bytes).await?.ok_or(StageError::Ended)?;
-            return Ok(source);
-        }
-        Ok(Self::File(app.sources(limits)?.open(job.spec.url()).await?))
+    pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Self, StageError> {
+        Ok(Self::File(app.sources(limits)?.open(spec.url()).await?))
     }
 
     /// Bytes read of it so far.

@@ -54,7 +54,8 @@ pub(crate) async fn ask(app: &App, url: &str, time_limit: Duration) -> Result<(P
     let config = configure(home.path(), &secrets, proxy.url()).map_err(passing)?;
     let mut answer = String::new();
     let bounds = Bounds { time_limit, stdout_max: ANSWER_BYTES_MAX };
-    let ran = process::run(command(home.path(), &config, url), bounds, &mut |line| answer.push_str(line)).await;
+    let ran =
+        process::run(command(home.path(), &config, url), bounds, &mut |line| answer.push_str(line)).await;
     let bytes = proxy.traffic().bytes();
     let page = understood(ran, &answer, proxy.problem());
     info!(bytes, understood = page.is_ok(), "yt-dlp has looked at a page");

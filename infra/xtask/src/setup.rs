@@ -45,6 +45,7 @@ pub(crate) fn devstack() -> anyhow::Result<PathBuf> {
 pub(crate) fn cloud() -> anyhow::Result<()> {
     media_tools()?;
     python()?;
+    page_tools()?;
     build(&BINARIES)
 }
 
@@ -66,7 +67,14 @@ pub(crate) fn media_tools() -> anyhow::Result<()> {
     install(&["ffmpeg"])
 }
 
-/// Python with venv runs ministack.
+/// yt-dlp reads web pages. What the functions' container has is what they have here; devstack puts the folder into their
+/// `PATH`.
+pub(crate) fn page_tools() -> anyhow::Result<()> {
+    let list = root().join("functions/media/requirements.txt");
+    venv(&local().join("yt-dlp"), &list, "yt-dlp").map(drop)
+}
+
+/// Python with venv runs ministack and yt-dlp.
 pub(crate) fn python() -> anyhow::Result<()> {
     if works("python3", &["-c", "import ensurepip, venv"]) {
         return Ok(());

@@ -62,6 +62,16 @@ impl Page {
         }
     }
 
+    /// The picture of what was chosen, where the page tells it.
+    #[must_use]
+    pub fn picture_of(&self, choice: &Choice) -> Option<PictureSize> {
+        let (Choice::File(picture)
+        | Choice::Pair { video: picture, .. }
+        | Choice::Hls(picture)
+        | Choice::Dash(picture)) = choice;
+        self.media.iter().find(|media| media.address == *picture)?.picture
+    }
+
     fn has_sound(&self) -> bool {
         self.media.iter().any(|media| media.has_audio)
     }
