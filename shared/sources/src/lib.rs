@@ -4,15 +4,22 @@
 //! points; every read has a bound in time; every byte read is counted; what was read all belongs to one version
 //! of the file.
 
+mod answer;
+mod client;
 mod guard;
+mod limits;
 mod proxy;
 mod remote;
+mod retry;
 mod sniff;
 pub mod ytdlp;
 
+pub use client::SourceClient;
 pub use guard::{Guard, Names};
+pub use limits::{Limits, Traffic};
 pub use proxy::{Proxy, ProxyLimits};
-pub use remote::{Limits, RemoteFile, SourceClient, Traffic};
+pub use remote::RemoteFile;
+pub use retry::Pauses;
 pub use sniff::{Container, sniff};
 
 /// Why a source cannot be used. The texts are for the person who gave the URL.
@@ -27,6 +34,9 @@ pub enum SourceError {
     /// The server stopped answering.
     #[error("the source did not answer in time; try again or use a faster server")]
     Stalled,
+    /// It answers, but hardly anything comes.
+    #[error("the source sends too slowly to be read; try again or use a faster server")]
+    TooSlow,
     /// The transfer ended early.
     #[error("the source ended before all of it was sent; it may be damaged or still being uploaded")]
     Incomplete,
@@ -53,7 +63,9 @@ impl SourceError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Forbidden(_) => "source_forbidden",
-            Self::Unavailable(_) | Self::Stalled | Self::Incomplete | Self::Changed => "source_unavailable",
+            Self::Unavailable(_) | Self::Stalled | Self::TooSlow | Self::Incomplete | Self::Changed => {
+                "source_unavailable"
+            }
             Self::NotMedia(_) | Self::Page(_) => "source_unsupported",
             Self::Blocked(_) => "source_blocked",
             Self::TooLarge(_) => "source_too_large",

@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use kit::{FixedNames, Forbidden, guard, public_server};
+use kit::{Forbidden, guard, names, public_server};
 
 const LIMITS: ProxyLimits = ProxyLimits {
     lifetime: Duration::from_secs(60),
@@ -32,12 +32,7 @@ const LIMITS: ProxyLimits = ProxyLimits {
 const SOON: Duration = Duration::from_secs(15);
 
 async fn proxy(limits: ProxyLimits) -> Proxy {
-    let names = FixedNames::default()
-        .with("good.test", &[&["127.0.0.2"]])
-        .with("evil.test", &[&["127.0.0.1", "::1", "169.254.169.254"]])
-        .with("both.test", &[&["127.0.0.1", "127.0.0.2"]])
-        .with("rebinding.test", &[&["127.0.0.2"], &["127.0.0.1"]]);
-    Proxy::start(guard(names), limits).await.unwrap()
+    Proxy::start(guard(names()), limits).await.unwrap()
 }
 
 fn client(proxy: &Proxy) -> reqwest::Client {

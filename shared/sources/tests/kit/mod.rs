@@ -1,5 +1,8 @@
 //! Servers on both sides of the rule, and names that answer as a test wants.
-#![allow(dead_code)] // each test uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test uses its part
+
+pub(crate) mod raw;
+pub(crate) mod table;
 
 use std::{
     collections::HashMap,
@@ -107,4 +110,24 @@ impl Names for FixedNames {
 /// The rule, for a world in which [`PUBLIC`] is public, with these names.
 pub(crate) fn guard(names: FixedNames) -> Guard {
     Guard::public_and(PUBLIC).with_names(Arc::new(names))
+}
+
+/// Names on both sides of the rule.
+pub(crate) fn names() -> FixedNames {
+    FixedNames::default()
+        .with("good.test", &[&["127.0.0.2"]])
+        .with("localhost", &[&["127.0.0.1", "::1"]])
+        .with("app.localhost", &[&["127.0.0.1"]])
+        .with("evil.test", &[&["127.0.0.1", "::1", "169.254.169.254"]])
+        .with("xn--bcher-kva.test", &[&["127.0.0.1"]])
+        .with("mapped.test", &[&["::ffff:127.0.0.1"]])
+        .with("both.test", &[&["127.0.0.1", "127.0.0.2"]])
+        .with("rebinding.test", &[&["127.0.0.2"], &["127.0.0.1"]])
+        .with("metadata.google.internal", &[&["169.254.169.254"]])
+        .with("metadata", &[&["169.254.169.254"]])
+        .with("internal.test", &[&["10.0.0.1", "192.168.1.1"]])
+        .with("carrier.test", &[&["100.64.0.1"]])
+        .with("ula.test", &[&["fd12::1", "fe80::1"]])
+        .with("nat64.test", &[&["64:ff9b::7f00:1"]])
+        .with("sixtofour.test", &[&["2002:7f00:1::"]])
 }

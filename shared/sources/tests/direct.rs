@@ -1,0 +1,379 @@
+//! Files on servers that do not behave: each ends in the right bytes after a few tries, or in an error that says why.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod kit;
+
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use sources::{Guard, Limits, Pauses, RemoteFile, SourceClient, SourceError};
+
+use kit::raw::{Asked, RawServer, Say, answer, bare, good};
+
+/// 300 kB that begin like an MP4 file, no two parts of which are the same.
+static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let noise = (0..75_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes());
+    b"\0\0\0\x18ftypisom".iter().copied().chain(noise).collect()
+});
+const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 2_000_000 };
+const TAG: (&str, &str) = ("ETag", "\"one\"");
+
+/// Pauses that take no time, and are remembered.
+#[derive(Debug, Default)]
+struct NoPauses(Mutex<Vec<Duration>>);
+
+impl Pauses for NoPauses {
+    fn pause(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.0.lock().unwrap().push(pause);
+        Box::pin(async {})
+    }
+}
+
+struct Tried {
+    server: RawServer,
+    pauses: Arc<NoPauses>,
+    outcome: Result<Vec<u8>, SourceError>,
+}
+
+impl Tried {
+    fn requests(&self) -> usize {
+        self.server.asked().len()
+    }
+
+    fn is_file(&self) {
+        assert_eq!(self.outcome.as_ref().map(Vec::len), Ok(FILE.len()), "{:?}", self.server.asked());
+        assert!(self.outcome.as_ref().unwrap() == &*FILE, "other bytes");
+    }
+
+    fn says(&self, word: &str) {
+        let problem = self.outcome.as_ref().expect_err("it was read");
+        assert!(problem.to_string().contains(word), "{problem}");
+    }
+}
+
+async fn all_of(file: RemoteFile) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    file.copy_all(&mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn tried_with(limits: Limits, say: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> Tried {
+    let (server, pauses) = (RawServer::start(say).await, Arc::new(NoPauses::default()));
+    let client = SourceClient::new(Guard::allowing_private(), limits).unwrap().with_pauses(pauses.clone());
+    let outcome = match client.open(&server.url()).await {
+        Ok(file) => all_of(file).await,
+        Err(problem) => Err(problem),
+    };
+    Tried { server, pauses, outcome }
+}
+
+async fn tried(say: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> Tried {
+    tried_with(LIMITS, say).await
+}
+
+/// The file as a server sends it that breaks off `body` bytes after the header.
+fn broken(asked: &Asked, headers: &[(&str, &str)], body: usize) -> Vec<u8> {
+    let mut bytes = good(asked, &FILE, headers);
+    let header = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    bytes.truncate(header + body);
+    bytes
+}
+
+fn whole(headers: &[(&str, &str)]) -> Vec<u8> {
+    answer("200 OK", headers, &FILE)
+}
+
+#[tokio::test]
+async fn ordinary_servers() {
+    tried(|asked| Say::Bytes(good(asked, &FILE, &[TAG]))).await.is_file();
+    tried(|_| Say::Bytes(whole(&[]))).await.is_file();
+    tried(|_| Say::Bytes(bare("200 OK", &[], &FILE))).await.is_file();
+    tried(|_| Say::Bytes(whole(&[("Content-Type", "text/html; charset=utf-8")]))).await.is_file();
+    tried(|_| {
+        let chunks = FILE
+            .chunks(10_000)
+            .map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        let body = [chunks.collect::<Vec<_>>().concat(), b"0\r\n\r\n".to_vec()].concat();
+        Say::Bytes(bare("200 OK", &[("Transfer-Encoding", "chunked")], &body))
+    })
+    .await
+    .is_file();
+    let hostile = |asked: &Asked| match asked.head.starts_with("GET ") {
+        true => Say::Bytes(good(asked, &FILE, &[TAG])),
+        false => Say::Bytes(answer("405 Method Not Allowed", &[], b"")),
+    };
+    tried(hostile).await.is_file();
+}
+
+#[tokio::test]
+async fn redirects() {
+    let relative = |asked: &Asked| match asked.path() {
+        "/video.mp4" => Say::Bytes(answer("302 Found", &[("Location", "../cdn/./a/../b.mp4?x=1")], b"")),
+        "/cdn/b.mp4?x=1" => Say::Bytes(good(asked, &FILE, &[TAG])),
+        other => panic!("{other}"),
+    };
+    tried(relative).await.is_file();
+    let around = tried(|_| Say::Bytes(answer("302 Found", &[("Location", "/video.mp4")], b""))).await;
+    around.says("more than 5 redirects");
+    assert_eq!(around.requests(), 6);
+    tried(|_| Say::Bytes(answer("302 Found", &[], b""))).await.says("302");
+    let file = |_: &Asked| Say::Bytes(answer("302 Found", &[("Location", "file:///etc/passwd")], b""));
+    assert!(tried(file).await.outcome.is_err());
+}
+
+#[tokio::test]
+async fn servers_that_compress_although_they_were_asked_not_to() {
+    let gzip =
+        |_: &Asked| Say::Bytes(answer("200 OK", &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08\0\0\0\0\0"));
+    tried(gzip).await.says("compressed (Content-Encoding: gzip)");
+    // A label alone does no harm.
+    for label in ["gzip", "aws-chunked", "identity"] {
+        tried(move |asked| Say::Bytes(good(asked, &FILE, &[("Content-Encoding", label)]))).await.is_file();
+    }
+    let later = |asked: &Asked| match asked.n {
+        0 => Say::Bytes(good(asked, &FILE, &[])),
+        _ => Say::Bytes(good(asked, &FILE, &[("Content-Encoding", "br")])),
+    };
+    tried(later).await.says("changed");
+}
+
+#[tokio::test]
+async fn files_that_change_under_our_feet() {
+    let tag = |asked: &Asked| match asked.header("if-range") {
+        None => Say::Bytes(good(asked, &FILE, &[TAG])),
+        Some(tag) => {
+            assert_eq!(tag, TAG.1);
+            Say::Bytes(answer("200 OK", &[("ETag", "\"two\"")], &FILE))
+        }
+    };
+    tried(tag).await.says("changed");
+    let ignored = |asked: &Asked| {
+        let tag = if asked.n == 0 { "\"one\"" } else { "\"two\"" };
+        Say::Bytes(good(asked, &FILE, &[("ETag", tag)]))
+    };
+    tried(ignored).await.says("changed");
+    let date = |asked: &Asked| {
+        let date =
+            if asked.n == 0 { "Sun, 06 Nov 1994 08:49:37 GMT" } else { "Sun, 06 Nov 1994 08:49:38 GMT" };
+        Say::Bytes(good(asked, &FILE, &[("Last-Modified", date), ("ETag", "W/\"one\"")]))
+    };
+    tried(date).await.says("changed");
+    for len in [FILE.len() - 1, FILE.len() + 1] {
+        let other: Vec<u8> = FILE.iter().chain(b"x").copied().take(len).collect();
+        let lengths =
+            move |asked: &Asked| Say::Bytes(good(asked, if asked.n == 0 { &FILE } else { &other }, &[]));
+        let tried = tried(lengths).await;
+        tried.says("changed");
+        assert_eq!(tried.requests(), 2);
+    }
+    let gone = |asked: &Asked| match asked.n {
+        0 => Say::Bytes(good(asked, &FILE, &[])),
+        _ => Say::Bytes(answer("416 Range Not Satisfiable", &[("Content-Range", "bytes */100")], b"")),
+    };
+    tried(gone).await.says("changed");
+    // Without ranges a break leads back to the beginning, which is another one now.
+    let mut other = FILE.clone();
+    other[100] ^= 1;
+    let anew = move |asked: &Asked| match asked.n {
+        0 => Say::Reset(whole(&[])[..100_000].to_vec()),
+        _ => Say::Bytes(answer("200 OK", &[], &other)),
+    };
+    tried(anew).await.says("changed");
+}
+
+#[tokio::test]
+async fn parts_that_were_not_asked_for() {
+    let other = |asked: &Asked| match asked.n {
+        0 => Say::Bytes(good(asked, &FILE, &[TAG])),
+        _ => {
+            let range = format!("bytes 5-104/{}", FILE.len());
+            Say::Bytes(answer("206 Partial Content", &[("Content-Range", &range)], &FILE[5..105]))
+        }
+    };
+    let other = tried(other).await;
+    other.says("other parts");
+    assert_eq!(other.requests(), 2);
+    let short = |asked: &Asked| {
+        let part = asked.range(FILE.len()).unwrap();
+        let part = part.start..part.end.min(part.start + 100_000);
+        let range = format!("bytes {}-{}/{}", part.start, part.end - 1, FILE.len());
+        Say::Bytes(answer("206 Partial Content", &[("Content-Range", &range)], &FILE[part]))
+    };
+    tried(short).await.is_file();
+    // Ranges that begin badly are not asked for again.
+    let multipart = ("Content-Type", "multipart/byteranges; boundary=x");
+    for headers in [
+        vec![multipart],
+        vec![("Content-Range", "bytes 0-16383/*")],
+        vec![("Content-Range", "bytes 9-99/100")],
+    ] {
+        let odd = move |asked: &Asked| match asked.range(FILE.len()) {
+            Some(part) => Say::Bytes(answer("206 Partial Content", &headers, &FILE[part])),
+            None => Say::Bytes(whole(&[])),
+        };
+        tried(odd).await.is_file();
+    }
+    let unsatisfied = |asked: &Asked| match asked.range(FILE.len()) {
+        Some(_) => Say::Bytes(answer("416 Range Not Satisfiable", &[], b"")),
+        None => Say::Bytes(whole(&[])),
+    };
+    tried(unsatisfied).await.is_file();
+    // Ranges that are ignored later: once, and from then on.
+    let once = |asked: &Asked| Say::Bytes(if asked.n == 1 { whole(&[]) } else { good(asked, &FILE, &[]) });
+    tried(once).await.is_file();
+    let always = |asked: &Asked| Say::Bytes(if asked.n == 0 { good(asked, &FILE, &[]) } else { whole(&[]) });
+    tried(always).await.says("parts of it any more");
+}
+
+#[tokio::test]
+async fn servers_that_ask_for_patience() {
+    let busy = |asked: &Asked| match asked.n {
+        0 => Say::Bytes(answer("429 Too Many Requests", &[("Retry-After", "3")], b"")),
+        2 => Say::Bytes(answer("503 Service Unavailable", &[("Retry-After", "7")], b"")),
+        _ => Say::Bytes(good(asked, &FILE, &[TAG])),
+    };
+    let busy = tried(busy).await;
+    busy.is_file();
+    assert_eq!(*busy.pauses.0.lock().unwrap(), [3, 7].map(Duration::from_secs));
+
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let closed = tried(move |_| Say::Bytes(answer(status, &[("Retry-After", "3600")], b""))).await;
+        closed.says(&format!("answered {status} and asks to wait 3600 s"));
+        assert_eq!(closed.requests(), 1);
+        let more = tried(move |_| Say::Bytes(answer(status, &[("Retry-After", "8")], b""))).await;
+        more.says("asks to wait 8 s");
+        assert_eq!(more.requests(), 3, "twice 8 s are within the 20 s, three times are not");
+    }
+}
+
+#[tokio::test]
+async fn servers_that_flap() {
+    let flapping = |asked: &Asked| match asked.n {
+        0 => Say::Bytes(answer("502 Bad Gateway", &[], b"")),
+        1 => Say::Bytes(answer("500 Internal Server Error", &[], b"")),
+        3 => Say::Bytes(answer("504 Gateway Timeout", &[], b"")),
+        _ => Say::Bytes(good(asked, &FILE, &[TAG])),
+    };
+    tried(flapping).await.is_file();
+    let down = tried(|_| Say::Bytes(answer("500 Internal Server Error", &[], b""))).await;
+    down.says("answered 500 Internal Server Error; try again later");
+    assert_eq!(down.requests(), 5);
+    for status in ["404 Not Found", "410 Gone", "403 Forbidden", "204 No Content"] {
+        let gone = tried(move |_| Say::Bytes(answer(status, &[], b""))).await;
+        gone.says(status);
+        assert_eq!(gone.requests(), 1);
+    }
+}
+
+#[tokio::test]
+async fn connections_that_break() {
+    let refusing = |asked: &Asked| match asked.n {
+        0 => Say::Reset(vec![]),
+        1 => Say::Bytes(vec![]),
+        _ => Say::Bytes(good(asked, &FILE, &[TAG])),
+    };
+    tried(refusing).await.is_file();
+    let never = tried(|_| Say::Reset(vec![])).await;
+    never.says("closed the connection");
+    assert_eq!(never.requests(), 5);
+
+    // With ranges it goes on where it ended.
+    let resumed = tried(|asked| match asked.n {
+        1 | 2 => Say::Reset(broken(asked, &[TAG], 100_000)),
+        _ => Say::Bytes(good(asked, &FILE, &[TAG])),
+    })
+    .await;
+    resumed.is_file();
+    let starts: Vec<_> =
+        resumed.server.asked().iter().filter_map(|asked| asked.range(FILE.len())).map(|r| r.start).collect();
+    assert_eq!(starts, [0, 0, 100_000, 200_000]);
+
+    // Without, it is read again up to there.
+    let restarted = tried(|asked| match asked.n {
+        0 | 1 => Say::Reset(whole(&[])[..150_000].to_vec()),
+        _ => Say::Bytes(whole(&[])),
+    })
+    .await;
+    restarted.is_file();
+    assert_eq!(restarted.requests(), 3);
+
+    let short =
+        tried(|asked| Say::Bytes(broken(asked, &[TAG], if asked.n == 0 { 20_000 } else { 1000 }))).await;
+    short.says("ended before all of it was sent");
+    assert_eq!(short.requests(), 6, "one to open it, and five that each got a little further");
+}
+
+#[tokio::test]
+async fn lengths_that_are_wrong() {
+    let long = tried(|_| {
+        let length = (FILE.len() + 1).to_string();
+        Say::Bytes(bare("200 OK", &[("Content-Length", &length)], &FILE))
+    })
+    .await;
+    long.says("ended before all of it was sent");
+    // What is beyond the length is not part of the answer.
+    let short = tried(|_| Say::Bytes(bare("200 OK", &[("Content-Length", "100000")], &FILE))).await;
+    assert_eq!(short.outcome, Ok(FILE[..100_000].to_vec()));
+    let two =
+        tried(|_| Say::Bytes(bare("200 OK", &[("Content-Length", "5"), ("Content-Length", "6")], &FILE)))
+            .await;
+    two.says("web server");
+}
+
+#[tokio::test]
+async fn bodies_and_headers_without_end() {
+    let body = tried(|_| {
+        let head = bare("200 OK", &[("Transfer-Encoding", "chunked")], b"");
+        Say::Endless(head, [b"4000\r\n".as_slice(), &[7; 0x4000], b"\r\n"].concat())
+    })
+    .await;
+    body.says("too large");
+    assert_eq!(body.requests(), 1);
+    let headers = tried(|_| Say::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"A: b\r\n".repeat(1000))).await;
+    headers.says("web server");
+    let nonsense = tried(|_| Say::Bytes(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec())).await;
+    nonsense.says("web server");
+    assert_eq!((headers.requests(), nonsense.requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn servers_that_only_keep_the_connection_busy() {
+    let limits = Limits { silence: Duration::from_secs(1), ..LIMITS };
+    let (body, ranges, head) = tokio::join!(
+        tried_with(limits, |_| Say::Dribble(bare("200 OK", &[("Content-Length", "1000000")], b""), 7)),
+        tried_with(limits, |asked| match asked.n {
+            0 => Say::Bytes(good(asked, &FILE, &[TAG])),
+            _ => Say::Dribble(broken(asked, &[TAG], 100), 7),
+        }),
+        tried_with(limits, |_| Say::Dribble(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), b'x')),
+    );
+    body.says("too slowly");
+    ranges.says("too slowly");
+    head.says("did not answer in time");
+    assert_eq!((body.requests(), ranges.requests(), head.requests()), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn headers_go_along_but_no_secrets_to_other_hosts() {
+    let cdn = RawServer::start(|asked| Say::Bytes(good(asked, &FILE, &[TAG]))).await;
+    let to = cdn.url();
+    let site = RawServer::start(move |_| Say::Bytes(answer("302 Found", &[("Location", &to)], b""))).await;
+    let headers =
+        [("Referer", "https://example.com/"), ("Cookie", "a=b"), ("Range", "bytes=7-8"), ("Host", "x")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap().with_headers(&headers);
+    assert_eq!(all_of(client.open(&site.url()).await.unwrap()).await.as_ref(), Ok(&*FILE));
+    for (asked, secrets) in [(&site.asked()[..], 1), (&cdn.asked()[..], 0)] {
+        for asked in asked {
+            assert_eq!(asked.header("referer"), Some("https://example.com/"));
+            assert_eq!(asked.head.matches("cookie").count(), secrets, "{}", asked.head);
+            assert_eq!(asked.head.matches("range").count(), 1 + asked.head.matches("if-range").count());
+            assert_ne!((asked.header("range"), asked.header("host")), (Some("bytes=7-8"), Some("x")));
+        }
+    }
+    assert_eq!((site.asked().len(), cdn.asked().len()), (1, 2));
+}

@@ -1,0 +1,135 @@
+//! URLs that nothing may connect to. `{P}` is a port of loopback on which somebody listens.
+
+/// Ways to write loopback: without the guard each of them leads to the listener.
+pub(crate) const LOOPBACK: &[&str] = &[
+    "http://127.0.0.1:{P}/v.mp4",
+    "HTTP://127.0.0.1:{P}/v.mp4",
+    "http://127.1:{P}/",
+    "http://127.0.1:{P}/",
+    "http://2130706433:{P}/",
+    "http://017700000001:{P}/",
+    "http://0x7f000001:{P}/",
+    "http://0x7F.1:{P}/",
+    "http://0x7f.0.0.1:{P}/",
+    "http://0177.0.0.1:{P}/",
+    "http://0177.0x0.0.01:{P}/",
+    "http://127.0.0.1.:{P}/",
+    "http://127.1.:{P}/",
+    "http://0.0.0.0:{P}/",
+    "http://0:{P}/",
+    "http://[::1]:{P}/",
+    "http://[0:0:0:0:0:0:0:1]:{P}/",
+    "http://[0000::0001]:{P}/",
+    "http://[::ffff:127.0.0.1]:{P}/",
+    "http://[::FFFF:7F00:1]:{P}/",
+    "http://[0:0:0:0:0:ffff:7f00:0001]:{P}/",
+    "http://１２７.０.０.１:{P}/",
+    "http://127。0。0。1:{P}/",
+    "http://①②⑦.0.0.1:{P}/",
+    "http://%31%32%37.0.0.1:{P}/",
+    "http://127%2e0%2e0%2e1:{P}/",
+    "http://%EF%BC%91%32%37.1:{P}/",
+    "http://127.0.0.1:{P}\\@good.test/",
+    "http://127.0.0.1:{P}#@good.test/",
+    "http://127.0.0.1:{P}?@good.test/",
+    "http:127.0.0.1:{P}/",
+    "http:\\\\127.0.0.1:{P}/",
+    "http:////127.0.0.1:{P}/",
+    "http://localhost:{P}/",
+    "http://LOCALHOST:{P}/",
+    "http://localhost.:{P}/",
+    "http://ｌｏｃａｌｈｏｓｔ:{P}/",
+    "http://app.localhost:{P}/",
+    "http://evil.test:{P}/",
+    "http://EVIL.test:{P}/",
+    "http://evil.test.:{P}/",
+    "http://evil%2Etest:{P}/",
+    "http://xn--bcher-kva.test:{P}/",
+    "http://bücher.test:{P}/",
+    "http://mapped.test:{P}/",
+];
+
+/// Loopback with something that a person, or another parser, may take for a host.
+pub(crate) const WITH_USER: &[&str] = &[
+    "http://good.test@127.0.0.1:{P}/",
+    "http://good.test:80@127.0.0.1:{P}/",
+    "http://good.test%00@127.0.0.1:{P}/",
+    "http://user:secret@evil.test:{P}/",
+];
+
+/// Other places that are nobody's business.
+pub(crate) const ELSEWHERE: &[&str] = &[
+    "http://10.0.0.1/",
+    "http://172.16.0.1/",
+    "https://172.31.255.254/",
+    "http://192.168.0.1/",
+    "http://169.254.169.254/latest/meta-data/iam/security-credentials/",
+    "http://2852039166/latest/meta-data/",
+    "http://0xa9fea9fe/latest/meta-data/",
+    "http://0251.0376.0251.0376/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[::ffff:a9fe:a9fe]/",
+    "http://[fd00:ec2::254]/latest/meta-data/",
+    "http://metadata.google.internal/computeMetadata/v1/",
+    "http://metadata/computeMetadata/v1/",
+    "http://100.64.0.1/",
+    "http://100.100.100.200/",
+    "http://192.0.0.192/",
+    "http://198.18.0.1/",
+    "http://224.0.0.1/",
+    "http://240.0.0.1/",
+    "http://255.255.255.255/",
+    "http://[::]/",
+    "http://[::127.0.0.1]/",
+    "http://[::10.0.0.1]/",
+    "http://[64:ff9b::127.0.0.1]/",
+    "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[64:ff9b:1::1]/",
+    "http://[2002:7f00:1::]/",
+    "http://[2002:a9fe:a9fe::1]/",
+    "http://[2001:0:7f00:1::]/",
+    "http://[2001:db8::1]/",
+    "http://[3fff::1]/",
+    "http://[fe80::1]/",
+    "http://[fec0::1]/",
+    "http://[fc00::1]/",
+    "http://[ff02::1]/",
+    "http://internal.test/",
+    "http://carrier.test/",
+    "http://ula.test/",
+    "http://nat64.test/",
+    "http://sixtofour.test/",
+];
+
+/// What is no URL of a web server at all.
+pub(crate) const NOT_WEB: &[&str] = &[
+    "http://[fe80::1%25lo]:{P}/",
+    "http://[::1%lo]:{P}/",
+    "http://[::1:{P}/",
+    "http://127.0.0.1:99999/",
+    "http://256.256.256.256/",
+    "http://0x7f.0.0.0.1:{P}/",
+    "http://:{P}/",
+    "file:///etc/passwd",
+    "file://127.0.0.1/etc/passwd",
+    "ftp://127.0.0.1:{P}/v.mp4",
+    "gopher://127.0.0.1:{P}/_",
+    "dict://127.0.0.1:{P}/",
+    "ws://127.0.0.1:{P}/",
+    "rtmp://127.0.0.1:{P}/",
+    "concat:http://127.0.0.1:{P}/|http://127.0.0.1:{P}/",
+    "subfile,,start,0,end,9,,:http://127.0.0.1:{P}/",
+    "crypto:http://127.0.0.1:{P}/",
+    "data:video/mp4;base64,AAAA",
+    "jar:http://127.0.0.1:{P}/!/",
+    "//127.0.0.1:{P}/",
+];
+
+/// All of them, for a listener on `port`.
+pub(crate) fn all(port: u16) -> Vec<String> {
+    [LOOPBACK, WITH_USER, ELSEWHERE, NOT_WEB].concat().into_iter().map(|url| at(url, port)).collect()
+}
+
+pub(crate) fn at(url: &str, port: u16) -> String {
+    url.replace("{P}", &port.to_string())
+}
