@@ -74,6 +74,13 @@ pub(crate) fn page_tools() -> anyhow::Result<()> {
     venv(&local().join("yt-dlp"), &list, "yt-dlp").map(drop)
 }
 
+/// Where programs are found, those of [`page_tools`] first.
+pub(crate) fn path() -> anyhow::Result<std::ffi::OsString> {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let tools = local().join("yt-dlp/bin");
+    Ok(std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&own)))?)
+}
+
 /// Python with venv runs ministack and yt-dlp.
 pub(crate) fn python() -> anyhow::Result<()> {
     if works("python3", &["-c", "import ensurepip, venv"]) {

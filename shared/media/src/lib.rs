@@ -8,4 +8,5 @@ pub mod mp4;
 pub mod process;
 pub mod remux;
 mod smart;
+pub mod ts;
 pub mod whole;

@@ -12,6 +12,7 @@ mod proxy;
 mod remote;
 mod retry;
 mod sniff;
+pub mod streams;
 pub mod ytdlp;
 
 pub use client::SourceClient;
@@ -52,6 +53,9 @@ pub enum SourceError {
     /// The site that has it does not let us.
     #[error("{0}")]
     Blocked(String),
+    /// A video, but not one that can be taken apart.
+    #[error("the source cannot be cut: {0}")]
+    Unsupported(String),
     /// More bytes than we read from one source.
     #[error("the source is too large: {0}")]
     TooLarge(String),
@@ -66,7 +70,7 @@ impl SourceError {
             Self::Unavailable(_) | Self::Stalled | Self::TooSlow | Self::Incomplete | Self::Changed => {
                 "source_unavailable"
             }
-            Self::NotMedia(_) | Self::Page(_) => "source_unsupported",
+            Self::NotMedia(_) | Self::Unsupported(_) | Self::Page(_) => "source_unsupported",
             Self::Blocked(_) => "source_blocked",
             Self::TooLarge(_) => "source_too_large",
         }

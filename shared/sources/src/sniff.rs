@@ -9,6 +9,8 @@ pub enum Container {
     Other,
     /// An HLS playlist (RFC 8216).
     HlsPlaylist,
+    /// A DASH manifest (ISO/IEC 23009-1).
+    DashManifest,
     /// A web page.
     WebPage,
     /// Plain text, JSON, XML.
@@ -38,6 +40,9 @@ pub fn sniff(head: &[u8]) -> Container {
     if ["<!doctype html", "<html", "<head", "<body", "<script"].iter().any(|tag| lower.starts_with(tag)) {
         return Container::WebPage;
     }
+    if is_manifest(&lower) {
+        return Container::DashManifest;
+    }
     // A media file has control bytes in its first kilobyte; text has none.
     let is_text = |byte: &u8| !matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31 | 127);
     if text.iter().all(is_text)
@@ -46,6 +51,23 @@ pub fn sniff(head: &[u8]) -> Container {
         return if lower.contains("<html") { Container::WebPage } else { Container::Text };
     }
     Container::Other
+}
+
+/// Whether the first element of an XML text is `MPD`, whatever declarations and comments stand before.
+fn is_manifest(lower: &str) -> bool {
+    let mut rest = lower;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let end = if rest.starts_with("<!--") { "-->" } else { ">" };
+        if rest.starts_with("<?") || rest.starts_with("<!--") {
+            let Some((_, behind)) = rest.split_once(end) else { return false };
+            rest = behind;
+            continue;
+        }
+        let name =
+            rest.strip_prefix('<').unwrap_or_default().split(|c: char| c.is_whitespace() || c == '>').next();
+        return name.is_some_and(|name| name == "mpd" || name.ends_with(":mpd"));
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +81,10 @@ mod tests {
         assert_eq!(sniff(b"#EXTM3U\n#EXT-X-VERSION:3\n"), Container::HlsPlaylist);
         assert_eq!(sniff(b"\n  <!DOCTYPE HTML><html></html>"), Container::WebPage);
         assert_eq!(sniff(b"<?xml version=\"1.0\"?><html xmlns=\"\">"), Container::WebPage);
+        let manifest =
+            b"<?xml version=\"1.0\"?>\n<!-- <x> -->\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\">";
+        assert_eq!(sniff(manifest), Container::DashManifest);
+        assert_eq!(sniff(b"<mpdx>"), Container::Text);
         assert_eq!(sniff(b"{\"error\":\"no\"}"), Container::Text);
         assert_eq!(sniff("hello wörld\n".as_bytes()), Container::Text);
         assert_eq!(sniff(b""), Container::Empty);

@@ -105,6 +105,7 @@ impl Filling {
 
     /// The samples, lifted as FFmpeg does where composition offsets are negative.
     pub(super) fn finish(mut self, track: &mut Track) -> Result<(), ParseError> {
+        track.lifted = -i64::from(self.lowest.min(0));
         if self.lowest < 0 {
             for sample in &mut self.list {
                 let lifted = sample.cts.checked_sub(self.lowest);

@@ -1,13 +1,14 @@
 //! Finding and reading the `moov` of a source with as few reads as possible.
 
 use bytes::Bytes;
-use domain::{source::SourceInfo, time::MediaTime};
+use domain::{cut::Span, source::SourceInfo, time::MediaTime};
 
 use super::{
     boxes::{Children, Cursor, FourCc, Header, ParseError, find, need},
     fragments::Movie,
     part::{self, Part},
     read::ReadAt,
+    samples::Sample,
     track::Track,
     walk::{Bounded, HEAD_LEN, Walk},
 };
@@ -143,6 +144,45 @@ impl Index {
             track
         });
         Self { audio, presented, ..self }
+    }
+
+    /// The earliest time at which any sample is shown or sounds, by the media's own clock; `None` without samples.
+    #[must_use]
+    pub fn earliest(&self) -> Option<MediaTime> {
+        let first = |track: &Track| {
+            let samples = track.samples.as_ref().ok()?;
+            let first = samples.list.iter().map(Sample::pts).min()?;
+            Some(MediaTime::from_ticks(first - track.lifted, track.timescale))
+        };
+        [&self.video, &self.audio].into_iter().flatten().filter_map(first).min()
+    }
+
+    /// The same on a timeline that shows `by` more than the media's own clock. Each track is moved by whole ticks, upwards
+    /// where it has to be rounded, so that no sample comes before its time.
+    ///
+    /// The media's own clock is what a player goes by: unlike in a file, negative composition offsets delay nothing.
+    #[must_use]
+    pub fn moved(mut self, by: MediaTime) -> Self {
+        for track in [&mut self.video, &mut self.audio].into_iter().flatten() {
+            // A tenth of a tick is what the microsecond leaves in doubt.
+            let tenths = i128::from(by.0) * i128::from(track.timescale) * 10 - 1_000_000;
+            let ticks = i64::try_from(-(-tenths).div_euclid(10_000_000)).unwrap_or(0) - track.lifted;
+            track.lifted = 0;
+            if let Ok(samples) = &mut track.samples {
+                samples.delay(ticks);
+            }
+            let open = |end: i64| matches!(end, i64::MIN | i64::MAX);
+            let moved = |end: i64| if open(end) { end } else { end.saturating_add(ticks) };
+            track.shown = moved(track.shown.start)..moved(track.shown.end);
+        }
+        self.presented = self.presented.map(|end| MediaTime(end.0.saturating_add(by.0)));
+        self
+    }
+
+    /// Whether samples that a cut of `span` needs may be missing: before those that are here, and behind.
+    #[must_use]
+    pub fn misses(&self, span: Span) -> (bool, bool) {
+        part::missing(self, span)
     }
 
     /// The track with this number.

@@ -24,6 +24,8 @@ pub enum Part {
     Description,
     /// Samples for a [`super::SpanFile`]: of a fragmented file, those around the span.
     Span(Span),
+    /// The samples of the first fragment, as they are listed: nothing behind it is looked at.
+    Opening,
     /// Every sample.
     Whole,
 }
@@ -54,11 +56,16 @@ pub(super) async fn read<S: ReadAt + Sync>(
     part: Part,
 ) -> Result<(), IndexError<S::Error>> {
     walk.ahead = FRAGMENT_AHEAD;
-    let Some((first, map)) = opening(walk, index).await? else {
+    let Some((first, map)) = opening(walk, index, part).await? else {
         // All samples are in the `moov`.
         index.drop_empty();
         return Ok(());
     };
+    if part == Part::Opening {
+        movie.fill(index, &first, std::slice::from_ref(&first), true, source.len())?;
+        index.drop_empty();
+        return Ok(());
+    }
     let fragments = Fragments { source, movie, first };
     if part == Part::Description {
         let written = map.as_ref().and_then(|map| map.end).or_else(|| movie.duration(index));
@@ -82,10 +89,12 @@ pub(super) async fn read<S: ReadAt + Sync>(
 async fn opening<S: ReadAt + Sync>(
     walk: &mut Walk<'_, S>,
     index: &Index,
+    part: Part,
 ) -> Result<Option<(Moof, Option<Subsegments>)>, IndexError<S::Error>> {
     let mut map = None;
     while let Some(place) = walk.next().await? {
         match &place.kind {
+            b"sidx" if part == Part::Opening => {}
             b"sidx" if place.end - place.at <= MFRA_LEN_MAX => {
                 let body = walk.body(&place).await?;
                 for track in [&index.video, &index.audio].into_iter().flatten() {
@@ -253,7 +262,7 @@ impl<S: ReadAt + Sync> Fragments<'_, S> {
 }
 
 /// Whether samples for `span` may be missing: before those that were read, and behind.
-fn missing(index: &Index, span: Span) -> (bool, bool) {
+pub(super) fn missing(index: &Index, span: Span) -> (bool, bool) {
     let (mut early, mut late) = (false, false);
     for track in [&index.video, &index.audio].into_iter().flatten() {
         let Ok(samples) = &track.samples else { continue };

@@ -37,6 +37,8 @@ pub struct Track {
     pub(super) id: u32,
     /// What the edit list adds to each time, in ticks.
     pub(super) shift: i64,
+    /// By how much all times were lifted because composition offsets are negative, in ticks.
+    pub(super) lifted: i64,
     /// By how much the first shown sample was moved forward to the edit's beginning, in ticks.
     pub(super) late: i64,
 }
@@ -102,6 +104,7 @@ impl Track {
             media_duration,
             id,
             shift,
+            lifted: 0,
             late,
         })
     }

@@ -1,0 +1,244 @@
+//! The beginning of an MPEG transport stream (ISO/IEC 13818-1): when it begins, by its own clock.
+
+use std::collections::BTreeMap;
+
+use domain::time::MediaTime;
+
+/// Length of a packet in bytes (2.4.3.2).
+const PACKET: usize = 188;
+const SYNC: u8 = 0x47;
+
+/// The clock's ticks a second, and after how many it begins anew.
+const RATE: u32 = 90_000;
+const WRAP: i64 = 1 << 33;
+
+/// After this long the clock begins anew, but for a part of a microsecond.
+const WRAP_TIME: i64 = WRAP * 100 / 9;
+
+/// `stream_type` of pictures and of sound (2.4.4.9, and ATSC's for AC-3).
+const PICTURES: [u8; 6] = [0x01, 0x02, 0x10, 0x1b, 0x24, 0x33];
+const SOUNDS: [u8; 6] = [0x03, 0x04, 0x0f, 0x11, 0x81, 0x87];
+
+/// What the first packets tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// When the first picture or sound is presented.
+    pub earliest: MediaTime,
+    /// Whether each stream has told when it begins. Else `earliest` may be earlier yet.
+    pub is_complete: bool,
+}
+
+/// Whether these bytes are the beginning of a transport stream.
+#[must_use]
+pub fn is_transport(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&SYNC)
+        && bytes.get(PACKET).is_none_or(|sync| *sync == SYNC)
+        && bytes.len() >= PACKET
+}
+
+/// Reads the beginning of a transport stream; `None` if none of its streams has begun.
+#[must_use]
+pub fn opening(bytes: &[u8]) -> Option<Opening> {
+    let mut reader = Reader::default();
+    for packet in bytes.chunks_exact(PACKET) {
+        reader.packet(packet);
+        if reader.is_complete() {
+            break;
+        }
+    }
+    let mut begun = reader.streams.values().copied().flatten();
+    let first = begun.next()?;
+    let earliest = begun.map(|pts| signed(pts - first)).fold(0, i64::min);
+    let earliest = MediaTime::from_ticks((first + earliest).rem_euclid(WRAP), RATE);
+    Some(Opening { earliest, is_complete: reader.is_complete() })
+}
+
+/// The one of all times that a clock which begins anew shows as `at` that is nearest to `expected`.
+#[must_use]
+pub fn nearest(at: MediaTime, expected: MediaTime) -> MediaTime {
+    let off = expected.0.saturating_sub(at.0);
+    let turns = off.saturating_add(WRAP_TIME / 2).div_euclid(WRAP_TIME);
+    // In ticks, because a turn is no whole number of microseconds.
+    let turned = i128::from(turns) * i128::from(WRAP) * 100;
+    MediaTime(at.0.saturating_add(i64::try_from((turned + 4).div_euclid(9)).unwrap_or(0)))
+}
+
+/// A difference of two times, whichever way round is shorter.
+const fn signed(ticks: i64) -> i64 {
+    (ticks + WRAP / 2).rem_euclid(WRAP) - WRAP / 2
+}
+
+#[derive(Default)]
+struct Reader {
+    /// Where the programme's map is.
+    map: Option<u16>,
+    /// The streams of the first programme, and the first presentation time of each.
+    streams: BTreeMap<u16, Option<i64>>,
+}
+
+impl Reader {
+    fn is_complete(&self) -> bool {
+        !self.streams.is_empty() && self.streams.values().all(Option::is_some)
+    }
+
+    fn packet(&mut self, packet: &[u8]) {
+        let [SYNC, high, low, control, rest @ ..] = packet else { return };
+        let (begins, pid) = (high & 0x40 != 0, u16::from_be_bytes([high & 0x1f, *low]));
+        let skip = match control >> 4 & 3 {
+            1 => 0,
+            3 => 1 + rest.first().map_or(0, |len| usize::from(*len)),
+            _ => return,
+        };
+        let Some(payload) = rest.get(skip..).filter(|_| begins) else { return };
+        if pid == 0 && self.map.is_none() {
+            self.map = section(payload, 0).and_then(first_programme);
+        } else if self.map == Some(pid) && self.streams.is_empty() {
+            self.streams = section(payload, 2).map(streams).unwrap_or_default();
+        } else if let Some(time @ None) = self.streams.get_mut(&pid) {
+            *time = presentation_time(payload);
+        }
+    }
+}
+
+/// The body of the section of table `id` that begins in a packet (2.4.4), behind its length, without its checksum.
+fn section(payload: &[u8], id: u8) -> Option<&[u8]> {
+    let pointer = usize::from(*payload.first()?);
+    let [table, high, low, body @ ..] = payload.get(1 + pointer..)? else { return None };
+    let len = usize::from(u16::from_be_bytes([high & 0x0f, *low]));
+    // What reaches into the next packet is left out.
+    let body = body.get(..len.saturating_sub(4).min(body.len()))?;
+    (*table == id).then_some(body)
+}
+
+/// The first programme's map (2.4.4.3).
+fn first_programme(body: &[u8]) -> Option<u16> {
+    let mut entries = body.get(5..)?.chunks_exact(4).filter_map(|entry| entry.first_chunk::<4>());
+    let entry = entries.find(|[a, b, ..]| (*a, *b) != (0, 0))?;
+    Some(u16::from_be_bytes([entry[2] & 0x1f, entry[3]]))
+}
+
+/// The streams of picture and sound in a map (2.4.4.8).
+fn streams(body: &[u8]) -> BTreeMap<u16, Option<i64>> {
+    let mut streams = BTreeMap::new();
+    let twelve = |high: u8, low: u8| usize::from(u16::from_be_bytes([high & 0x0f, low]));
+    let Some([high, low]) = body.get(7..9) else { return streams };
+    let mut rest = body.get(9 + twelve(*high, *low)..).unwrap_or_default();
+    while let [kind, pid_high, pid_low, high, low, behind @ ..] = rest {
+        if PICTURES.contains(kind) || SOUNDS.contains(kind) {
+            streams.insert(u16::from_be_bytes([pid_high & 0x1f, *pid_low]), None);
+        }
+        rest = behind.get(twelve(*high, *low)..).unwrap_or_default();
+    }
+    streams
+}
+
+/// The presentation time of a PES packet (2.4.3.6).
+fn presentation_time(payload: &[u8]) -> Option<i64> {
+    let [0, 0, 1, _, _, _, _, flags, _, a, b, c, d, e, ..] = payload else { return None };
+    if flags & 0x80 == 0 {
+        return None;
+    }
+    let [a, b, c, d, e] = [a, b, c, d, e].map(|byte| i64::from(*byte));
+    Some((a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
+}
+
+/// The time at which a segment of packed sound begins, and where its sound does: an ID3 tag in front tells it (RFC 8216,
+/// section 3.4).
+#[must_use]
+pub fn packed(bytes: &[u8]) -> Option<(MediaTime, usize)> {
+    const OWNER: &[u8] = b"com.apple.streaming.transportStreamTimestamp\0";
+    let [b'I', b'D', b'3', _, _, _, a, b, c, d, ..] = bytes else { return None };
+    let len = [a, b, c, d].iter().fold(0, |len, byte| len << 7 | usize::from(**byte & 0x7f));
+    let tag = bytes.get(10..10 + len)?;
+    let at = tag.windows(OWNER.len()).position(|window| window == OWNER)? + OWNER.len();
+    let ticks = u64::from_be_bytes(tag.get(at..at + 8)?.try_into().ok()?);
+    let ticks = i64::try_from(ticks & 0x1_ffff_ffff).ok()?;
+    Some((MediaTime::from_ticks(ticks, RATE), 10 + len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet of `pid` that begins `payload`.
+    fn packet(pid: u16, payload: &[u8]) -> Vec<u8> {
+        let [high, low] = pid.to_be_bytes();
+        let mut packet = vec![SYNC, high | 0x40, low, 0x10];
+        packet.extend(payload);
+        packet.resize(PACKET, 0xff);
+        packet
+    }
+
+    fn pes(pts: i64) -> Vec<u8> {
+        let byte = |shift: i64| u8::try_from(pts >> shift & 0x7f).unwrap() << 1 | 1;
+        let (a, b, d) =
+            (u8::try_from(pts >> 30 & 7).unwrap() << 1 | 0x21, (pts >> 22) as u8, (pts >> 7) as u8);
+        vec![0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, a, b, byte(15), d, byte(0)]
+    }
+
+    fn tables() -> Vec<u8> {
+        let mut bytes = packet(0, &[0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xe0, 0x20, 0, 0, 0, 0]);
+        let map = [0x1b, 0xe1, 0, 0xf0, 0, 0x0f, 0xe1, 1, 0xf0, 0, 0x15, 0xe1, 2, 0xf0, 0];
+        let mut section = vec![0, 2, 0xb0, 9 + 15 + 4, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0];
+        section.extend(map);
+        section.extend([0; 4]);
+        bytes.extend(packet(0x20, &section));
+        bytes
+    }
+
+    #[test]
+    fn the_first_time_of_all_streams() {
+        let mut bytes = tables();
+        assert_eq!(opening(&bytes), None);
+        bytes.extend(packet(0x100, &pes(129_000)));
+        let one = opening(&bytes).unwrap();
+        assert_eq!(one, Opening { earliest: MediaTime(1_433_333), is_complete: false });
+        bytes.extend(packet(0x101, &pes(126_000)));
+        assert_eq!(opening(&bytes), Some(Opening { earliest: MediaTime(1_400_000), is_complete: true }));
+        assert!(is_transport(&bytes));
+    }
+
+    #[test]
+    fn a_clock_that_begins_anew() {
+        let mut bytes = tables();
+        bytes.extend(packet(0x100, &pes(900)));
+        bytes.extend(packet(0x101, &pes(WRAP - 900)));
+        let opening = opening(&bytes).unwrap();
+        assert_eq!(
+            opening.earliest,
+            MediaTime::from_ticks(WRAP - 900, RATE),
+            "20 ms before, not a day behind"
+        );
+        let hour = MediaTime(3_600_000_000);
+        for turns in -2..3 {
+            let shown = MediaTime::from_ticks(3600 * i64::from(RATE) + turns * WRAP, RATE);
+            assert!(nearest(shown, MediaTime(hour.0 + 900_000)).0.abs_diff(hour.0) <= 1, "{turns}");
+        }
+    }
+
+    #[test]
+    fn packed_sound() {
+        let mut tag =
+            b"ID3\x04\0\0\0\0\0\x3fPRIV\0\0\0\x35\0\0com.apple.streaming.transportStreamTimestamp\0".to_vec();
+        tag.extend(126_000_u64.to_be_bytes());
+        tag.extend([0xff, 0xf1]);
+        assert_eq!(packed(&tag), Some((MediaTime(1_400_000), 10 + 0x3f)));
+        assert_eq!(packed(&tag[..40]), None);
+    }
+
+    #[test]
+    fn noise_is_survived() {
+        let mut seed = 7_u32;
+        let mut noise: Vec<u8> = (0..PACKET * 400)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 24) as u8
+            })
+            .collect();
+        noise.chunks_mut(PACKET).for_each(|packet| packet[..3].copy_from_slice(&[SYNC, 0x40, 0]));
+        let _ = opening(&noise);
+        let mut bytes = tables();
+        bytes.extend(noise);
+        let _ = opening(&bytes);
+    }
+}
