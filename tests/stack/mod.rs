@@ -12,6 +12,7 @@ mod index;
 mod limits;
 mod local;
 mod money;
+mod pages;
 mod queue;
 mod refuse;
 pub(crate) mod source;

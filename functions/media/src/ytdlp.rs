@@ -233,8 +233,12 @@ mod tests {
         let (base, _) = serve(HERE, move |path| match path {
             "/moved" => moved(&target),
             "/chain" => moved("/moved"),
-            "/hls" => page(&format!("<video><source src='{target}/m.m3u8' type='application/x-mpegurl'></video>")),
-            "/dash" => page(&format!("<video><source src='{target}/m.mpd' type='application/dash+xml'></video>")),
+            "/hls" => {
+                page(&format!("<video><source src='{target}/m.m3u8' type='application/x-mpegurl'></video>"))
+            }
+            "/dash" => {
+                page(&format!("<video><source src='{target}/m.mpd' type='application/dash+xml'></video>"))
+            }
             "/refresh" => page(&format!("<meta http-equiv='refresh' content='0;url={target}/x'>")),
             "/frame" => page(&format!("<iframe src='{target}/embed/1'></iframe>")),
             "/file" => page("<video src='file:///etc/passwd'></video>"),
@@ -242,9 +246,10 @@ mod tests {
         })
         .await;
         let mut urls = vec![forbidden.clone(), "http://169.254.169.254/latest/meta-data/".to_owned()];
-        urls.extend(["2130706434", "0x7f.0.0.2", "127.2", "0177.0.0.2", "[::ffff:127.0.0.2]"].map(|host| {
-            format!("http://{host}:{port}/")
-        }));
+        urls.extend(
+            ["2130706434", "0x7f.0.0.2", "127.2", "0177.0.0.2", "[::ffff:127.0.0.2]"]
+                .map(|host| format!("http://{host}:{port}/")),
+        );
         let paths = ["/moved", "/chain", "/hls", "/dash", "/refresh", "/frame", "/file"];
         urls.extend(paths.map(|path| format!("{base}{path}")));
         for url in &urls {
@@ -274,8 +279,7 @@ mod tests {
     fn secrets_are_for_this_user_alone_and_never_among_the_arguments() {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
-        let secrets =
-            PageSecrets { cookies: Some("c00kie".to_owned()), po_token: Some("t0k'en".to_owned()) };
+        let secrets = PageSecrets { cookies: Some("c00kie".to_owned()), po_token: Some("t0k'en".to_owned()) };
         let config = configure(home.path(), &secrets, "http://u:s3cret@127.0.0.1:1").unwrap();
         for file in std::fs::read_dir(home.path()).unwrap() {
             let mode = file.unwrap().metadata().unwrap().permissions().mode();

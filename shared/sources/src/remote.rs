@@ -107,12 +107,6 @@ impl RemoteFile {
         &self.found.url
     }
 
-    /// The URL that answered, behind all redirects: what stands in the file is relative to it.
-    #[must_use]
-    pub const fn url(&self) -> &Url {
-        &self.url
-    }
-
     /// The last part of the URL's path, a title for files that have none.
     #[must_use]
     pub fn name(&self) -> String {
