@@ -16,5 +16,6 @@ mod pages;
 mod queue;
 mod refuse;
 pub(crate) mod source;
+mod transcript;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

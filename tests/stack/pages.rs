@@ -14,7 +14,7 @@ use crate::stack::source::{lavfi, made, served, usual};
 use crate::stack::{Account, cloud};
 
 /// A web site on loopback; dropping it ends it.
-struct Site {
+pub(crate) struct Site {
     base: String,
     /// What was asked for, with the headers.
     asked: Arc<Mutex<Vec<(String, HeaderMap)>>>,
@@ -23,7 +23,9 @@ struct Site {
 
 impl Site {
     /// `answer` gets a path and the site's own address.
-    async fn start(answer: impl Fn(&str, &str) -> Response + Clone + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        answer: impl Fn(&str, &str) -> Response + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -38,7 +40,7 @@ impl Site {
         Self { base, asked, server }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 }
@@ -49,12 +51,12 @@ impl Drop for Site {
     }
 }
 
-fn page(title: &str, head: &str, body: &str) -> Response {
+pub(crate) fn page(title: &str, head: &str, body: &str) -> Response {
     Html(format!("<!doctype html><html><head><title>{title}</title>{head}</head><body>{body}</body></html>"))
         .into_response()
 }
 
-fn typed(kind: &'static str, body: Vec<u8>) -> Response {
+pub(crate) fn typed(kind: &'static str, body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, kind)], body).into_response()
 }
 

@@ -1,4 +1,4 @@
-//! `/v1/clip`, `/v1/download` and what belongs to them: look at a source, ask for a clip or a whole video, follow the
+//! `/v1/clip`, `/v1/download`, `/v1/transcript` and what belongs to them: look at a source, ask for a clip or a whole video, follow the
 //! job, read the balance.
 
 use domain::{account::Scope, rate::Limit};
@@ -10,6 +10,7 @@ pub mod create;
 pub mod download;
 pub mod get;
 pub mod info;
+pub mod transcript;
 
 /// What it takes to accept a job: look at its source, hold its price, start it.
 const ACCEPT_ENV: &[Var] = &[
@@ -78,6 +79,25 @@ pub const ENDPOINTS: &[Endpoint] = &[
         env: &[Var::TableName, Var::MediaBucket],
         // GetObject is what a presigned link is allowed to do.
         actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
+    },
+    Endpoint {
+        handler: "clips.transcript",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/transcript" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(transcript::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket, Var::CaptionsFunction],
+        actions: &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "lambda:InvokeFunction",
+            "s3:GetObject",
+            "s3:PutObject",
+        ],
     },
     Endpoint {
         handler: "clips.balance",

@@ -3,6 +3,7 @@
 use runtime::{Endpoint, Trigger, Var, handler};
 
 pub mod assemble;
+pub mod captions;
 pub mod download;
 mod job;
 pub mod join;
@@ -22,6 +23,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "media.probe",
         trigger: Trigger::Stage(handler!(probe::handle; app, input)),
+        env: &[Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &["secretsmanager:GetSecretValue"],
+    },
+    Endpoint {
+        handler: "media.captions",
+        trigger: Trigger::Stage(handler!(captions::handle; app, input)),
         env: &[Var::AllowPrivateSources, Var::PageSecretArn],
         actions: &["secretsmanager:GetSecretValue"],
     },

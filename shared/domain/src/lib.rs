@@ -24,4 +24,5 @@ pub mod sign_in;
 pub mod source;
 pub mod spec;
 pub mod time;
+pub mod transcript;
 pub mod transfer;

@@ -28,6 +28,8 @@ pub enum Var {
     PublicUrl,
     /// Name of the function that looks at sources with ffprobe.
     ProbeFunction,
+    /// Name of the function that finds captions.
+    CaptionsFunction,
     /// How many clip jobs of one account run at once.
     ClipSlots,
     /// How many clip jobs one account may ask for in an hour.
@@ -44,7 +46,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -54,6 +56,7 @@ impl Var {
         Self::MailFrom,
         Self::PublicUrl,
         Self::ProbeFunction,
+        Self::CaptionsFunction,
         Self::ClipSlots,
         Self::ClipJobsPerHour,
         Self::OpenRequestsPerMinute,
@@ -75,6 +78,7 @@ impl Var {
             Self::MailFrom => "MAIL_FROM",
             Self::PublicUrl => "PUBLIC_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
+            Self::CaptionsFunction => "CAPTIONS_FUNCTION",
             Self::ClipSlots => "CLIP_SLOTS",
             Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
@@ -97,7 +101,9 @@ impl Var {
                 value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max))
             }
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
-            Self::TableName | Self::MediaBucket | Self::ProbeFunction => !value.is_empty(),
+            Self::TableName | Self::MediaBucket | Self::ProbeFunction | Self::CaptionsFunction => {
+                !value.is_empty()
+            }
         };
         if fine { Ok(()) } else { Err(self.expected()) }
     }
@@ -114,7 +120,9 @@ impl Var {
                 "must be a whole number from 1 to 1000000"
             }
             Self::AllowPrivateSources => "must be true or false",
-            Self::TableName | Self::MediaBucket | Self::ProbeFunction => "must not be empty",
+            Self::TableName | Self::MediaBucket | Self::ProbeFunction | Self::CaptionsFunction => {
+                "must not be empty"
+            }
         }
     }
 }

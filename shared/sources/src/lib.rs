@@ -5,6 +5,7 @@
 //! of the file.
 
 mod answer;
+pub mod captions;
 mod client;
 mod guard;
 mod limits;

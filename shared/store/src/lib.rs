@@ -15,6 +15,7 @@ pub mod keys;
 pub mod ledger;
 pub mod multipart;
 pub mod objects;
+pub mod purchase;
 pub mod rate;
 pub mod sessions;
 pub mod sign_in;
