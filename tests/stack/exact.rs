@@ -88,9 +88,9 @@ fn rotated(path: &Path) -> std::path::PathBuf {
 }
 
 /// The presentation times of a file's frames in seconds, as ffprobe prints them, in order.
-fn times(path: &Path) -> Vec<f64> {
-    let origin = if path.extension().is_some_and(|kind| kind == "ts") {
-        // The clock of a transport stream starts anywhere: its zero is the first thing shown.
+pub(crate) fn times(path: &Path) -> Vec<f64> {
+    let origin = if path.extension().is_some_and(|kind| kind == "ts" || kind == "m3u8") {
+        // The clock of a transport stream or of HLS starts anywhere: its zero is the first thing shown.
         let starts =
             ["v", "a"].map(|stream| ffprobe(path, stream, "stream=start_time")[0].parse::<f64>().unwrap());
         starts[0].min(starts[1])
@@ -110,7 +110,7 @@ async fn check(name: &str, path: &Path, start: f64, end: f64) -> Value {
 }
 
 /// Cuts, compares, and gives the job's answer.
-async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) -> Value {
+pub(crate) async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) -> Value {
     check_at(server.url(), name, path, start, end).await
 }
 

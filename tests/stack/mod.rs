@@ -16,6 +16,7 @@ mod pages;
 mod queue;
 mod refuse;
 pub(crate) mod source;
+mod streams;
 mod transcript;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

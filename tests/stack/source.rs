@@ -35,6 +35,7 @@ pub(crate) fn made(name: &str, arguments: &str) -> PathBuf {
     let mut made = MADE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let make = || {
         let path = FOLDER.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         ffmpeg(&format!("{arguments} {}", path.display()));
         path
     };

@@ -13,6 +13,7 @@ pub mod probe;
 pub mod process;
 mod secrets;
 mod source;
+mod stream;
 pub mod transfer;
 pub mod upload;
 mod work;

@@ -15,7 +15,11 @@ use sources::{
     ytdlp::{Address, Choice, Page, Wanted},
 };
 
-use crate::{source::Source, ytdlp};
+use crate::{
+    source::Source,
+    stream::{self, Wish},
+    ytdlp,
+};
 
 /// A stage that fetches has time; a page takes seconds.
 const FETCH_TIME_LIMIT: Duration = Duration::from_secs(90);
@@ -39,7 +43,7 @@ pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opene
     let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
     let choice = page.choose(wanted).ok_or_else(nothing)?;
     let picture = page.picture_of(&choice);
-    Ok(Opened { source: source(app, limits, choice).await?, picture, bytes })
+    Ok(Opened { source: source(app, limits, choice, wanted).await?, picture, bytes })
 }
 
 /// What a look at the page tells. `look` looks at the media that would be fetched at the usual quality.
@@ -49,15 +53,14 @@ pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opene
 pub(crate) async fn describe(
     app: &App,
     url: &str,
-    time_limit: Duration,
-    limits: Limits,
+    (time_limit, limits): (Duration, Limits),
     look: impl AsyncFnOnce(Source) -> Result<SourceInfo, StageError>,
 ) -> Result<SourceInfo, StageError> {
     let (page, _) = ytdlp::ask(app, url, time_limit).await?;
     let pictured = Wanted { picture: Some(Quality::P1080), sound: true };
     let heard = Wanted { picture: None, sound: true };
     let choice = page.choose(pictured).or_else(|| page.choose(heard)).ok_or_else(nothing)?;
-    let media = look(source(app, limits, choice).await?).await?;
+    let media = look(source(app, limits, choice, pictured).await?).await?;
     Ok(described(page, media))
 }
 
@@ -78,7 +81,7 @@ fn described(page: Page, media: SourceInfo) -> SourceInfo {
     }
 }
 
-async fn source(app: &App, limits: Limits, choice: Choice) -> Result<Source, StageError> {
+async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Result<Source, StageError> {
     let client = app.sources(limits)?;
     Ok(match choice {
         Choice::File(address) => Source::File(open_at(&client, &address).await?),
@@ -86,7 +89,13 @@ async fn source(app: &App, limits: Limits, choice: Choice) -> Result<Source, Sta
             let (video, audio) = tokio::try_join!(open_at(&client, &video), open_at(&client, &audio))?;
             Source::Pair { video, audio }
         }
-        Choice::Hls(_) | Choice::Dash(_) => return Err(nothing()),
+        Choice::Hls(playlist) | Choice::Dash(playlist) => {
+            let client = client.with_headers(&playlist.headers);
+            let file = client.open(&playlist.url).await?;
+            let quality = wanted.picture.unwrap_or(Quality::P720);
+            let wish = Wish { quality, video: wanted.picture.is_some(), audio: wanted.sound };
+            stream::open((client, limits), file, wish).await?
+        }
     })
 }
 

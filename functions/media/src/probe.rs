@@ -1,18 +1,18 @@
-//! Probe: look at a source that is no plain MP4 file, with ffprobe, and at web pages, with yt-dlp.
+//! Probe: look at a source that is no plain MP4 file: another container, two files, a stream in segments, a web page.
 //!
-//! ffprobe gets a local file: the beginning and the end of the source in their places, with a hole between them.
+//! ffprobe gets a local file: a stream's first segment, or the beginning and the end of the source in their places, with a hole between them.
 //! That is where containers keep what it wants to know, and nothing of a user's URL reaches ffprobe itself.
 
 use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
 
-use domain::{job::Failure, source::SourceInfo};
+use domain::{job::Failure, quality::Quality, source::SourceInfo};
 use media::{
     ffmpeg::{ProbeError, Tools},
     mp4::Part,
 };
 use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, titled};
 use serde_json::Value;
-use sources::{Container, Limits, RemoteFile, SourceError, sniff, ytdlp::is_page};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Rendition, ytdlp::is_page};
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -22,6 +22,7 @@ use crate::{
     job::{passing, scratch},
     page,
     source::Source,
+    stream::{Stream, Wish},
 };
 
 const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 512 << 20 };
@@ -46,35 +47,69 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 }
 
 async fn look(app: &App, url: &str) -> Result<SourceInfo, StageError> {
-    if !is_page(url) {
-        let file = app.sources(LIMITS)?.open(url).await?;
-        if sniff(file.head()) != Container::WebPage {
-            return look_at_file(&file).await;
-        }
+    if is_page(url) {
+        return page::describe(app, url, (TIME_LIMIT, LIMITS), look_at_source).await;
     }
-    page::describe(app, url, TIME_LIMIT, LIMITS, async |source| match source {
-        Source::File(file) => look_at_file(&file).await,
-        Source::Pair { video, audio } => {
-            let (video, audio) = tokio::try_join!(look_at_file(&video), look_at_file(&audio))?;
-            Ok(SourceInfo { duration: video.duration.max(audio.duration), has_audio: true, ..video })
+    // The most that can be delivered.
+    let wish = Wish { quality: Quality::K4, video: true, audio: true };
+    match Source::open_url(app, url, LIMITS, wish).await? {
+        Source::File(file) if sniff(file.head()) == Container::WebPage => {
+            page::describe(app, url, (TIME_LIMIT, LIMITS), look_at_source).await
         }
-    })
-    .await
+        source => look_at_source(source).await,
+    }
 }
 
-/// Reads what it takes of a file to describe it.
-async fn look_at_file(file: &RemoteFile) -> Result<SourceInfo, StageError> {
+async fn look_at_source(source: Source) -> Result<SourceInfo, StageError> {
+    let folder = scratch()?;
+    match &source {
+        Source::File(file) => Ok(titled(look_at(file, folder.path()).await?, file)),
+        Source::Pair { video, audio } => {
+            let (seen, heard) = (look_at(video, folder.path()).await?, look_at(audio, folder.path()).await?);
+            let duration = seen.duration.max(heard.duration);
+            Ok(titled(SourceInfo { duration, has_audio: true, ..seen }, video))
+        }
+        Source::Stream(stream) => look_at_stream(stream, folder.path()).await,
+    }
+}
+
+async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceInfo, StageError> {
     if file.serves_ranges()
         && let Some(index) = read_index(None, file, Part::Description).await?
     {
-        return Ok(titled(index.info(), file));
+        return Ok(index.info());
     }
-    let folder = scratch()?;
-    let path = folder.path().join("source");
+    let path = folder.join("source");
     fetch_ends(file, &path).await?;
+    probe(&path).await
+}
+
+/// Its playlist tells how long it is and often what; else its first segment does.
+async fn look_at_stream(stream: &Stream, folder: &Path) -> Result<SourceInfo, StageError> {
+    let duration = stream.lanes.iter().map(Rendition::duration).max().unwrap_or_default();
+    let (mut picture, mut has_audio) = (stream.picture, stream.has_audio);
+    if picture.is_none() || has_audio.is_none() {
+        let first = stream.lanes.first().and_then(|lane| lane.segments.first());
+        let first = first.ok_or_else(|| passing("a rendition without segments"))?;
+        let mut bytes = match &first.init {
+            Some(init) => stream.read(init).await?.to_vec(),
+            None => Vec::new(),
+        };
+        bytes.extend_from_slice(&stream.read(&first.piece).await?);
+        let path = folder.join("segment");
+        tokio::fs::write(&path, &bytes).await.map_err(passing)?;
+        let found = probe(&path).await?;
+        picture = found.picture;
+        has_audio = Some(found.has_audio || stream.lanes.len() > 1);
+    }
+    let has_audio = has_audio.unwrap_or_default();
+    Ok(SourceInfo { title: stream.name.clone(), duration, picture, has_audio, ..SourceInfo::default() })
+}
+
+async fn probe(path: &Path) -> Result<SourceInfo, StageError> {
     let tools = Tools { time_limit: TIME_LIMIT, ..Tools::default() };
-    match tools.probe(&path).await {
-        Ok(probe) => Ok(titled(probe.info(), file)),
+    match tools.probe(path).await {
+        Ok(probe) => Ok(probe.info()),
         Err(ProbeError::NotAVideo(message)) => {
             Err(StageError::Job(Failure { code: "source_unsupported".to_owned(), message }))
         }

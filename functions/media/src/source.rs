@@ -1,8 +1,10 @@
 //! What a job's source turns out to be, once it is opened. Each kind is fetched by a module of its own in `download`.
 
-use domain::spec::Spec;
+use domain::{quality::Format, spec::Spec};
 use runtime::{App, StageError};
-use sources::{Limits, RemoteFile};
+use sources::{Container, Limits, RemoteFile, sniff};
+
+use crate::stream::{self, Stream, Wish};
 
 /// A source that answered.
 #[allow(clippy::large_enum_variant)] // there is one at a time
@@ -11,6 +13,8 @@ pub(crate) enum Source {
     File(RemoteFile),
     /// The picture in one file, the sound in another.
     Pair { video: RemoteFile, audio: RemoteFile },
+    /// Segments that a playlist names.
+    Stream(Box<Stream>),
 }
 
 impl Source {
@@ -19,7 +23,30 @@ impl Source {
     /// # Errors
     /// [`StageError::Job`] if it cannot be had.
     pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Self, StageError> {
-        Ok(Self::File(app.sources(limits)?.open(spec.url()).await?))
+        let format = spec.format();
+        let wish =
+            Wish { quality: spec.quality(), video: format.has_picture(), audio: format != Format::Gif };
+        Self::open_url(app, spec.url(), limits, wish).await
+    }
+
+    /// Opens the source at `url`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) async fn open_url(
+        app: &App,
+        url: &str,
+        limits: Limits,
+        wish: Wish,
+    ) -> Result<Self, StageError> {
+        let client = app.sources(limits)?;
+        let file = client.open(url).await?;
+        match sniff(file.head()) {
+            Container::HlsPlaylist | Container::DashManifest => {
+                Ok(stream::open((client, limits), file, wish).await?)
+            }
+            _ => Ok(Self::File(file)),
+        }
     }
 
     /// Bytes read of it so far.
@@ -27,6 +54,7 @@ impl Source {
         match self {
             Self::File(file) => file.traffic().bytes(),
             Self::Pair { video, audio } => video.traffic().bytes() + audio.traffic().bytes(),
+            Self::Stream(stream) => stream.bytes(),
         }
     }
 }

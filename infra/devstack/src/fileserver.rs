@@ -1,6 +1,7 @@
-//! Offers one local file as a video URL: `cargo xtask clip FILE` needs one, and tests use it as a source whose
+//! Offers one local file as a video URL (a playlist with the files around it): `cargo xtask clip FILE` needs one, and tests use it as a source whose
 //! traffic they can count and whose faults they can choose.
 
+use std::collections::BTreeMap;
 use std::io::SeekFrom;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ pub struct FileServer {
 #[derive(Debug)]
 struct Shared {
     file: PathBuf,
+    /// The folder that is offered too, where the file is a playlist.
+    folder: Option<PathBuf>,
     /// The only path that answers: what is offered on loopback is not for every program on the machine.
     path: String,
     behaviour: Behaviour,
@@ -55,6 +58,8 @@ struct Shared {
     requests: AtomicU64,
     /// What was asked for, one range for each answer with a body.
     ranges: Mutex<Vec<Range<u64>>>,
+    /// How many bytes were asked for of each file, by its path below the folder.
+    files: Mutex<BTreeMap<String, u64>>,
 }
 
 impl FileServer {
@@ -66,13 +71,17 @@ impl FileServer {
         let path = format!("/{}/{}", token()?, name.replace('+', "%20"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}{path}", listener.local_addr()?);
+        let is_playlist = matches!(file.extension().and_then(|kind| kind.to_str()), Some("m3u8" | "mpd"));
+        let folder = file.parent().filter(|_| is_playlist).map(Path::to_owned);
         let shared = Arc::new(Shared {
             file,
+            folder,
             path,
             behaviour,
             bytes: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             ranges: Mutex::default(),
+            files: Mutex::default(),
         });
         let app = Router::new().fallback(answer).with_state(shared.clone());
         let server = tokio::spawn(async move {
@@ -101,6 +110,12 @@ impl FileServer {
         std::mem::take(&mut self.shared.ranges.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How many bytes were asked for of each file since this was last asked, by its path below the playlist's folder.
+    #[must_use]
+    pub fn take_files(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.shared.files.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Requests for the file so far, HEAD included.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -121,14 +136,14 @@ fn token() -> anyhow::Result<String> {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    if request.uri().path() != shared.path {
+    let Some(file) = shared.file(request.uri().path()) else {
         return StatusCode::NOT_FOUND.into_response();
-    }
+    };
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
     shared.requests.fetch_add(1, Ordering::Relaxed);
-    match serve(&shared, request.method(), request.headers()).await {
+    match serve(&shared, &file, request.method(), request.headers()).await {
         Ok(response) => response,
         Err(error) => {
             tracing::warn!("cannot serve {}: {error}", shared.file.display());
@@ -137,8 +152,27 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
 }
 
-async fn serve(shared: &Arc<Shared>, method: &Method, asked: &HeaderMap) -> std::io::Result<Response> {
-    let mut file = File::open(&shared.file).await?;
+impl Shared {
+    /// The file at `path`, if there is one to be had.
+    fn file(&self, path: &str) -> Option<PathBuf> {
+        if path == self.path {
+            return Some(self.file.clone());
+        }
+        let (root, _) = self.path.rsplit_once('/')?;
+        let name = path.strip_prefix(root)?.strip_prefix('/')?;
+        let plain = name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+        let file = self.folder.as_ref().filter(|_| plain)?.join(name);
+        file.is_file().then_some(file)
+    }
+}
+
+async fn serve(
+    shared: &Arc<Shared>,
+    path: &Path,
+    method: &Method,
+    asked: &HeaderMap,
+) -> std::io::Result<Response> {
+    let mut file = File::open(path).await?;
     let metadata = file.metadata().await?;
     let size = metadata.len();
     let modified = metadata.modified()?;
@@ -157,7 +191,7 @@ async fn serve(shared: &Arc<Shared>, method: &Method, asked: &HeaderMap) -> std:
         (header::ACCEPT_RANGES, if ranges { "bytes" } else { "none" }.to_owned()),
         (header::ETAG, etag),
         (header::LAST_MODIFIED, last_modified),
-        (header::CONTENT_TYPE, content_type(&shared.file).to_owned()),
+        (header::CONTENT_TYPE, content_type(path).to_owned()),
     ];
     let (status, start, length) = match range.map(|range| parse_range(range, size)) {
         Some(Wanted::Span(first, last)) => {
@@ -175,6 +209,10 @@ async fn serve(shared: &Arc<Shared>, method: &Method, asked: &HeaderMap) -> std:
         Body::empty()
     } else {
         file.seek(SeekFrom::Start(start)).await?;
+        let name = shared.folder.as_ref().and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
+        let mut files = shared.files.lock().unwrap_or_else(PoisonError::into_inner);
+        *files.entry(name.to_string_lossy().into_owned()).or_default() += length;
+        drop(files);
         shared.ranges.lock().unwrap_or_else(PoisonError::into_inner).push(start..start + length);
         Body::from_stream(counted(shared.clone(), file, length))
     };

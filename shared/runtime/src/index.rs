@@ -81,9 +81,10 @@ pub async fn read_index(
 
 fn must_be_media(file: &RemoteFile) -> Result<(), SourceError> {
     let problem = match sniff(file.head()) {
-        Container::IsoBmff | Container::Other => return Ok(()),
-        Container::HlsPlaylist => "it is an HLS playlist; give the address of a video file",
-        Container::DashManifest => "it is a DASH manifest; give the address of a video file",
+        // What a playlist leads to is `media.probe`'s to tell.
+        Container::IsoBmff | Container::Other | Container::HlsPlaylist | Container::DashManifest => {
+            return Ok(());
+        }
         Container::WebPage => "it is a web page; give the address of the video file itself",
         Container::Text => "it is a text file",
         Container::Empty => "the file is empty",

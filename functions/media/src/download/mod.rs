@@ -5,6 +5,7 @@
 
 mod file;
 mod pair;
+mod segments;
 mod span;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -90,6 +91,7 @@ impl Room<'_> {
     async fn fetch(self, source: &Source) -> Result<Plan, StageError> {
         match source {
             Source::File(file) => file::Fetch { room: self, file }.run().await,
+            Source::Stream(stream) => segments::Fetch { room: self, stream }.run().await,
             Source::Pair { video, audio } => pair::Fetch { room: self, video, audio }.run().await,
         }
     }

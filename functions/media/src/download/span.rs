@@ -9,7 +9,7 @@ use domain::{clip::Precision, cut::Span, quality::Format, spec::Spec};
 use media::{
     fan_out::FanOut,
     keyframe,
-    mp4::{Index, LocalFile, Part, ReadAt, SpanError, SpanFile, Wanted},
+    mp4::{Index, LocalFile, Part, ReadAt, SpanError, SpanFile, Track, Wanted},
     whole::Whole,
 };
 use runtime::StageError;
@@ -121,7 +121,6 @@ impl Cutting<'_> {
     /// The bytes that the job needs, and the span that can be copied, if that is wanted; `None` if the source has to
     /// be taken whole.
     fn plan(&self) -> Result<Option<(Option<Span>, SpanFile)>, StageError> {
-        let source = &self.room.job.source;
         let clip = match &self.room.job.spec {
             Spec::Clip(clip) => clip,
             Spec::Download(download) => {
@@ -131,7 +130,8 @@ impl Cutting<'_> {
         };
         let wanted = Wanted { video: clip.format.has_picture(), audio: clip.format != Format::Gif };
         // A picture that changes its size cannot be copied.
-        let is_kept = clip.delivered_picture(source) == source.picture;
+        let picture = self.index.video.as_ref().and_then(Track::picture);
+        let is_kept = picture.is_some_and(|picture| picture.delivered(clip.quality) == picture);
         let may_grow = clip.precision == Precision::Keyframe && is_kept;
         let around = may_grow.then(|| keyframe::around(self.index, clip.span)).flatten();
         Ok(plan_span(self.index, around.unwrap_or(clip.span), wanted)?.map(|small| (around, small)))

@@ -182,7 +182,9 @@ impl Index {
     /// Whether samples that a cut of `span` needs may be missing: before those that are here, and behind.
     #[must_use]
     pub fn misses(&self, span: Span) -> (bool, bool) {
-        part::missing(self, span)
+        let (early, _) = part::missing(self, span);
+        let ends = |track: &Track| track.samples.is_ok() && track.end() < span.end;
+        (early, [&self.video, &self.audio].into_iter().flatten().any(ends))
     }
 
     /// The track with this number.

@@ -175,7 +175,10 @@ fn read_media(format: &Value) -> Option<Media> {
     }
     let protocol = text(format, "protocol").unwrap_or_default();
     let (delivery, place) = match protocol {
-        "m3u8" | "m3u8_native" => (Delivery::Hls, text(format, "url")),
+        // Of a playlist of playlists the whole: a variant's sound may lie in another one.
+        "m3u8" | "m3u8_native" => {
+            (Delivery::Hls, text(format, "manifest_url").or_else(|| text(format, "url")))
+        }
         "http_dash_segments" | "http_dash_segments_generator" => {
             (Delivery::Dash, text(format, "manifest_url"))
         }

@@ -1,0 +1,448 @@
+//! HLS and DASH: only the segments that the span needs.
+//!
+//! The segments of a rendition that overlap the span are written behind each other and read like a file: fragmented MP4
+//! as it is, MPEG-TS and packed sound once they are copied into MP4. Invariant: an index that leaves here tells times on
+//! the presentation's timeline, whatever segments are missing in front, because the media itself says when it is.
+//!
+//! A playlist's durations only tell which segments to try: where the media says that some of the span is missing, the
+//! neighbours are fetched too.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use domain::{clip::Precision, cut::Span, spec::Spec, time::MediaTime};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use media::{
+    ffmpeg::Tools,
+    mp4::{Index, LocalFile, Part, ReadAt},
+    remux, ts,
+};
+use runtime::StageError;
+use sources::{
+    SourceError,
+    streams::{Rendition, Segment},
+};
+use tokio::{fs::File, io::AsyncWriteExt};
+
+use super::{
+    Room,
+    span::{Cutting, Held, create, must_fit},
+};
+use crate::{
+    job::{passing, unsupported},
+    stream::Stream,
+    work::{Plan, SOURCE, told},
+};
+
+/// So many segments are asked for at once.
+const AT_ONCE: usize = 4;
+/// How often neighbours are fetched; each time there are twice as many.
+const ROUNDS_MAX: u32 = 6;
+/// Sound is needed from a little before the span, so that its decoder has settled.
+const SETTLING: MediaTime = MediaTime(150_000);
+/// The first look at a segment of which only the beginning matters, and the last one, in bytes.
+const OPENING_BYTES: u64 = 64 << 10;
+const OPENING_BYTES_MAX: u64 = 4 << 20;
+
+/// A stream on its way into the work prefix.
+pub(super) struct Fetch<'a> {
+    pub(super) room: Room<'a>,
+    pub(super) stream: &'a Stream,
+}
+
+/// How segments hold their media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Fragments,
+    Transport,
+    /// Sound alone, behind a tag that tells its time.
+    Packed,
+}
+
+/// Segments of a rendition as one local file.
+struct Local {
+    kind: Kind,
+    path: PathBuf,
+    /// On the presentation's timeline; `None` if the file cannot be taken apart.
+    index: Option<(LocalFile, Index)>,
+    /// The presentation's time at which a reader of the file itself begins to count.
+    origin: MediaTime,
+}
+
+/// A rendition's segments that were fetched.
+struct Taken {
+    range: Range<usize>,
+    /// One for each, decrypted, in order.
+    paths: Vec<PathBuf>,
+}
+
+impl Fetch<'_> {
+    pub(super) async fn run(&self) -> Result<Plan, StageError> {
+        let (span, grows) = match &self.room.job.spec {
+            Spec::Clip(clip) => (clip.span, clip.precision == Precision::Keyframe),
+            Spec::Download(_) => (Span { start: MediaTime::ZERO, end: MediaTime(i64::MAX) }, false),
+        };
+        let mut taken = Vec::new();
+        for (lane, rendition) in self.stream.lanes.iter().enumerate() {
+            let before = if lane > 0 || !self.has_picture() { SETTLING } else { MediaTime::ZERO };
+            let from = MediaTime(span.start.0.saturating_sub(before.0));
+            let mut range = rendition.around(from, span.end);
+            if grows {
+                // The next place to cut at is where the next segment begins.
+                range.end = (range.end + 1).min(run_of(rendition, range.start).end.max(range.end));
+            }
+            taken.push(self.take(lane, range).await?);
+        }
+        let zero = self.zero(&taken).await?;
+        let mut locals = Vec::new();
+        for (lane, taken) in taken.into_iter().enumerate() {
+            locals.push(self.lane(lane, taken, span, zero).await?);
+        }
+        self.leave(locals).await
+    }
+
+    fn has_picture(&self) -> bool {
+        self.room.job.spec.format().has_picture()
+    }
+
+    fn rendition(&self, lane: usize) -> Result<&Rendition, StageError> {
+        self.stream.lanes.get(lane).ok_or_else(|| passing("there is no such rendition"))
+    }
+
+    /// Fetches segments of a rendition.
+    async fn take(&self, lane: usize, range: Range<usize>) -> Result<Taken, StageError> {
+        let rendition = self.rendition(lane)?;
+        let segments = rendition.segments.get(range.clone()).unwrap_or_default();
+        must_be_one(segments)?;
+        // A server without ranges gives a file from front to end only.
+        let parted = segments.iter().any(|segment| segment.piece.place.range.is_some());
+        let fetches: Vec<_> =
+            range.clone().zip(segments).map(|(n, segment)| self.keep(lane, n, segment)).collect();
+        let total = fetches.len() as u64;
+        let mut fetched = stream::iter(fetches).buffered(if parted { 1 } else { AT_ONCE });
+        let mut paths = Vec::new();
+        while let Some(path) = fetched.try_next().await? {
+            paths.push(path);
+            let bytes = self.stream.bytes();
+            must_fit(self.room, bytes)?;
+            self.room.expected.set(bytes * total / (paths.len() as u64).max(1));
+        }
+        Ok(Taken { range, paths })
+    }
+
+    async fn keep(&self, lane: usize, n: usize, segment: &Segment) -> Result<PathBuf, StageError> {
+        let bytes = self.stream.read(&segment.piece).await?;
+        let path = self.room.folder.join(format!("segment-{lane}-{n}"));
+        tokio::fs::write(&path, &bytes).await.map_err(passing)?;
+        Ok(path)
+    }
+
+    /// What the media's clock shows at the presentation's zero: the earliest time of all renditions, each looked at in
+    /// the first segment of the run that is needed. A manifest may tell it instead.
+    async fn zero(&self, taken: &[Taken]) -> Result<Option<MediaTime>, StageError> {
+        let mut zero: Option<MediaTime> = None;
+        for (lane, taken) in taken.iter().enumerate() {
+            let rendition = self.rendition(lane)?;
+            if rendition.zero.is_some() {
+                continue;
+            }
+            let first = run_of(rendition, taken.range.start).start;
+            let Some(segment) = rendition.segments.get(first) else { continue };
+            let here = taken.paths.first().filter(|_| first == taken.range.start);
+            let begins = match here {
+                Some(path) => {
+                    self.opening(segment, &tokio::fs::read(path).await.map_err(passing)?.into(), true).await?
+                }
+                None => self.look(segment).await?,
+            };
+            let begins = MediaTime(begins.0.saturating_sub(segment.start.0));
+            // A transport stream's clock begins anew once a day.
+            zero = Some(zero.map_or(begins, |zero| zero.min(ts::nearest(begins, zero))));
+        }
+        Ok(zero)
+    }
+
+    /// Reads as much of a segment as tells when it begins.
+    async fn look(&self, segment: &Segment) -> Result<MediaTime, StageError> {
+        let mut len = OPENING_BYTES;
+        loop {
+            let (bytes, is_all) = self.stream.read_head(&segment.piece, len).await?;
+            let is_last = is_all || len >= OPENING_BYTES_MAX;
+            match self.opening(segment, &bytes, is_last).await {
+                Err(_) if !is_last => len *= 4,
+                told => return told,
+            }
+        }
+    }
+
+    /// When a segment begins that begins with `bytes`, by the media's own clock. Unless `is_last`, doubt is an error.
+    async fn opening(
+        &self,
+        segment: &Segment,
+        bytes: &Bytes,
+        is_last: bool,
+    ) -> Result<MediaTime, StageError> {
+        let none = || unsupported("The stream's first segment does not say when it begins.");
+        match kind(segment, bytes)? {
+            Kind::Packed => Ok(ts::packed(bytes).ok_or_else(none)?.0),
+            Kind::Transport => {
+                let opening = ts::opening(bytes).filter(|opening| opening.is_complete || is_last);
+                Ok(opening.ok_or_else(none)?.earliest)
+            }
+            Kind::Fragments => {
+                let mut front = self.init(segment).await?.to_vec();
+                front.extend_from_slice(bytes);
+                let front = Front::new(front).ok_or_else(none)?;
+                let index = Index::read_part(&front, Part::Opening).await;
+                index.ok().and_then(|index| index.earliest()).ok_or_else(none)
+            }
+        }
+    }
+
+    async fn init(&self, segment: &Segment) -> Result<Bytes, StageError> {
+        match &segment.init {
+            Some(piece) => Ok(self.stream.read_init(piece).await?),
+            None => Ok(Bytes::new()),
+        }
+    }
+
+    /// The segments of a rendition, and as many of their neighbours as `span` needs.
+    async fn lane(
+        &self,
+        lane: usize,
+        mut taken: Taken,
+        span: Span,
+        zero: Option<MediaTime>,
+    ) -> Result<Local, StageError> {
+        let rendition = self.rendition(lane)?;
+        let run = run_of(rendition, taken.range.start);
+        for round in 0..ROUNDS_MAX {
+            let local = self.local(lane, &taken, zero).await?;
+            let Some((_, index)) = &local.index else { return Ok(local) };
+            let (early, late) = index.misses(span);
+            let more = 1 << round;
+            let start =
+                if early { taken.range.start.saturating_sub(more).max(run.start) } else { taken.range.start };
+            let end = if late { (taken.range.end + more).min(run.end) } else { taken.range.end };
+            if (start..end) == taken.range {
+                return Ok(local);
+            }
+            let mut before = self.take(lane, start..taken.range.start).await?;
+            before.paths.append(&mut taken.paths);
+            before.paths.extend(self.take(lane, taken.range.end..end).await?.paths);
+            taken = Taken { range: start..end, paths: before.paths };
+            must_be_one(rendition.segments.get(taken.range.clone()).unwrap_or_default())?;
+        }
+        Err(unsupported(
+            "The stream's playlist and its segments do not agree about when they are. Use another form of the video.",
+        ))
+    }
+
+    /// The segments as one file.
+    async fn local(&self, lane: usize, taken: &Taken, zero: Option<MediaTime>) -> Result<Local, StageError> {
+        let rendition = self.rendition(lane)?;
+        let none = || passing("no segment was fetched");
+        let segment = rendition.segments.get(taken.range.start).ok_or_else(none)?;
+        let head = head(taken.paths.first().ok_or_else(none)?).await?;
+        let (kind, path) = (kind(segment, &head)?, self.room.folder.join(format!("lane-{lane}")));
+        let init = if kind == Kind::Fragments { self.init(segment).await? } else { Bytes::new() };
+        let mut sink = create(&path).await?;
+        sink.write_all(&init).await.map_err(passing)?;
+        for path in &taken.paths {
+            append(path, kind, &mut sink).await?;
+            if matches!(self.room.job.spec, Spec::Download(_)) {
+                // Nothing is missing that could be put in front, and the disk is small.
+                tokio::fs::remove_file(path).await.map_err(passing)?;
+            }
+        }
+        sink.flush().await.map_err(passing)?;
+        drop(sink);
+        let zero = rendition.zero.or(zero).unwrap_or_default();
+        if kind == Kind::Fragments {
+            let file = LocalFile::open(&path).map_err(passing)?;
+            let index = Index::read(&file).await.map_err(|error| {
+                tracing::info!(detail = ?error, "the segments have no index");
+                unsupported(
+                    "The stream's segments cannot be read: they are damaged, or encrypted by other means.",
+                )
+            })?;
+            let index = index.moved(MediaTime(-zero.0));
+            return Ok(Local { kind, path, index: Some((file, index)), origin: MediaTime(-zero.0) });
+        }
+        let begins = if kind == Kind::Packed { ts::packed(&head).map(|(at, _)| at) } else { None };
+        self.transport(kind, &path, (begins, segment.start), zero).await
+    }
+
+    /// A transport stream or packed sound, copied into MP4. `begins` is when it begins where only a tag tells, and when
+    /// it should, as the playlist says.
+    async fn transport(
+        &self,
+        kind: Kind,
+        path: &Path,
+        (begins, expected): (Option<MediaTime>, MediaTime),
+        zero: MediaTime,
+    ) -> Result<Local, StageError> {
+        let tools = Tools::default();
+        let first = remux::first(&tools, path).await.map_err(told)?;
+        let begins = begins.unwrap_or(first);
+        let origin = ts::nearest(begins.since(zero), expected);
+        let copy = path.with_extension("mp4");
+        let remuxed = remux::transport(&tools, path, &copy).await.map_err(told)?;
+        let Some(remuxed) = remuxed else {
+            return Ok(Local { kind, path: path.to_owned(), index: None, origin });
+        };
+        let file = LocalFile::open(&copy).map_err(passing)?;
+        let Ok(index) = Index::read(&file).await else {
+            return Ok(Local { kind, path: path.to_owned(), index: None, origin });
+        };
+        tokio::fs::remove_file(path).await.map_err(passing)?;
+        let by = MediaTime(origin.0.saturating_add(remuxed.zero.since(first).0));
+        Ok(Local { kind, path: copy, index: Some((file, index.moved(by))), origin })
+    }
+
+    /// Leaves what the job needs of the local files.
+    async fn leave(&self, locals: Vec<Local>) -> Result<Plan, StageError> {
+        let room = self.room;
+        let mut indexes = locals.iter().filter_map(|local| local.index.as_ref());
+        if locals.iter().all(|local| local.index.is_some())
+            && let Some((file, index)) = indexes.next()
+        {
+            let (mut index, mut files) = (index.clone(), vec![Held::Local(file)]);
+            if let Some((sound, heard)) = indexes.next() {
+                index = index.with_sound_of(heard.clone(), file.len());
+                files.push(Held::Local(sound));
+            }
+            if let Some(plan) = (Cutting { room, index: &index, files: &files }).run().await? {
+                return Ok(plan);
+            }
+        }
+        let is_clip = matches!(room.job.spec, Spec::Clip(_));
+        match locals.as_slice() {
+            [one] if one.kind != Kind::Fragments || !is_clip => {
+                let origin = if is_clip { one.origin } else { MediaTime::ZERO };
+                room.put(&one.path, SOURCE).await?;
+                Ok(Plan::One { origin, around: None })
+            }
+            [video, audio] if !is_clip => {
+                let one = room.folder.join("one");
+                remux::join(&Tools::default(), (&video.path, &audio.path), &one).await.map_err(told)?;
+                room.put(&one, SOURCE).await?;
+                Ok(Plan::One { origin: MediaTime::ZERO, around: None })
+            }
+            _ => Err(unsupported(
+                "The stream's picture and sound cannot be taken apart. Use another form of the video.",
+            )),
+        }
+    }
+}
+
+/// The segments around `at` that share its clock.
+fn run_of(rendition: &Rendition, at: usize) -> Range<usize> {
+    let segments = &rendition.segments;
+    let run = segments.get(at).map(|segment| segment.run);
+    let start = segments.iter().position(|segment| Some(segment.run) == run).unwrap_or(at);
+    let end = segments.iter().rposition(|segment| Some(segment.run) == run).map_or(at, |last| last + 1);
+    start..end
+}
+
+/// Segments that are cut together share a clock and a beginning, and are there.
+fn must_be_one(segments: &[Segment]) -> Result<(), StageError> {
+    for pair in segments.windows(2) {
+        if let [one, next] = pair
+            && (one.run != next.run || one.init != next.init)
+        {
+            return Err(SourceError::Unsupported(format!(
+                "at {} another piece of media begins, as around an advertisement; ask for a clip on one side of it",
+                next.start
+            ))
+            .into());
+        }
+    }
+    match segments.iter().find(|segment| segment.gap) {
+        Some(gap) => Err(SourceError::Unsupported(format!(
+            "its playlist says that there is nothing from {} to {}",
+            gap.start, gap.end
+        ))
+        .into()),
+        None => Ok(()),
+    }
+}
+
+fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> {
+    const BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"free"];
+    if ts::is_transport(bytes) {
+        return Ok(Kind::Transport);
+    }
+    if segment.init.is_some() || bytes.get(4..8).is_some_and(|kind| BOXES.iter().any(|known| *known == kind))
+    {
+        return Ok(Kind::Fragments);
+    }
+    if ts::packed(bytes).is_some() {
+        return Ok(Kind::Packed);
+    }
+    Err(unsupported(
+        "The stream's segments are of a kind that cannot be read, or are encrypted by other means.",
+    ))
+}
+
+/// The first bytes of a local file.
+async fn head(path: &Path) -> Result<Vec<u8>, StageError> {
+    use tokio::io::AsyncReadExt as _;
+    let mut bytes = Vec::new();
+    let file = File::open(path).await.map_err(passing)?;
+    file.take(OPENING_BYTES).read_to_end(&mut bytes).await.map_err(passing)?;
+    Ok(bytes)
+}
+
+/// Writes a segment behind the others; what tags packed sound stays out.
+async fn append(path: &Path, kind: Kind, sink: &mut File) -> Result<(), StageError> {
+    let mut bytes = Bytes::from(tokio::fs::read(path).await.map_err(passing)?);
+    if kind == Kind::Packed
+        && let Some((_, skip)) = ts::packed(&bytes)
+    {
+        bytes = bytes.slice(skip..);
+    }
+    sink.write_all(&bytes).await.map_err(passing)
+}
+
+/// The beginning of a file whose rest is not here: with all of its first fragment's header, or `None`.
+struct Front(Bytes);
+
+impl Front {
+    fn new(bytes: Vec<u8>) -> Option<Self> {
+        let mut at = 0_usize;
+        loop {
+            let [a, b, c, d, kind @ ..] = bytes.get(at..at + 8)? else { return None };
+            let len = match u32::from_be_bytes([*a, *b, *c, *d]) {
+                1 => u64::from_be_bytes(bytes.get(at + 8..at + 16)?.try_into().ok()?),
+                len => len.into(),
+            };
+            let end = at.checked_add(usize::try_from(len).ok().filter(|len| *len >= 8)?)?;
+            match kind {
+                b"moof" => return (end <= bytes.len()).then(|| Self(bytes.into())),
+                b"mdat" => return None,
+                _ => at = end,
+            }
+        }
+    }
+}
+
+impl ReadAt for Front {
+    type Error = ();
+
+    fn len(&self) -> u64 {
+        1 << 60
+    }
+
+    /// A reader looks ahead by more than it needs: what is not here are zeros.
+    async fn read_at(&self, offset: u64, len: u64) -> Result<Bytes, ()> {
+        let (start, len) = (usize::try_from(offset).map_err(drop)?, usize::try_from(len).map_err(drop)?);
+        let here = self.0.get(start..).ok_or(())?;
+        let mut bytes = here.get(..len.min(here.len())).unwrap_or_default().to_vec();
+        bytes.resize(len, 0);
+        Ok(bytes.into())
+    }
+}

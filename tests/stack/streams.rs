@@ -1,0 +1,315 @@
+//! Streams in segments, HLS and DASH: cut frame by frame, from few segments.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use devstack::fileserver::{Behaviour, FileServer};
+use domain::money::Amount;
+use serde_json::{Value, json};
+
+use crate::stack::cloud;
+use crate::stack::exact::{check_from, times};
+use crate::stack::source::{distance, ffprobe, frames, lavfi, made, served};
+
+/// How much a look at the beginning of a segment costs at most.
+const LOOK: u64 = 64 << 10;
+
+/// 12 s with sound; a key frame every 2 s, and pictures that are decoded in another order than shown.
+fn base() -> PathBuf {
+    let video = "-c:v libx264 -preset ultrafast -bf 2 -g 60 -sc_threshold 0 -pix_fmt yuv420p -c:a aac";
+    made("streams/base.mp4", &format!("{} {video}", lavfi("320x180", "30", 12)))
+}
+
+/// A stream of [`base`] in segments of 2 s: the path of its playlist, made by FFmpeg's words.
+fn hls(name: &str, options: &str) -> PathBuf {
+    let words =
+        format!("-i {} -c copy -f hls -hls_time 2 -hls_playlist_type vod {options}", base().display());
+    made(name, &words)
+}
+
+fn transport() -> PathBuf {
+    hls("hls-ts/index.m3u8", "-master_pl_name master.m3u8")
+}
+
+/// A file beside another one.
+fn beside(path: &Path, name: &str, text: &str) -> PathBuf {
+    let path = path.with_file_name(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Cuts, compares with `reference`, and gives the answer and what was asked for of each file.
+async fn cut(
+    name: &str,
+    playlist: &Path,
+    reference: &Path,
+    (start, end): (f64, f64),
+) -> (Value, BTreeMap<String, u64>) {
+    let server = served(playlist).await;
+    let answer = check_from(&server, name, reference, start, end).await;
+    (answer, server.take_files())
+}
+
+/// The numbers of the segments `prefix`N that more than a look was asked for.
+fn taken(files: &BTreeMap<String, u64>, prefix: &str) -> Vec<u32> {
+    let numbered = |(name, bytes): (&String, &u64)| {
+        let digits: String = name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
+        (*bytes > LOOK).then(|| digits.parse().ok()).flatten()
+    };
+    files.iter().filter_map(numbered).collect()
+}
+
+/// Those segments and no more than one each side.
+fn is_around(taken: &[u32], needed: std::ops::RangeInclusive<u32>, name: &str) {
+    let (first, last) = (needed.start().saturating_sub(1), needed.end() + 1);
+    assert!(taken.iter().all(|n| (first..=last).contains(n)), "{name}: {taken:?} for {needed:?}");
+    assert!(needed.clone().all(|n| taken.contains(&n)), "{name}: {taken:?} for {needed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_in_transport_streams() {
+    let (media, master) = (transport(), transport().with_file_name("master.m3u8"));
+    let (answer, files) = cut("hls ts", &master, &media, (5.1, 7.9)).await;
+    assert_eq!(answer["method"], "smart");
+    is_around(&taken(&files, "index"), 2..=3, "hls ts");
+    let size = |n: u32| std::fs::metadata(media.with_file_name(format!("index{n}.ts"))).unwrap().len();
+    let most = (1..=4).map(size).sum::<u64>() + LOOK + (8 << 10);
+    let read = answer["source_bytes_read"].as_u64().unwrap();
+    assert!(read <= most, "{read} bytes read, {most} are the needed segments and one each side");
+    let served: u64 = files.values().sum();
+    assert!(
+        read <= served && served <= read + (8 << 10),
+        "{served} served, {read} reported: the look reads playlists"
+    );
+    for span in [(0.0, 1.5), (3.95, 4.3), (10.2, 11.9)] {
+        cut("hls ts", &media, &media, span).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_in_fragments_with_the_sound_apart_and_byte_ranges() {
+    let options = "-hls_segment_type fmp4 -hls_flags single_file";
+    let video = hls("hls-apart/video.m3u8", &format!("-an {options}"));
+    hls("hls-apart/sound.m3u8", &format!("-vn {options}"));
+    let text = "#EXTM3U\n\
+        #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"s\",NAME=\"s\",DEFAULT=YES,AUTOSELECT=YES,URI=\"sound.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=320x180,CODECS=\"avc1.4d400d,mp4a.40.2\",AUDIO=\"s\"\n\
+        video.m3u8\n";
+    let master = beside(&video, "master.m3u8", text);
+    assert!(std::fs::read_to_string(&video).unwrap().contains("EXT-X-BYTERANGE"));
+    let whole = std::fs::metadata(video.with_file_name("video.m4s")).unwrap().len();
+    for span in [(5.1, 7.9), (0.0, 1.5), (10.2, 11.9)] {
+        let (answer, files) = cut("hls apart", &master, &master, span).await;
+        assert_eq!(answer["method"], "smart", "{span:?}");
+        let read = answer["source_bytes_read"].as_u64().unwrap();
+        assert!(read < whole * 3 / 4, "{read} of {whole} bytes for {span:?}: {files:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_in_fragments_of_their_own_files() {
+    let media = hls("hls-fmp4/index.m3u8", "-hls_segment_type fmp4 -master_pl_name master.m3u8");
+    let master = media.with_file_name("master.m3u8");
+    let (answer, files) = cut("hls fmp4", &master, &media, (5.1, 7.9)).await;
+    assert_eq!(answer["method"], "smart");
+    is_around(&taken(&files, "index"), 2..=3, "hls fmp4");
+    cut("hls fmp4, no master", &media, &media, (0.0, 1.3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_that_is_encrypted() {
+    let reference = transport();
+    let folder = base().parent().unwrap().parent().unwrap().join("hls-aes");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("secret.bin"), b"sixteen bytes ok").unwrap();
+    for (name, iv) in [("numbered", ""), ("explicit", "00112233445566778899aabbccddeeff\n")] {
+        let info = folder.join(format!("{name}.info"));
+        std::fs::write(&info, format!("secret.bin\n{}\n{iv}", folder.join("secret.bin").display())).unwrap();
+        let media = hls(&format!("hls-aes/{name}.m3u8"), &format!("-hls_key_info_file {}", info.display()));
+        assert!(std::fs::read_to_string(&media).unwrap().contains("AES-128"));
+        let (answer, files) = cut(name, &media, &reference, (5.1, 7.9)).await;
+        assert_eq!(answer["method"], "smart");
+        assert!(files.contains_key("secret.bin"), "{files:?}");
+    }
+}
+
+/// The clock of a transport stream has 33 bits and begins anew after 26.5 hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_whose_clock_begins_anew() {
+    let media = hls("hls-wrap/index.m3u8", "-output_ts_offset 95438.5 -master_pl_name master.m3u8");
+    for span in [(2.1, 4.3), (5.1, 7.9), (8.3, 10.1)] {
+        cut("hls wrap", &media.with_file_name("master.m3u8"), &transport(), span).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_without_ranges_serve_segments_too() {
+    let master = transport().with_file_name("master.m3u8");
+    let server = FileServer::start(&master, Behaviour::NoRanges).await.unwrap();
+    check_from(&server, "no ranges", &transport(), 5.1, 7.9).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_variant_is_chosen_by_quality() {
+    let x264 = "-c:v libx264 -preset ultrafast -g 10 -sc_threshold 0 -pix_fmt yuv420p -c:a aac -f hls -hls_time 1 -hls_playlist_type vod";
+    let small = made("hls-sizes/small.m3u8", &format!("{} {x264}", lavfi("1280x720", "10", 4)));
+    let large = made("hls-sizes/large.m3u8", &format!("{} {x264}", lavfi("1920x1080", "10", 4)));
+    let text = "#EXTM3U\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=1920x1080,CODECS=\"avc1.640028,mp4a.40.2\"\nlarge.m3u8\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=500000,RESOLUTION=1280x720,CODECS=\"avc1.64001f,mp4a.40.2\"\nsmall.m3u8\n";
+    let master = beside(&small, "master.m3u8", text);
+    let account = cloud().account(Amount::cents(100)).await;
+    for (quality, mine, other, path) in
+        [("720p", "small", "large", &small), ("1080p", "large", "small", &large)]
+    {
+        let server = served(&master).await;
+        let info = account.post("/v1/clip/info", &json!({ "url": server.url() })).await;
+        assert_eq!((info.0, &info.1["max_height"], &info.1["title"]), (200, &json!(1080), &json!("master")));
+        server.take_files();
+        let ask = json!({ "url": server.url(), "start": 1.2, "end": 2.4, "quality": quality });
+        let (answer, _) = account.clip(&ask).await;
+        assert_eq!((&answer["quality"], &answer["method"]), (&json!(quality), &json!("smart")));
+        let files = server.take_files();
+        let of =
+            |name: &str| files.keys().filter(|file| file.starts_with(name) && file.ends_with(".ts")).count();
+        assert!(of(mine) > 0 && of(other) == 0, "{quality}: {files:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dash_in_segments() {
+    let words = "-c copy -map 0:v -map 0:a -f dash -seg_duration 2 -use_template 1";
+    let base = base();
+    for (name, more) in [("timeline", "-use_timeline 1"), ("even", "-use_timeline 0")] {
+        let path = made(&format!("dash-{name}/m.mpd"), &format!("-i {} {words} {more}", base.display()));
+        let (answer, files) = cut(name, &path, &path, (5.1, 7.9)).await;
+        assert_eq!(answer["method"], "smart");
+        is_around(&taken(&files, "chunk-stream0-"), 3..=4, name);
+        cut(name, &path, &path, (0.0, 1.4)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dash_in_two_files() {
+    let flags = "-c copy -movflags +frag_keyframe+dash+global_sidx";
+    let base = base();
+    let video = made("dash-files/v.mp4", &format!("-i {} -an {flags}", base.display()));
+    made("dash-files/a.mp4", &format!("-i {} -vn {flags}", base.display()));
+    let set = |kind: &str, codecs: &str, file: &str, more: &str| {
+        format!(
+            "<AdaptationSet contentType=\"{kind}\"><Representation id=\"{kind}\" bandwidth=\"1\" codecs=\"{codecs}\" {more}>\
+             <BaseURL>{file}</BaseURL><SegmentBase indexRange=\"800-900\"/></Representation></AdaptationSet>"
+        )
+    };
+    let text = format!(
+        "<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" \
+         mediaPresentationDuration=\"PT12S\"><Period>{}{}</Period></MPD>",
+        set("video", "avc1.4d400d", "v.mp4", "width=\"320\" height=\"180\""),
+        set("audio", "mp4a.40.2", "a.mp4", ""),
+    );
+    let manifest = beside(&video, "m.mpd", &text);
+    let server = served(&manifest).await;
+    let account = cloud().account(Amount::cents(100)).await;
+    let (answer, bytes) =
+        account.clip(&json!({ "url": server.url(), "start": 5.1, "end": 7.9, "format": "mp4" })).await;
+    assert_eq!(answer["method"], "smart");
+    let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+    std::fs::write(clip.path(), bytes).unwrap();
+    let wanted = times(&video).into_iter().filter(|at| (5.1..7.9).contains(at)).count();
+    assert_eq!(frames(clip.path()).len(), wanted);
+    assert_eq!(ffprobe(clip.path(), "a", "stream=codec_name"), ["aac"]);
+    let whole = std::fs::metadata(&video).unwrap().len();
+    let read = answer["source_bytes_read"].as_u64().unwrap();
+    assert!(read < whole / 2, "{read} of {whole} bytes for 2.8 of 12 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_alone_and_whole_streams() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&transport().with_file_name("master.m3u8")).await;
+    let (answer, _) =
+        account.clip(&json!({ "url": server.url(), "start": 3, "end": 5.5, "format": "mp3" })).await;
+    assert!((answer["duration"].as_f64().unwrap() - 2.5).abs() < 0.06, "{answer}");
+    let apart = made(
+        "dash-timeline/m.mpd",
+        &format!(
+            "-i {} -c copy -map 0:v -map 0:a -f dash -seg_duration 2 -use_template 1 -use_timeline 1",
+            base().display()
+        ),
+    );
+    for playlist in
+        [transport(), hls("hls-fmp4/index.m3u8", "-hls_segment_type fmp4 -master_pl_name master.m3u8"), apart]
+    {
+        let server = served(&playlist).await;
+        let (status, answer) = account.post("/v1/download", &json!({ "url": server.url() })).await;
+        assert_eq!(status, 200, "{answer}");
+        let job = domain::ids::JobId::parse(answer["job_id"].as_str().unwrap()).unwrap();
+        let answer = account.finish(&job).await;
+        assert_eq!((&answer["status"], &answer["method"]), (&json!("complete"), &json!("copy")), "{answer}");
+        let bytes =
+            reqwest::get(answer["download_url"].as_str().unwrap()).await.unwrap().bytes().await.unwrap();
+        let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        assert_eq!(frames(file.path()).len(), 360, "{}", playlist.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_cut_is_refused_before_it_costs_anything() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = |body: &str| format!("<?xml version=\"1.0\"?><MPD {body}</MPD>");
+    let segment = "#EXTINF:2,\nhttp://127.0.0.1:1/a.ts\n";
+    let cases = [
+        ("live.m3u8", format!("#EXTM3U\n{segment}"), "live"),
+        ("drm.m3u8", format!("#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://a\"\n{segment}#EXT-X-ENDLIST\n"), "DRM"),
+        ("file.m3u8", "#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n".to_owned(), "not allowed"),
+        ("key.m3u8", "#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"file:///etc/passwd\"\n#EXTINF:9,\nlive.m3u8\n#EXT-X-ENDLIST\n".to_owned(), "not allowed"),
+        ("concat.m3u8", "#EXTM3U\n#EXTINF:9,\nconcat:a|b\n#EXT-X-ENDLIST\n".to_owned(), "not allowed"),
+        ("text.m3u8", "#EXTM3U\n#EXTINF:9,\nlive.m3u8\n#EXT-X-ENDLIST\n".to_owned(), ""),
+        ("loop.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nloop.m3u8\n".to_owned(), "each other"),
+        ("live.mpd", manifest("type=\"dynamic\">"), "live"),
+        ("drm.mpd", manifest("><Period><AdaptationSet mimeType=\"video/mp4\"><ContentProtection/><Representation/></AdaptationSet></Period>"), "DRM"),
+        ("two.mpd", manifest("><Period/><Period/>"), "periods"),
+    ];
+    for (name, text, told) in cases {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let server = served(&path).await;
+        let body = json!({ "url": server.url(), "start": 1, "end": 2 });
+        let (status, answer) = account.post("/v1/clip", &body).await;
+        assert_eq!(status, 422, "{name}: {answer}");
+        assert!(answer["detail"].as_str().unwrap().contains(told), "{name}: {answer}");
+    }
+    assert_eq!(account.balance().await, 1.0);
+}
+
+/// Where a stream goes over into another piece of media, a clip cannot go along; on either side it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_of_media_are_cut_on_one_side() {
+    let media = transport();
+    let other = made(
+        "hls-ts/other.ts",
+        &format!(
+            "{} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 30 -c:a aac -output_ts_offset 700",
+            lavfi("320x180", "30", 3)
+        ),
+    );
+    let text = "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:2,\nindex0.ts\n#EXTINF:2,\nindex1.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:3,\nother.ts\n#EXT-X-ENDLIST\n";
+    let joined = beside(&media, "joined.m3u8", text);
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&joined).await;
+    let job = account.ask(&json!({ "url": server.url(), "start": 3, "end": 5 })).await;
+    let answer = account.finish(&job).await;
+    assert_eq!(answer["status"], "failed");
+    assert!(answer["error"].as_str().unwrap().contains("one side"), "{answer}");
+    assert_eq!(account.balance().await, 1.0);
+    let (_, bytes) = account.clip(&json!({ "url": server.url(), "start": 5, "end": 6.5 })).await;
+    let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+    std::fs::write(clip.path(), bytes).unwrap();
+    let (all, cut) = (frames(&other), frames(clip.path()));
+    let wanted = times(&other).into_iter().filter(|at| (1.0..2.5).contains(at)).count();
+    assert_eq!(cut.len(), wanted);
+    let first = times(&other).iter().position(|at| *at >= 1.0).unwrap();
+    assert!(distance(&cut[0], &all[first]) < 4.0);
+}
