@@ -111,8 +111,13 @@ async fn check(name: &str, path: &Path, start: f64, end: f64) -> Value {
 
 /// Cuts, compares, and gives the job's answer.
 pub(crate) async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) -> Value {
+    check_at(server.url(), name, path, start, end).await
+}
+
+/// Cuts what is at `url`, compares it with the file `path`, and gives the job's answer.
+pub(crate) async fn check_at(url: &str, name: &str, path: &Path, start: f64, end: f64) -> Value {
     let account = cloud().account(Amount::cents(100)).await;
-    let ask = json!({ "url": server.url(), "start": start, "end": end, "format": "mp4", "quality": "1080p" });
+    let ask = json!({ "url": url, "start": start, "end": end, "format": "mp4", "quality": "1080p" });
     let (answer, bytes) = account.clip(&ask).await;
     let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
     std::fs::write(clip.path(), bytes).unwrap();

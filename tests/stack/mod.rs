@@ -15,10 +15,12 @@ mod limits;
 mod local;
 mod misbehave;
 mod money;
+mod pages;
 mod queue;
 mod quote;
 mod refuse;
 pub(crate) mod source;
 mod streams;
+mod transcript;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

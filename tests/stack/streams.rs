@@ -162,7 +162,7 @@ async fn servers_without_ranges_serve_segments_too() {
 async fn the_variant_is_chosen_by_quality() {
     let x264 = "-c:v libx264 -preset ultrafast -g 10 -sc_threshold 0 -pix_fmt yuv420p -c:a aac -f hls -hls_time 1 -hls_playlist_type vod";
     let small = made("hls-sizes/small.m3u8", &format!("{} {x264}", lavfi("1280x720", "10", 4)));
-    let large = made("hls-sizes/large.m3u8", &format!("{} {x264}", lavfi("1920x1080", "10", 4)));
+    made("hls-sizes/large.m3u8", &format!("{} {x264}", lavfi("1920x1080", "10", 4)));
     let text = "#EXTM3U\n\
         #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=1920x1080,CODECS=\"avc1.640028,mp4a.40.2\"\nlarge.m3u8\n\
         #EXT-X-STREAM-INF:BANDWIDTH=500000,RESOLUTION=1280x720,CODECS=\"avc1.64001f,mp4a.40.2\"\nsmall.m3u8\n";

@@ -71,7 +71,7 @@ impl Info {
             title: source.title,
             duration: source.duration.seconds(),
             thumbnail: source.thumbnail,
-            preview_url: source.plays.then_some(url),
+            preview_url: (source.plays && !source.is_page).then_some(url),
             preview_embed_url: source.embed_url,
             max_height: source.picture.map(PictureSize::max_height),
         }

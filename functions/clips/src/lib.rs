@@ -1,5 +1,5 @@
-//! `/v1/clip`, `/v1/download` and what belongs to them: look at a source, ask for a price, a clip or a whole video,
-//! follow the job, read the balance.
+//! `/v1/clip`, `/v1/download`, `/v1/transcript` and what belongs to them: look at a source, ask for a price, a clip, a
+//! whole video or what is said in it, follow the job, read the balance.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Route, Trigger, Var, handler};
@@ -12,6 +12,7 @@ pub mod get;
 pub mod info;
 pub mod max_cost;
 pub mod quote;
+pub mod transcript;
 
 /// What it takes to accept a job: look at its source, hold its price, start it.
 const ACCEPT_ENV: &[Var] = &[
@@ -98,6 +99,25 @@ pub const ENDPOINTS: &[Endpoint] = &[
         env: &[Var::TableName, Var::MediaBucket],
         // GetObject is what a presigned link is allowed to do.
         actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
+    },
+    Endpoint {
+        handler: "clips.transcript",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/transcript" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(transcript::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket, Var::CaptionsFunction],
+        actions: &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "lambda:InvokeFunction",
+            "s3:GetObject",
+            "s3:PutObject",
+        ],
     },
     Endpoint {
         handler: "clips.balance",

@@ -3,31 +3,47 @@
 use runtime::{Endpoint, Trigger, Var, handler};
 
 pub mod assemble;
+pub mod captions;
 pub mod download;
 mod job;
 pub mod join;
+mod page;
 pub mod plan;
 pub mod probe;
 pub mod process;
+mod secrets;
 mod source;
 mod stream;
 pub mod transfer;
 pub mod upload;
 mod work;
+mod ytdlp;
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "media.probe",
         trigger: Trigger::Stage(handler!(probe::handle; app, input)),
-        env: &[Var::AllowPrivateSources],
-        actions: &[],
+        env: &[Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &["secretsmanager:GetSecretValue"],
+    },
+    Endpoint {
+        handler: "media.captions",
+        trigger: Trigger::Stage(handler!(captions::handle; app, input)),
+        env: &[Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &["secretsmanager:GetSecretValue"],
     },
     Endpoint {
         handler: "media.download",
         trigger: Trigger::Stage(handler!(download::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &[
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+            "s3:GetObject",
+            "s3:PutObject",
+            "secretsmanager:GetSecretValue",
+        ],
     },
     Endpoint {
         handler: "media.process",

@@ -47,7 +47,8 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 
 /// How many shards are to be carried; none if the source has to be converted.
 async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageError> {
-    if spec.format != Format::Mp4 {
+    // A page's addresses are good for one function only, not for those of a Map.
+    if spec.format != Format::Mp4 || job.source.is_page {
         return Ok(0);
     }
     let Source::File(file) = Source::open(app, &job.spec, LIMITS).await? else { return Ok(0) };

@@ -1,4 +1,4 @@
-//! Probe: look at a source that is no plain MP4 file: another container, two files, a stream in segments.
+//! Probe: look at a source that is no plain MP4 file: another container, two files, a stream in segments, a web page.
 //!
 //! ffprobe gets a local file: a stream's first segment, or the beginning and the end of the source in their places, with a hole between them.
 //! That is where containers keep what it wants to know, and nothing of a user's URL reaches ffprobe itself.
@@ -12,7 +12,7 @@ use media::{
 };
 use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, titled};
 use serde_json::Value;
-use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Rendition};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Rendition, ytdlp::is_page};
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     job::{passing, scratch},
+    page,
     source::Source,
     stream::{Stream, Wish},
 };
@@ -46,9 +47,20 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 }
 
 async fn look(app: &App, url: &str) -> Result<SourceInfo, StageError> {
+    if is_page(url) {
+        return page::describe(app, url, (TIME_LIMIT, LIMITS), look_at_source).await;
+    }
     // The most that can be delivered.
     let wish = Wish { quality: Quality::K4, video: true, audio: true };
-    let source = Source::open_url(app, url, LIMITS, wish).await?;
+    match Source::open_url(app, url, LIMITS, wish).await? {
+        Source::File(file) if sniff(file.head()) == Container::WebPage => {
+            page::describe(app, url, (TIME_LIMIT, LIMITS), look_at_source).await
+        }
+        source => look_at_source(source).await,
+    }
+}
+
+async fn look_at_source(source: Source) -> Result<SourceInfo, StageError> {
     let folder = scratch()?;
     match &source {
         Source::File(file) => Ok(titled(look_at(file, folder.path()).await?, file)),

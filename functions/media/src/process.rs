@@ -9,7 +9,8 @@ use domain::{
 };
 use media::{
     engine::{self, Cut, EngineError, Output},
-    ffmpeg::{ProcessError, Tools},
+    ffmpeg::Tools,
+    process::ProcessError,
     whole,
 };
 use runtime::{App, StageError};

@@ -1,5 +1,6 @@
 //! Starts ministack, which is Lambda, API Gateway, Step Functions, SQS, EventBridge and CloudFormation here.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
@@ -40,6 +41,7 @@ impl Ministack {
             let mut command = Command::new(&python);
             command.args(["-m", "ministack"]).current_dir(&options.state);
             environment(&mut command, port, &temporary, [("DYNAMODB", dynamodb), ("S3", s3)]);
+            command.env("PATH", path(&options.root)?);
             let output = File::create(&log)?;
             let errors = output.try_clone()?;
             let process = Supervised::start_with(&options.exe, &command, output.into(), errors.into())?;
@@ -119,6 +121,13 @@ fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&
         .env("DOCKER_HOST", "unix:///nonexistent")
         .env("PYTHONUNBUFFERED", "1")
         .env("TMPDIR", temporary);
+}
+
+/// Where programs are: those of the container functions that this machine does not have of its own, then its own.
+fn path(root: &Path) -> anyhow::Result<OsString> {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let tools = root.join(".local").join("yt-dlp").join("bin");
+    Ok(std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&own)))?)
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -25,7 +25,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
 }
 
 /// Endpoints that spend money, and so take an `Idempotency-Key`.
-const SPENDING: &[&str] = &["clips.create", "clips.download"];
+const SPENDING: &[&str] = &["clips.create", "clips.download", "clips.transcript"];
 
 /// What the table does not tell of an endpoint.
 struct Operation {
@@ -58,7 +58,9 @@ fn named<T: ToSchema + PartialSchema>() -> Option<Named> {
 }
 
 fn operation(handler: &str) -> Option<Operation> {
-    use clips::{accept::Accepted, balance::Balance, create, download, get::JobView, info, quote};
+    use clips::{
+        accept::Accepted, balance::Balance, create, download, get::JobView, info, quote, transcript,
+    };
     Some(match handler {
         "clips.info" => Operation {
             summary: "Look at a source: title, length, tallest quality",
@@ -98,6 +100,13 @@ fn operation(handler: &str) -> Option<Operation> {
                 "1 to 25: answer when status or progress change, or after this many seconds",
             )],
             problems: &[400, 404],
+        },
+        "clips.transcript" => Operation {
+            summary: "Read what is said in a video, from its captions",
+            request: named::<transcript::TranscriptRequest>(),
+            answer: named::<transcript::Transcript>(),
+            query: &[],
+            problems: &[400, 402, 404, 413, 415, 422, 503],
         },
         "clips.balance" => Operation {
             summary: "Read the balance",

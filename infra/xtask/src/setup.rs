@@ -45,6 +45,7 @@ pub(crate) fn devstack() -> anyhow::Result<PathBuf> {
 pub(crate) fn cloud() -> anyhow::Result<()> {
     media_tools()?;
     python()?;
+    page_tools()?;
     build(&BINARIES)
 }
 
@@ -66,7 +67,21 @@ pub(crate) fn media_tools() -> anyhow::Result<()> {
     install(&["ffmpeg"])
 }
 
-/// Python with venv runs ministack.
+/// yt-dlp reads web pages. What the functions' container has is what they have here; devstack puts the folder into their
+/// `PATH`.
+pub(crate) fn page_tools() -> anyhow::Result<()> {
+    let list = root().join("functions/media/requirements.txt");
+    venv(&local().join("yt-dlp"), &list, "yt-dlp").map(drop)
+}
+
+/// Where programs are found, those of [`page_tools`] first.
+pub(crate) fn path() -> anyhow::Result<std::ffi::OsString> {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let tools = local().join("yt-dlp/bin");
+    Ok(std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&own)))?)
+}
+
+/// Python with venv runs ministack and yt-dlp.
 pub(crate) fn python() -> anyhow::Result<()> {
     if works("python3", &["-c", "import ensurepip, venv"]) {
         return Ok(());

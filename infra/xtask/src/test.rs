@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let python = python_tools()?;
     cargo.env("PYTHON", python.join("python")).env("CFN_LINT", python.join("cfn-lint"));
     cargo.env("ASL_VALIDATOR", asl_validator()?);
+    cargo.env("PATH", setup::path()?);
     say::line("xtask: running every test");
     let (totals, ok) = counted(&mut cargo)?;
     say::answer(&format!("{} passed, {} failed, {} ignored", totals.passed, totals.failed, totals.ignored))?;

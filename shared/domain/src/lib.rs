@@ -26,4 +26,5 @@ pub mod sign_in;
 pub mod source;
 pub mod spec;
 pub mod time;
+pub mod transcript;
 pub mod transfer;

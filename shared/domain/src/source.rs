@@ -24,6 +24,9 @@ pub struct SourceInfo {
     /// Whether its address alone is something that any current browser plays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plays: bool,
+    /// Whether the URL is that of a web page, which says where the media is, and not that of the media itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_page: bool,
 }
 
 /// The longest title that is kept, in characters.

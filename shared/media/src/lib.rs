@@ -6,6 +6,7 @@ pub mod fan_out;
 pub mod ffmpeg;
 pub mod keyframe;
 pub mod mp4;
+pub mod process;
 pub mod remux;
 mod smart;
 pub mod ts;

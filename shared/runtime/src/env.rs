@@ -30,6 +30,8 @@ pub enum Var {
     PublicUrl,
     /// Name of the function that looks at sources with ffprobe.
     ProbeFunction,
+    /// Name of the function that finds captions.
+    CaptionsFunction,
     /// How many clip jobs of one account run at once.
     ClipSlots,
     /// How many clip jobs one account may ask for in an hour.
@@ -42,11 +44,13 @@ pub enum Var {
     Sources,
     /// `true` lets sources live on private addresses. For the local cloud only: see [`Config::read`].
     AllowPrivateSources,
+    /// ARN of the secret with what web pages want to be asked with; empty if there is none.
+    PageSecretArn,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -56,12 +60,14 @@ impl Var {
         Self::MailFrom,
         Self::PublicUrl,
         Self::ProbeFunction,
+        Self::CaptionsFunction,
         Self::ClipSlots,
         Self::ClipJobsPerHour,
         Self::OpenRequestsPerMinute,
         Self::MailsPerHour,
         Self::Sources,
         Self::AllowPrivateSources,
+        Self::PageSecretArn,
     ];
 
     /// The name in the environment.
@@ -77,18 +83,21 @@ impl Var {
             Self::MailFrom => "MAIL_FROM",
             Self::PublicUrl => "PUBLIC_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
+            Self::CaptionsFunction => "CAPTIONS_FUNCTION",
             Self::ClipSlots => "CLIP_SLOTS",
             Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
             Self::MailsPerHour => "MAILS_PER_HOUR",
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
+            Self::PageSecretArn => "PAGE_SECRET_ARN",
         }
     }
 
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
             Self::ClipMachineArn => value.starts_with("arn:"),
+            Self::PageSecretArn => value.is_empty() || value.starts_with("arn:"),
             Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl | Self::PublicUrl => {
                 value.starts_with("http://") || value.starts_with("https://")
             }
@@ -99,7 +108,9 @@ impl Var {
             }
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
-            Self::TableName | Self::MediaBucket | Self::ProbeFunction => !value.is_empty(),
+            Self::TableName | Self::MediaBucket | Self::ProbeFunction | Self::CaptionsFunction => {
+                !value.is_empty()
+            }
         };
         if fine { Ok(()) } else { Err(self.expected()) }
     }
@@ -107,6 +118,7 @@ impl Var {
     const fn expected(self) -> &'static str {
         match self {
             Self::ClipMachineArn => "must be an ARN",
+            Self::PageSecretArn => "must be empty or an ARN",
             Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl => "must be a queue's URL",
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",
@@ -116,7 +128,9 @@ impl Var {
             }
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
-            Self::TableName | Self::MediaBucket | Self::ProbeFunction => "must not be empty",
+            Self::TableName | Self::MediaBucket | Self::ProbeFunction | Self::CaptionsFunction => {
+                "must not be empty"
+            }
         }
     }
 }

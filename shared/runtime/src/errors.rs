@@ -102,6 +102,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
 
+    /// 404: the source is there, but nothing tells what is said in it.
+    pub fn no_transcript(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "transcript_not_found", detail)
+    }
+
     /// 413: the body is larger than any request of this API.
     #[must_use]
     pub fn body_too_large(max: usize) -> Self {
@@ -242,7 +247,14 @@ impl From<Failure> for ApiError {
             return Self::internal(failure.message);
         }
         // Codes come from our own code; the table of those that travel in messages is short.
-        let known = ["source_unsupported", "source_unavailable", "source_forbidden", "source_too_large"];
+        let known = [
+            "source_unsupported",
+            "source_unavailable",
+            "source_blocked",
+            "source_forbidden",
+            "source_too_large",
+            "transcript_too_long",
+        ];
         let code = known.into_iter().find(|code| *code == failure.code).unwrap_or("source_unsupported");
         Self::unprocessable(code, failure.message)
     }

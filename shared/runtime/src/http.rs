@@ -177,7 +177,8 @@ impl ApiResponse {
     #[must_use]
     pub fn to_answer(&self) -> Answer {
         // JSON is always text.
-        Answer { status: self.status.as_u16(), body: String::from_utf8_lossy(&self.body).into_owned() }
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        Answer { status: self.status.as_u16(), body, object: None }
     }
 
     /// What a client hears whose intention was carried out before.

@@ -16,14 +16,15 @@ use tracing::{info, warn};
 const KEPT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A remote file as the index reader sees it.
-struct Remote<'a> {
+pub struct Remote<'a> {
     file: &'a RemoteFile,
     len: u64,
 }
 
 impl<'a> Remote<'a> {
     /// `None` if the server does not tell the file's length.
-    fn new(file: &'a RemoteFile) -> Option<Self> {
+    #[must_use]
+    pub fn new(file: &'a RemoteFile) -> Option<Self> {
         file.len().map(|len| Self { file, len })
     }
 }

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod captions;
 mod cookie;
 mod endpoint;
 mod env;
@@ -18,11 +19,12 @@ mod serve;
 
 pub use app::{App, AppError, Clock, Execution, SystemClock};
 pub use auth::{Caller, SESSION_COOKIE, Session};
+pub use captions::{CaptionsAnswer, CaptionsRequest};
 pub use endpoint::{Endpoint, Route, Trigger};
 pub use env::{Config, ConfigError, Var};
 pub use errors::{ApiError, StageError};
 pub use http::{ApiRequest, ApiResponse};
-pub use index::read_index;
+pub use index::{Remote, read_index};
 pub use lambda_http::http::StatusCode;
 pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, titled};
 pub use serve::serve;

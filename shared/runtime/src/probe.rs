@@ -1,7 +1,7 @@
 //! Looking at a source before any work or money is spent on it.
 //!
 //! Most sources are MP4 files, whose index this function reads itself with two or three range reads. Any other
-//! container is looked at by the `media.probe` function, which has ffprobe.
+//! container, and any web page, is looked at by the `media.probe` function, which has ffprobe and yt-dlp.
 
 use std::time::Duration;
 
@@ -9,14 +9,15 @@ use aws_sdk_lambda::primitives::Blob;
 use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, source::SourceInfo};
 use media::mp4::Part;
 use serde::{Deserialize, Serialize};
-use sources::{Limits, RemoteFile, SourceClient, SourceError};
+use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff, ytdlp::is_page};
 use store::objects::Objects;
 
 use crate::{ApiError, StageError, app::AppError, index::read_index};
 
 /// Bounds of a look: API Gateway gives up after 30 s, and an index is 64 MiB at most.
 pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 1 << 30 };
-const LOOK_TIMEOUT: Duration = Duration::from_secs(18);
+const NATIVE_TIMEOUT: Duration = Duration::from_secs(18);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(26);
 
 /// What `media.probe` is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,16 +81,25 @@ impl Prober {
     /// [`ProbeError`].
     pub async fn look(&self, url: &str) -> Result<SourceInfo, ProbeError> {
         self.allowed.check(url)?;
-        let native = tokio::time::timeout(LOOK_TIMEOUT, self.look_natively(url)).await;
-        let info = match native.map_err(|_| SourceError::Stalled)?? {
-            Some(info) => info,
-            None => self.ask(url).await?,
+        let all = async {
+            let native = tokio::time::timeout(NATIVE_TIMEOUT, self.look_natively(url)).await;
+            match native.map_err(|_| SourceError::Stalled)?? {
+                Some(info) => Ok(info),
+                None => self.ask(url).await,
+            }
         };
-        Ok(info.bounded())
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, all).await;
+        looked.map_err(|_| SourceError::Stalled)?.map(SourceInfo::bounded)
     }
 
     async fn look_natively(&self, url: &str) -> Result<Option<SourceInfo>, SourceError> {
+        if is_page(url) {
+            return Ok(None);
+        }
         let file = self.sources.open(url).await?;
+        if sniff(file.head()) == Container::WebPage {
+            return Ok(None);
+        }
         let index = read_index(self.objects.as_ref(), &file, Part::Description).await?;
         Ok(index.map(|index| {
             let plays = index.plays_in_browsers();

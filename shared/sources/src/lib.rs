@@ -5,6 +5,7 @@
 //! of the file.
 
 mod answer;
+pub mod captions;
 mod client;
 mod guard;
 mod limits;
@@ -13,6 +14,7 @@ mod remote;
 mod retry;
 mod sniff;
 pub mod streams;
+pub mod ytdlp;
 
 pub use client::SourceClient;
 pub use guard::{Guard, Names};
@@ -46,6 +48,12 @@ pub enum SourceError {
     /// Not a video or sound file.
     #[error("the URL is not a video: {0}")]
     NotMedia(String),
+    /// A web page without a video that can be had.
+    #[error("{0}")]
+    Page(String),
+    /// The site that has it does not let us.
+    #[error("{0}")]
+    Blocked(String),
     /// A video, but not one that can be taken apart.
     #[error("the source cannot be cut: {0}")]
     Unsupported(String),
@@ -63,7 +71,8 @@ impl SourceError {
             Self::Unavailable(_) | Self::Stalled | Self::TooSlow | Self::Incomplete | Self::Changed => {
                 "source_unavailable"
             }
-            Self::NotMedia(_) | Self::Unsupported(_) => "source_unsupported",
+            Self::NotMedia(_) | Self::Unsupported(_) | Self::Page(_) => "source_unsupported",
+            Self::Blocked(_) => "source_blocked",
             Self::TooLarge(_) => "source_too_large",
         }
     }

@@ -23,6 +23,9 @@ pub struct Answer {
     pub status: u16,
     /// The JSON body.
     pub body: String,
+    /// The object of the bucket that has the body instead, if that is too large for an item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
 }
 
 /// An intention that was carried out before.
@@ -51,7 +54,11 @@ impl Table {
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
         let expires_at = idempotency::kept_until(now);
-        let change = Changes::default()
+        let change = match &answer.object {
+            Some(object) => Changes::default().set("object", object)?,
+            None => Changes::default().remove("object"),
+        };
+        let change = change
             .set("request", &intention.request)?
             .set("status", &answer.status)?
             .set("body", &answer.body)?

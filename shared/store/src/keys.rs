@@ -278,6 +278,12 @@ pub fn index_object(version: &str) -> String {
     format!("index/{}", digest(version))
 }
 
+/// Bucket key of an answer that is given again and is too large for the table; expires after 1 day.
+#[must_use]
+pub fn answer_object(reference: &str) -> String {
+    format!("work/answers/{reference}")
+}
+
 /// Bucket key of a clip that expires; the rule deletes it after 1 day, the item says when exactly.
 #[must_use]
 pub fn clip_object(clip: &JobId, extension: &str) -> String {

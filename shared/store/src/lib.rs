@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod looks;
 pub mod multipart;
 pub mod objects;
+pub mod purchase;
 pub mod rate;
 pub mod sessions;
 pub mod sign_in;

@@ -194,7 +194,7 @@ async fn accept(table: &Table, number: u8, quota: Quota, named: &Intention, now:
     if let Some(earlier) = outlook.earlier {
         return Acceptance::Earlier(earlier);
     }
-    let answer = Answer { status: 200, body: number.to_string() };
+    let answer = Answer { status: 200, body: number.to_string(), object: None };
     let terms = Terms { slots_max: 100, quota, intention: Some((named, &answer)) };
     table.accept(job(number, now), &outlook, &terms).await.unwrap()
 }
@@ -238,7 +238,7 @@ async fn a_key_is_kept_for_24_hours_and_no_longer() {
     let last = kept_until(MIDNIGHT).plus_ms(-1);
     let again = accept(&table, 2, quota, &intention("k", "{}"), last).await;
     let Acceptance::Earlier(Earlier::Same(answer)) = again else { panic!("{again:?}") };
-    assert_eq!(answer, Answer { status: 200, body: "1".to_owned() });
+    assert_eq!(answer, Answer { status: 200, body: "1".to_owned(), object: None });
     let other = accept(&table, 3, quota, &intention("k", "{ }"), last).await;
     assert!(matches!(other, Acceptance::Earlier(Earlier::Other)), "{other:?}");
     // DynamoDB has not deleted the record yet; the clock says that it is over.

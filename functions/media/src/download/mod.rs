@@ -20,6 +20,7 @@ use tracing::info;
 
 use crate::{
     job::{open_job, passing, reporting, scratch},
+    page,
     source::Source,
     work::{self, PLAN, Plan},
 };
@@ -35,9 +36,9 @@ const TIME_MAX: Duration = Duration::from_secs(850);
 /// # Errors
 /// [`StageError::Job`] if the source cannot be fetched or has nothing in the span.
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
-    let job = open_job(&app, &input).await?;
+    let mut job = open_job(&app, &input).await?;
     let folder = scratch()?;
-    let source = Source::open(&app, &job.spec, LIMITS).await?;
+    let source = open(&app, &mut job).await?;
     let expected = Expected::default();
     let room = Room { app: &app, job: &job, folder: folder.path(), expected: &expected };
     let fraction = || expected.fraction(source.bytes());
@@ -55,6 +56,18 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         Plan::Shared { origins, .. } => (origins.len(), true),
     };
     Ok(json!({ "job_id": job.id, "segments": (0..segments).collect::<Vec<_>>(), "shared": shared }))
+}
+
+/// Opens the source. Of a page, which has its picture in many sizes, the job knows from here on the one that is fetched.
+async fn open(app: &App, job: &mut Job) -> Result<Source, StageError> {
+    if !job.source.is_page {
+        return Source::open(app, &job.spec, LIMITS).await;
+    }
+    let opened = page::open(app, &job.spec, LIMITS);
+    let opened = reporting(app, &job.id, Status::Downloading, || 0.0, opened).await?;
+    app.table()?.add_bytes_read(&job.id, opened.bytes).await?.ok_or(StageError::Ended)?;
+    job.source.picture = opened.picture.or(job.source.picture);
+    Ok(opened.source)
 }
 
 /// How many bytes the whole fetch will take, once that is known.

@@ -11,7 +11,10 @@ use super::{
     picture,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Finished, TimeBase, Tools};
+use crate::{
+    ffmpeg::{Args, TimeBase, Tools},
+    process::Finished,
+};
 
 /// Told how much of the work is done, from 0 to 1, a few times a second.
 pub type Progress<'a> = &'a (dyn Fn(f64) + Send + Sync);

@@ -40,7 +40,8 @@ pub(crate) use joined::{joined_plan, sound_plan};
 pub(crate) use verify::{Clip, Codecs, Decode, Part, decodes, verify};
 
 use crate::{
-    ffmpeg::{ProbeError, ProcessError, Tools},
+    ffmpeg::{ProbeError, Tools},
+    process::ProcessError,
     smart,
 };
 pub(crate) use look::Looked;

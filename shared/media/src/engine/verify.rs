@@ -17,7 +17,10 @@ use super::{
     look::Looked,
     plan::{EncodePlan, VideoPlan},
 };
-use crate::ffmpeg::{Args, Colour, Fed, Packet, Probe, ProbeError, TimeBase, Tools};
+use crate::{
+    ffmpeg::{Args, Colour, Packet, Probe, ProbeError, TimeBase, Tools},
+    process::Fed,
+};
 
 /// A clip as it was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

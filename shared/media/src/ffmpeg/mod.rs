@@ -13,8 +13,8 @@ mod closed;
 
 pub use colour::Colour;
 pub use probe::{Probe, ProbeError};
-pub use process::{ProcessError, Tools};
+pub use process::Tools;
 pub use streams::{AudioStream, TimeBase, VideoStream};
 
 pub(crate) use probe::Packet;
-pub(crate) use process::{Args, Fed, Finished};
+pub(crate) use process::Args;

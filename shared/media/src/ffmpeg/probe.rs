@@ -6,9 +6,10 @@ use domain::{source::SourceInfo, time::MediaTime};
 use serde::Deserialize;
 
 use super::{
-    process::{Args, ProcessError, Tools},
+    process::{Args, Tools},
     streams::{AudioStream, StreamAnswer, VideoStream},
 };
+use crate::process::ProcessError;
 
 /// Bound of the description of a file; its tags are the user's.
 const DESCRIPTION_MAX: u64 = 8 << 20;

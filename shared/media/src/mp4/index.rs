@@ -236,7 +236,7 @@ fn title(moov: &[u8]) -> Option<String> {
 }
 
 /// The `ftyp` box, if there is one in front, and the body of the `moov`.
-async fn moov<S: ReadAt + Sync>(
+pub(super) async fn moov<S: ReadAt + Sync>(
     source: &Bounded<'_, S>,
     walk: &mut Walk<'_, S>,
 ) -> Result<(Option<Bytes>, Bytes), IndexError<S::Error>> {

@@ -24,6 +24,7 @@ mod run;
 mod samples;
 mod span;
 mod subsegments;
+mod text;
 mod track;
 mod walk;
 mod write;
@@ -34,6 +35,7 @@ pub use pieces::{Pieces, Remembering};
 pub use read::{LocalFile, ReadAt};
 pub use samples::{Sample, Samples};
 pub use span::{SpanError, SpanFile, Wanted};
+pub use text::{Cue, TextTrack, text_tracks};
 pub use track::Track;
 
 pub(crate) use aac::Aac;

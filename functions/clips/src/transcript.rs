@@ -1,0 +1,187 @@
+//! `POST /v1/transcript`: what is said in a video, from the captions that it has.
+//!
+//! It is done within the request, and paid when it is done: without captions nothing is charged.
+
+use std::sync::Arc;
+
+use domain::{
+    clip::source_url,
+    ids::JobId,
+    ledger::LedgerError,
+    money::{Amount, WalletKind},
+    prices::PriceBook,
+    transcript::{ANSWER_BYTES_MAX, formatted},
+};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, CaptionsAnswer, CaptionsRequest};
+use serde::{Deserialize, Serialize};
+use store::{
+    StoreError,
+    idempotency::{Answer, Earlier},
+    keys,
+    purchase::{Purchase, Purchased},
+};
+use tracing::info;
+use utoipa::ToSchema;
+
+/// The longest language tag, in bytes; RFC 5646 asks for 35 at least.
+const LANGUAGE_BYTES_MAX: usize = 35;
+/// An item of the table holds 400 KB. A larger answer that may be given again lies in the bucket.
+const INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// Which video to read.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct TranscriptRequest {
+    /// Address of the video.
+    #[schema(example = "https://youtube.com/watch?v=dQw4w9WgXcQ")]
+    pub url: String,
+    /// The language of the captions to take, as in `en` or `pt-BR`. Left out, it is the one that is spoken.
+    #[schema(example = "en")]
+    pub language: Option<String>,
+}
+
+/// What is said.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Transcript {
+    /// All of it, a line for each segment with its time before it.
+    #[schema(example = "[0:00:00] Hello everyone")]
+    pub text: String,
+    /// The same, one by one.
+    pub segments: Vec<Spoken>,
+    /// Length of the video in seconds.
+    #[schema(example = 3600.5)]
+    pub duration: f64,
+    /// What it cost, in dollars.
+    #[schema(example = 0.02)]
+    pub cost: f64,
+}
+
+/// Some words and when they are said.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Spoken {
+    /// Seconds from the beginning.
+    #[schema(example = 0.0)]
+    pub start: f64,
+    /// Seconds from the beginning.
+    #[schema(example = 3.5)]
+    pub end: f64,
+    /// The words.
+    #[schema(example = "Hello everyone")]
+    pub text: String,
+}
+
+/// Answers `POST /v1/transcript`.
+///
+/// # Errors
+/// 400 for a bad request, 401 without a key, 402 without money, 404 for a video without captions, 422 for a source that
+/// cannot be read or a reused `Idempotency-Key`. Nothing is spent then.
+pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+    let ask: TranscriptRequest = request.json()?;
+    let url = source_url(&ask.url)?;
+    let language = ask.language.map(language).transpose()?;
+    let (table, intention) = (app.table()?, request.intention()?);
+    if let Some(intention) = &intention
+        && let Some(earlier) = table.earlier(&caller.account, intention, app.now()).await?
+    {
+        return again(&app, earlier).await;
+    }
+    let price =
+        PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?.transcript();
+    must_have(&app, &caller, price).await?;
+
+    let transcript = match app.captions(&CaptionsRequest { url, language }).await? {
+        CaptionsAnswer::Captions { segments, duration } => Transcript {
+            text: formatted(segments.iter().map(|segment| (segment.start, segment.text.as_str()))),
+            duration: duration.seconds(),
+            segments: segments
+                .into_iter()
+                .map(|said| Spoken { start: said.start.seconds(), end: said.end.seconds(), text: said.text })
+                .collect(),
+            cost: price.dollars(),
+        },
+        CaptionsAnswer::None(why) => return Err(ApiError::no_transcript(why)),
+        CaptionsAnswer::Failure(failure) => return Err(failure.into()),
+    };
+    let response = ApiResponse::ok(&transcript);
+    let mut answer = response.to_answer();
+    if answer.body.len() > ANSWER_BYTES_MAX {
+        let detail = "the captions of this video are too long to be sent in one answer";
+        return Err(ApiError::unprocessable("transcript_too_long", detail));
+    }
+    let reference = format!("transcript-{}", JobId::from_random(random()?));
+    if intention.is_some() && answer.body.len() > INLINE_BYTES_MAX {
+        let object = keys::answer_object(&reference);
+        let body = std::mem::take(&mut answer.body).into_bytes();
+        app.objects()?.put_bytes(&object, body, "application/json").await?;
+        answer.object = Some(object);
+    }
+    let purchase = Purchase {
+        reference: &reference,
+        account: &caller.account,
+        wallet: WalletKind::Usd,
+        amount: price,
+        cap: caller.cap.as_ref(),
+        intention: intention.as_ref().map(|intention| (intention, &answer)),
+        now: app.now(),
+    };
+    match table.purchase(&purchase).await? {
+        Purchased::Paid => {
+            info!(account = %caller.account, reference, charged = price.0, "transcript delivered");
+            Ok(response)
+        }
+        Purchased::Earlier(earlier) => again(&app, earlier).await,
+        Purchased::Capped => Err(ApiError::daily_cap()),
+    }
+}
+
+/// Who cannot pay is told before any work is done.
+async fn must_have(app: &App, caller: &Caller, price: Amount) -> Result<(), ApiError> {
+    if caller.cap.as_ref().is_some_and(|cap| cap.amount < price) {
+        return Err(ApiError::daily_cap());
+    }
+    let wallet = app.table()?.wallet(&caller.account, WalletKind::Usd).await?;
+    let charged = wallet.charge(price).map(drop);
+    charged.map_err(|problem: LedgerError| StoreError::from(problem).into())
+}
+
+/// The answer to a request that was carried out before.
+async fn again(app: &App, earlier: Earlier) -> Result<ApiResponse, ApiError> {
+    let earlier = match earlier {
+        Earlier::Same(Answer { status, object: Some(object), .. }) => {
+            let body = app.objects()?.get_bytes(&object).await?;
+            Earlier::Same(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), object: None })
+        }
+        earlier => earlier,
+    };
+    ApiResponse::replayed(earlier)
+}
+
+/// A tag as RFC 5646 forms them: letters and digits, with hyphens between.
+fn language(tag: String) -> Result<String, ApiError> {
+    let fits = (1..=LANGUAGE_BYTES_MAX).contains(&tag.len());
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if fits && tag.split('-').all(part) {
+        return Ok(tag);
+    }
+    Err(ApiError::bad_request("`language` must be a language tag like `en` or `pt-BR`"))
+}
+
+fn random() -> Result<[u8; 16], ApiError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|problem| ApiError::internal(problem.to_string()))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_tags() {
+        for tag in ["en", "pt-BR", "zh-Hans-CN", "es-419"] {
+            assert!(language(tag.to_owned()).is_ok(), "{tag}");
+        }
+        for tag in ["", "e n", "en-", "-", "..", "\u{e9}", &"a".repeat(36)] {
+            assert!(language(tag.to_owned()).is_err(), "{tag}");
+        }
+    }
+}

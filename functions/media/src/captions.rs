@@ -1,0 +1,218 @@
+//! Captions: what is said in a source, from the captions that it has.
+//!
+//! Of a web page these are the ones its site offers, of an HLS stream its subtitles, of an MP4 file its text tracks.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{job::Failure, time::MediaTime};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use media::mp4::{IndexError, Part, text_tracks};
+use runtime::{App, CaptionsAnswer, CaptionsRequest, Remote, StageError, read_index};
+use serde_json::Value;
+use sources::{
+    Container, Limits, RemoteFile, SourceClient, SourceError,
+    captions::{self, FILE_BYTES_MAX, Segment, speaks, tidy},
+    sniff,
+    streams::{TEXT_BYTES_MAX, hls::Playlist},
+    ytdlp::{Address, Caption, Page, is_page},
+};
+
+use crate::{job::passing, ytdlp};
+
+const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 128 << 20 };
+/// The caller has a client waiting: see `runtime`'s own limit.
+const TIME_LIMIT: Duration = Duration::from_secs(22);
+/// Lambda hands on 6 MB; JSON makes a little more of it.
+const ANSWER_BYTES_MAX: usize = 5_500_000;
+/// Segments of a subtitles playlist that are fetched at once, and at most: 6 hours in pieces of 6 s.
+const FETCHES: usize = 8;
+const SEGMENTS_MAX: usize = 3600;
+
+/// What a source says, and how long it is.
+struct Found {
+    segments: Vec<Segment>,
+    duration: Option<MediaTime>,
+}
+
+/// Finds the captions of the source `{url}`. A source that has none or is at fault is an answer, not an error.
+///
+/// # Errors
+/// [`StageError::Passing`].
+pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
+    let request: CaptionsRequest = serde_json::from_value(input).map_err(passing)?;
+    let found = tokio::time::timeout(TIME_LIMIT, find(&app, &request)).await;
+    let answer = match found.unwrap_or_else(|_| Err(SourceError::Stalled.into())) {
+        Ok(Some(found)) => told(&request, found),
+        Ok(None) => none(&request),
+        Err(StageError::Job(failure)) => CaptionsAnswer::Failure(failure),
+        Err(error) => return Err(error),
+    };
+    let answer = serde_json::to_value(answer).map_err(passing)?;
+    if answer.to_string().len() > ANSWER_BYTES_MAX {
+        let message = "the captions of this video are too long to be sent in one answer".to_owned();
+        let failure = Failure { code: "transcript_too_long".to_owned(), message };
+        return serde_json::to_value(CaptionsAnswer::Failure(failure)).map_err(passing);
+    }
+    Ok(answer)
+}
+
+fn told(request: &CaptionsRequest, found: Found) -> CaptionsAnswer {
+    let segments = tidy(found.segments);
+    let Some(last) = segments.iter().map(|segment| segment.end).max() else { return none(request) };
+    CaptionsAnswer::Captions { segments, duration: found.duration.unwrap_or(last) }
+}
+
+fn none(request: &CaptionsRequest) -> CaptionsAnswer {
+    CaptionsAnswer::None(match &request.language {
+        Some(language) => {
+            format!("this video has no captions in `{language}`; leave `language` out to take those it has")
+        }
+        None => "this video has no captions".to_owned(),
+    })
+}
+
+async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, StageError> {
+    let (url, language) = (request.url.as_str(), request.language.as_deref());
+    let client = app.sources(LIMITS)?;
+    if !is_page(url) {
+        let file = client.open(url).await?;
+        match sniff(file.head()) {
+            Container::WebPage => {}
+            Container::HlsPlaylist => return of_hls(&client, &file, language).await,
+            Container::IsoBmff => return of_mp4(&file, language).await,
+            // Read as any source is, so that what is no video is told so.
+            _ => return read_index(None, &file, Part::Description).await.map(|_| None).map_err(Into::into),
+        }
+    }
+    let (page, _) = ytdlp::ask(app, url, TIME_LIMIT).await?;
+    of_page(&client, page, language).await
+}
+
+/// The first of the best captions that can be had: sites offer the same ones in several formats.
+async fn of_page(
+    client: &SourceClient,
+    page: Page,
+    language: Option<&str>,
+) -> Result<Option<Found>, StageError> {
+    for caption in captions::ranked(&page, language).into_iter().take(3) {
+        let segments = if caption.is_playlist {
+            let playlist = text(client, &caption.address, TEXT_BYTES_MAX).await?;
+            playlist_cues(client, &playlist, &caption.address).await?
+        } else {
+            file_cues(client, caption).await?
+        };
+        if !segments.is_empty() {
+            return Ok(Some(Found { segments, duration: page.duration }));
+        }
+    }
+    Ok(None)
+}
+
+async fn file_cues(client: &SourceClient, caption: &Caption) -> Result<Vec<Segment>, StageError> {
+    let text = text(client, &caption.address, FILE_BYTES_MAX).await?;
+    Ok(captions::read(&caption.format, &text).unwrap_or_default())
+}
+
+async fn of_hls(
+    client: &SourceClient,
+    file: &RemoteFile,
+    language: Option<&str>,
+) -> Result<Option<Found>, StageError> {
+    let master = body(file, TEXT_BYTES_MAX).await?;
+    let Some(subtitles) = captions::subtitles(&master, file.url(), language) else { return Ok(None) };
+    let address = Address { url: subtitles.url.into(), headers: Vec::new() };
+    let playlist = text(client, &address, TEXT_BYTES_MAX).await?;
+    let segments = playlist_cues(client, &playlist, &address).await?;
+    let duration = segments.iter().map(|segment| segment.end).max();
+    Ok(Some(Found { segments, duration }))
+}
+
+/// The cues of a playlist of WebVTT segments.
+async fn playlist_cues(
+    client: &SourceClient,
+    playlist: &str,
+    address: &Address,
+) -> Result<Vec<Segment>, StageError> {
+    let base = address.url.parse().map_err(passing)?;
+    let Playlist::Media(rendition) = Playlist::parse(playlist, &base)? else { return Ok(Vec::new()) };
+    let places =
+        rendition.segments.iter().take(SEGMENTS_MAX).map(|segment| segment.piece.place.url.to_string());
+    let addresses = places.map(|url| Address { url, headers: address.headers.clone() });
+    let fetch = |address: Address| async move { text(client, &address, FILE_BYTES_MAX).await };
+    let texts: Vec<String> =
+        stream::iter(addresses.collect::<Vec<_>>()).map(fetch).buffered(FETCHES).try_collect().await?;
+    Ok(captions::join_webvtt(&texts, None))
+}
+
+async fn of_mp4(file: &RemoteFile, language: Option<&str>) -> Result<Option<Found>, StageError> {
+    // A file without ranges would have to be fetched whole for a few words of it.
+    let Some(remote) = Remote::new(file).filter(|_| file.serves_ranges()) else { return Ok(None) };
+    let Some(index) = read_index(None, file, Part::Description).await? else { return Ok(None) };
+    let tracks = match text_tracks(&remote).await {
+        Ok(tracks) => tracks,
+        Err(IndexError::Read(error)) => return Err(error.into()),
+        Err(_) => return Ok(None),
+    };
+    // Files name languages by three letters; people may by two.
+    let wanted = |track: &&media::mp4::TextTrack| {
+        language.is_none_or(|asked| speaks(&track.language, asked) || speaks(&track.language, three(asked)))
+    };
+    let Some(track) = tracks.iter().find(wanted) else { return Ok(None) };
+    let cues = track.cues(&remote).await?;
+    let segments = cues.into_iter().map(|cue| captions::cue(cue.start, cue.end, &cue.text)).collect();
+    Ok(Some(Found { segments, duration: Some(index.duration()) }))
+}
+
+/// The ISO 639-2 code of some ISO 639-1 codes, those of the languages with most speakers on the web.
+fn three(tag: &str) -> &str {
+    let primary = tag.split(['-', '_']).next().unwrap_or_default();
+    const CODES: &[(&str, &str)] = &[
+        ("ar", "ara"),
+        ("cs", "ces"),
+        ("da", "dan"),
+        ("de", "deu"),
+        ("el", "ell"),
+        ("en", "eng"),
+        ("es", "spa"),
+        ("fa", "fas"),
+        ("fi", "fin"),
+        ("fr", "fra"),
+        ("he", "heb"),
+        ("hi", "hin"),
+        ("hu", "hun"),
+        ("id", "ind"),
+        ("it", "ita"),
+        ("ja", "jpn"),
+        ("ko", "kor"),
+        ("nl", "nld"),
+        ("no", "nor"),
+        ("pl", "pol"),
+        ("pt", "por"),
+        ("ro", "ron"),
+        ("ru", "rus"),
+        ("sv", "swe"),
+        ("th", "tha"),
+        ("tr", "tur"),
+        ("uk", "ukr"),
+        ("vi", "vie"),
+        ("zh", "zho"),
+    ];
+    CODES.iter().find(|(two, _)| primary.eq_ignore_ascii_case(two)).map_or(tag, |(_, three)| three)
+}
+
+async fn text(client: &SourceClient, address: &Address, max: u64) -> Result<String, StageError> {
+    body(&client.with_headers(&address.headers).open(&address.url).await?, max).await
+}
+
+/// A small text file.
+async fn body(file: &RemoteFile, max: u64) -> Result<String, StageError> {
+    if file.len().is_some_and(|len| len > max) {
+        return Err(SourceError::TooLarge(format!("captions may have {} MB at most", max >> 20)).into());
+    }
+    let mut bytes = Vec::new();
+    file.copy_all(&mut bytes).await?;
+    if bytes.len() as u64 > max {
+        return Err(SourceError::TooLarge(format!("captions may have {} MB at most", max >> 20)).into());
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

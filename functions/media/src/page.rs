@@ -1,0 +1,108 @@
+//! A web page as a source: yt-dlp says where its media is, our own rule what is taken of it.
+//!
+//! Addresses of media expire, and many are bound to the address that asked for them: each stage that fetches asks anew.
+
+use std::time::Duration;
+
+use domain::{
+    quality::{Format, PictureSize, Quality},
+    source::SourceInfo,
+    spec::Spec,
+};
+use runtime::{App, StageError};
+use sources::{
+    Limits, RemoteFile, SourceClient, SourceError,
+    ytdlp::{Address, Choice, Page, Wanted},
+};
+
+use crate::{
+    source::Source,
+    stream::{self, Wish},
+    ytdlp,
+};
+
+/// A stage that fetches has time; a page takes seconds.
+const FETCH_TIME_LIMIT: Duration = Duration::from_secs(90);
+
+/// What a job takes of a page.
+pub(crate) struct Opened {
+    pub(crate) source: Source,
+    /// Its picture, where the page tells it.
+    pub(crate) picture: Option<PictureSize>,
+    /// Bytes read to find it.
+    pub(crate) bytes: u64,
+}
+
+/// Opens what the job `spec` needs of the page that it names.
+///
+/// # Errors
+/// [`StageError::Job`] if it cannot be had.
+pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opened, StageError> {
+    let (page, bytes) = ytdlp::ask(app, spec.url(), FETCH_TIME_LIMIT).await?;
+    let picture = spec.format().has_picture().then(|| spec.quality());
+    let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
+    let choice = page.choose(wanted).ok_or_else(nothing)?;
+    let picture = page.picture_of(&choice);
+    Ok(Opened { source: source(app, limits, choice, wanted).await?, picture, bytes })
+}
+
+/// What a look at the page tells. `look` looks at the media that would be fetched at the usual quality.
+///
+/// # Errors
+/// [`StageError::Job`] if there is none.
+pub(crate) async fn describe(
+    app: &App,
+    url: &str,
+    (time_limit, limits): (Duration, Limits),
+    look: impl AsyncFnOnce(Source) -> Result<SourceInfo, StageError>,
+) -> Result<SourceInfo, StageError> {
+    let (page, _) = ytdlp::ask(app, url, time_limit).await?;
+    let pictured = Wanted { picture: Some(Quality::P1080), sound: true };
+    let heard = Wanted { picture: None, sound: true };
+    let choice = page.choose(pictured).or_else(|| page.choose(heard)).ok_or_else(nothing)?;
+    let media = look(source(app, limits, choice, pictured).await?).await?;
+    Ok(described(page, media))
+}
+
+/// The page's words for the media that was looked at.
+fn described(page: Page, media: SourceInfo) -> SourceInfo {
+    let picture = media.picture.map(|seen| match page.largest_picture() {
+        Some(largest) if largest.max_height() > seen.max_height() => largest,
+        _ => seen,
+    });
+    let title = if page.title.is_empty() { media.title } else { page.title };
+    SourceInfo {
+        title,
+        picture,
+        thumbnail: page.thumbnail,
+        embed_url: page.embed_url,
+        is_page: true,
+        ..media
+    }
+}
+
+async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Result<Source, StageError> {
+    let client = app.sources(limits)?;
+    Ok(match choice {
+        Choice::File(address) => Source::File(open_at(&client, &address).await?),
+        Choice::Pair { video, audio } => {
+            let (video, audio) = tokio::try_join!(open_at(&client, &video), open_at(&client, &audio))?;
+            Source::Pair { video, audio }
+        }
+        Choice::Hls(playlist) | Choice::Dash(playlist) => {
+            let client = client.with_headers(&playlist.headers);
+            let file = client.open(&playlist.url).await?;
+            let quality = wanted.picture.unwrap_or(Quality::P720);
+            let wish = Wish { quality, video: wanted.picture.is_some(), audio: wanted.sound };
+            stream::open((client, limits), file, wish).await?
+        }
+    })
+}
+
+async fn open_at(client: &SourceClient, address: &Address) -> Result<RemoteFile, SourceError> {
+    client.with_headers(&address.headers).open(&address.url).await
+}
+
+fn nothing() -> StageError {
+    SourceError::Page("there is no video on this page that can be read".to_owned()).into()
+}
