@@ -49,6 +49,8 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
 /// What an earlier look told, for 10 minutes, else what a look tells now. A look that told nothing is not kept, so that
 /// a source that was mended is found at once.
 async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
+    // A host that was taken off the operator's list is refused at once, whatever is kept of it.
+    app.config().sources()?.check(url)?;
     let table = app.table()?;
     // What is kept only saves a look: without it everything works the same.
     let kept = table.kept_look(url, app.now()).await.unwrap_or_else(|problem| {
