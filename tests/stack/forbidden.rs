@@ -2,11 +2,13 @@
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::process::Command;
 
 use domain::money::Amount;
 use serde_json::json;
 
 use crate::stack::Cloud;
+use crate::stack::cloud::binary;
 use crate::stack::source::{served, usual};
 
 #[path = "../../shared/sources/tests/kit/table.rs"]
@@ -66,4 +68,22 @@ async fn sources_come_from_the_hosts_that_the_operator_lists() {
     assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
     let (answer, _) = account.clip(&json!({ "url": server.url(), "start": 1, "end": 2 })).await;
     assert_eq!(answer["status"], "complete");
+}
+
+/// Beside AWS itself a function that may reach private addresses does not even start.
+#[test]
+fn private_sources_are_refused_on_aws() {
+    let start = |endpoint: Option<&str>| {
+        let output = Command::new(binary("media"))
+            .env_clear()
+            .envs([("_HANDLER", "media.probe"), ("ALLOW_PRIVATE_SOURCES", "true")])
+            .envs(endpoint.map(|url| ("AWS_ENDPOINT_URL", url)))
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    for endpoint in [None, Some("https://lambda.eu-central-1.amazonaws.com")] {
+        let (started, log) = start(endpoint);
+        assert!(!started && log.contains("ALLOW_PRIVATE_SOURCES must be false on AWS"), "{log}");
+    }
 }

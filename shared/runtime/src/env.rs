@@ -168,16 +168,18 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], naming the first variable that is missing or wrong.
     pub fn read(declared: &[Var], lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let private = Var::AllowPrivateSources;
+        let is_private = declared.contains(&private) && lookup(private.name()).as_deref() == Some("true");
+        if is_private && !is_local(&lookup) {
+            let problem =
+                "must be false on AWS: true is for a local cloud, with AWS_ENDPOINT_URL on loopback";
+            return Err(ConfigError::Invalid { name: private.name(), problem });
+        }
         let mut values = BTreeMap::new();
         for &var in declared {
             let value = lookup(var.name()).ok_or(ConfigError::Missing(var.name()))?;
             var.check(&value).map_err(|problem| ConfigError::Invalid { name: var.name(), problem })?;
             values.insert(var, value);
-        }
-        if values.get(&Var::AllowPrivateSources).is_some_and(|value| value == "true") && !is_local(&lookup) {
-            let problem =
-                "must be false on AWS: true is for a local cloud, with AWS_ENDPOINT_URL on loopback";
-            return Err(ConfigError::Invalid { name: Var::AllowPrivateSources.name(), problem });
         }
         Ok(Self(values))
     }
