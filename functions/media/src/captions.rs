@@ -17,7 +17,7 @@ use sources::{
     ytdlp::{Address, Caption, Page, is_page},
 };
 
-use crate::{job::passing, ytdlp};
+use crate::{job::passing, page, ytdlp};
 
 const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 128 << 20 };
 /// The caller has a client waiting: see `runtime`'s own limit.
@@ -85,7 +85,7 @@ async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, Sta
         }
     }
     let (page, _) = ytdlp::ask(app, url, TIME_LIMIT).await?;
-    of_page(&client, page, language).await
+    of_page(&page::client(app, LIMITS).await?, page, language).await
 }
 
 /// The first of the best captions that can be had: sites offer the same ones in several formats.
