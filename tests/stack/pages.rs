@@ -71,7 +71,7 @@ async fn pages_are_cut_frame_by_frame() {
     let file = media.url().to_owned();
     let site = Site::start(move |path, _| match path {
         "/video" => page("A page", "", &format!("<video src='{file}'></video>")),
-        "/og" => page("Shared", &format!("<meta property='og:video' content='{file}'>"), ""),
+        "/og" => page("Shared", &format!("<meta property=\"og:video\" content=\"{file}\">"), ""),
         "/moved" => (StatusCode::FOUND, [(header::LOCATION, "/video")]).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     })

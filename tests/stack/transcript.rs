@@ -40,8 +40,8 @@ async fn site(video: String) -> Site {
             "/en.vtt" => typed("text/vtt", VTT.as_bytes().to_vec()),
             "/de.srt" => typed("text/plain", "1\n00:00:01,000 --> 00:00:02,000\nGuten Tag\n".as_bytes().to_vec()),
             "/odd.vtt" => typed("text/vtt", vec![0xff; 4096]),
-            "/large.vtt" => typed("text/vtt", spoken(6_000)),
-            "/huge.vtt" => typed("text/vtt", spoken(60_000)),
+            "/large.vtt" => typed("text/vtt", spoken(6_000, 15)),
+            "/huge.vtt" => typed("text/vtt", spoken(1_500, 650)),
             "/master.m3u8" => typed(
                 "application/vnd.apple.mpegurl",
                 b"#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,URI=\"subs.m3u8\"\n\
@@ -59,12 +59,12 @@ async fn site(video: String) -> Site {
     .await
 }
 
-/// WebVTT with this many cues, each of another text of some 100 bytes.
-fn spoken(cues: u32) -> Vec<u8> {
+/// WebVTT with this many cues of this many words.
+fn spoken(cues: u32, words: usize) -> Vec<u8> {
     let mut text = "WEBVTT\n\n".to_owned();
     for n in 0..cues {
         let at = |n: u32| format!("{:02}:{:02}:{:02}.000", n / 3600, n / 60 % 60, n % 60);
-        text += &format!("{} --> {}\ncue {n}: {}\n\n", at(n), at(n + 1), "words ".repeat(15));
+        text += &format!("{} --> {}\ncue {n}: {}\n\n", at(n), at(n + 1), "words ".repeat(words));
     }
     text.into_bytes()
 }

@@ -17,13 +17,15 @@ use sources::{
     ytdlp::{Address, Caption, Page, is_page},
 };
 
-use crate::{job::passing, ytdlp};
+use crate::{job::passing, page, ytdlp};
 
 const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 128 << 20 };
 /// The caller has a client waiting: see `runtime`'s own limit.
 const TIME_LIMIT: Duration = Duration::from_secs(22);
 /// Lambda hands on 6 MB; JSON makes a little more of it.
 const ANSWER_BYTES_MAX: usize = 5_500_000;
+/// What a segment's times and names take in JSON, at most.
+const SEGMENT_BYTES: usize = 64;
 /// Segments of a subtitles playlist that are fetched at once, and at most: 6 hours in pieces of 6 s.
 const FETCHES: usize = 8;
 const SEGMENTS_MAX: usize = 3600;
@@ -47,18 +49,20 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         Err(StageError::Job(failure)) => CaptionsAnswer::Failure(failure),
         Err(error) => return Err(error),
     };
-    let answer = serde_json::to_value(answer).map_err(passing)?;
-    if answer.to_string().len() > ANSWER_BYTES_MAX {
-        let message = "the captions of this video are too long to be sent in one answer".to_owned();
-        let failure = Failure { code: "transcript_too_long".to_owned(), message };
-        return serde_json::to_value(CaptionsAnswer::Failure(failure)).map_err(passing);
-    }
-    Ok(answer)
+    serde_json::to_value(answer).map_err(passing)
 }
 
 fn told(request: &CaptionsRequest, found: Found) -> CaptionsAnswer {
     let segments = tidy(found.segments);
     let Some(last) = segments.iter().map(|segment| segment.end).max() else { return none(request) };
+    // JSON writes a control or a quotation mark as two characters; of the first there are none left here.
+    let quotes = |text: &str| text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let size =
+        segments.iter().map(|said| said.text.len() + quotes(&said.text) + SEGMENT_BYTES).sum::<usize>();
+    if size > ANSWER_BYTES_MAX {
+        let message = "the captions of this video are too long to be sent in one answer".to_owned();
+        return CaptionsAnswer::Failure(Failure { code: "transcript_too_long".to_owned(), message });
+    }
     CaptionsAnswer::Captions { segments, duration: found.duration.unwrap_or(last) }
 }
 
@@ -85,7 +89,7 @@ async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, Sta
         }
     }
     let (page, _) = ytdlp::ask(app, url, TIME_LIMIT).await?;
-    of_page(&client, page, language).await
+    of_page(&page::client(app, LIMITS).await?, page, language).await
 }
 
 /// The first of the best captions that can be had: sites offer the same ones in several formats.

@@ -2,7 +2,7 @@
 //!
 //! Addresses of media expire, and many are bound to the address that asked for them: each stage that fetches asks anew.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
     quality::{Format, PictureSize, Quality},
@@ -11,11 +11,13 @@ use domain::{
 };
 use runtime::{App, StageError};
 use sources::{
-    Limits, RemoteFile, SourceClient, SourceError,
+    Limits, Proxy, ProxyLimits, RemoteFile, SourceClient, SourceError,
     ytdlp::{Address, Choice, Page, Wanted},
 };
 
 use crate::{
+    job::passing,
+    secrets,
     source::Source,
     stream::{self, Wish},
     ytdlp,
@@ -23,6 +25,9 @@ use crate::{
 
 /// A stage that fetches has time; a page takes seconds.
 const FETCH_TIME_LIMIT: Duration = Duration::from_secs(90);
+/// A function's 15 minutes, and the connections that one source takes at once.
+const MEDIA_TIME_LIMIT: Duration = Duration::from_secs(900);
+const CONNECTIONS_MAX: usize = 64;
 
 /// What a job takes of a page.
 pub(crate) struct Opened {
@@ -82,7 +87,7 @@ fn described(page: Page, media: SourceInfo) -> SourceInfo {
 }
 
 async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Result<Source, StageError> {
-    let client = app.sources(limits)?;
+    let client = client(app, limits).await?;
     Ok(match choice {
         Choice::File(address) => Source::File(open_at(&client, &address).await?),
         Choice::Pair { video, audio } => {
@@ -97,6 +102,20 @@ async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Re
             stream::open((client, limits), file, wish).await?
         }
     })
+}
+
+/// A client for a page's media, which goes out by the same way as the request for the page: addresses of media may be
+/// bound to that.
+pub(crate) async fn client(app: &App, limits: Limits) -> Result<SourceClient, StageError> {
+    let Some(upstream) = secrets::read(app).await?.upstream()? else { return Ok(app.sources(limits)?) };
+    let bounds = ProxyLimits {
+        lifetime: MEDIA_TIME_LIMIT,
+        silence: limits.silence,
+        bytes_max: 2 * limits.bytes_max,
+        connections_max: CONNECTIONS_MAX,
+    };
+    let proxy = Proxy::behind(Some(upstream), app.guard()?, bounds).await.map_err(passing)?;
+    Ok(SourceClient::through(Arc::new(proxy), app.guard()?, limits)?)
 }
 
 async fn open_at(client: &SourceClient, address: &Address) -> Result<RemoteFile, SourceError> {

@@ -8,6 +8,7 @@ use std::{
 use aws_sdk_secretsmanager::{Client, error::SdkError, operation::get_secret_value::GetSecretValueError};
 use runtime::{App, AppError, StageError, Var};
 use serde::Deserialize;
+use sources::Upstream;
 use tokio::sync::Mutex;
 use tracing::warn;
 
@@ -22,8 +23,24 @@ const KEPT: Duration = Duration::from_secs(300);
 pub(crate) struct PageSecrets {
     /// A cookie file as browsers' extensions and curl write it (Netscape's format).
     pub(crate) cookies: Option<String>,
+    /// An HTTP proxy that all requests for pages and their media go through, as `http://user:password@host:port`.
+    pub(crate) proxy: Option<String>,
     /// YouTube's proof of origin, as `CLIENT.CONTEXT+TOKEN`.
     pub(crate) po_token: Option<String>,
+}
+
+impl PageSecrets {
+    /// The proxy that it names.
+    ///
+    /// # Errors
+    /// [`StageError::Passing`] for one that cannot be used: going out without it is not what the operator wants.
+    pub(crate) fn upstream(&self) -> Result<Option<Upstream>, StageError> {
+        let read = |url: &String| {
+            Upstream::parse(url)
+                .ok_or_else(|| passing("the proxy in the secret for web pages is no http://host:port"))
+        };
+        self.proxy.as_ref().map(read).transpose()
+    }
 }
 
 /// Nothing of it is ever printed.

@@ -58,7 +58,7 @@ async fn run(
         bytes_max: BYTES_MAX,
         connections_max: CONNECTIONS_MAX,
     };
-    let proxy = Proxy::start(guard, limits).await.map_err(passing)?;
+    let proxy = Proxy::behind(secrets.upstream()?, guard, limits).await.map_err(passing)?;
     let home = scratch()?;
     let config = configure(home.path(), secrets, proxy.url()).map_err(passing)?;
     let mut answer = String::new();
@@ -136,9 +136,14 @@ fn understood(
 
 fn refused(stderr: &str) -> SourceError {
     let refusal = refusal(stderr);
-    // The words of a site, which may name the video but none of our secrets: yt-dlp does not print those.
-    warn!(code = refusal.code(), stderr, "yt-dlp found nothing to fetch");
+    warn!(code = refusal.code(), words = without_addresses(stderr), "yt-dlp found nothing to fetch");
     refusal
+}
+
+/// What may be logged: addresses may carry secrets, the user's or the proxy's.
+fn without_addresses(words: &str) -> String {
+    let shown = words.split_whitespace().map(|word| if word.contains("://") { "<url>" } else { word });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -276,10 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_not_logged() {
+        let words = "ERROR: Unsupported URL: https://a.org/?key=1 (via http://u:p@127.0.0.1:1)";
+        assert_eq!(without_addresses(words), "ERROR: Unsupported URL: <url> (via <url>");
+    }
+
+    #[test]
     fn secrets_are_for_this_user_alone_and_never_among_the_arguments() {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
-        let secrets = PageSecrets { cookies: Some("c00kie".to_owned()), po_token: Some("t0k'en".to_owned()) };
+        let secrets = PageSecrets {
+            cookies: Some("c00kie".to_owned()),
+            po_token: Some("t0k'en".to_owned()),
+            ..PageSecrets::default()
+        };
         let config = configure(home.path(), &secrets, "http://u:s3cret@127.0.0.1:1").unwrap();
         for file in std::fs::read_dir(home.path()).unwrap() {
             let mode = file.unwrap().metadata().unwrap().permissions().mode();

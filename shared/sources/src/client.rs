@@ -11,7 +11,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    Container, Limits, RemoteFile, SourceError, Traffic,
+    Container, Limits, Proxy, RemoteFile, SourceError, Traffic,
     answer::{Body, ContentRange, Version, failed, unusable},
     guard::Guard,
     remote::{Forward, Found},
@@ -35,6 +35,8 @@ pub struct SourceClient {
     pauses: Arc<dyn Pauses>,
     /// Sent with each request.
     headers: HeaderMap,
+    /// The way out, which stays open as long as this does.
+    _through: Option<Arc<Proxy>>,
 }
 
 impl SourceClient {
@@ -43,14 +45,30 @@ impl SourceClient {
     /// # Errors
     /// [`SourceError::Unavailable`] if TLS cannot be set up.
     pub fn new(guard: Guard, limits: Limits) -> Result<Self, SourceError> {
+        Self::build(guard, limits, None)
+    }
+
+    /// A client with these rules whose requests go through a proxy of ours.
+    ///
+    /// # Errors
+    /// As [`SourceClient::new`].
+    pub fn through(proxy: Arc<Proxy>, guard: Guard, limits: Limits) -> Result<Self, SourceError> {
+        Self::build(guard, limits, Some(proxy))
+    }
+
+    fn build(guard: Guard, limits: Limits, through: Option<Arc<Proxy>>) -> Result<Self, SourceError> {
+        let failed = |error: reqwest::Error| SourceError::Unavailable(format!("TLS is not there: {error}"));
+        let way =
+            through.as_ref().map(|proxy| reqwest::Proxy::all(proxy.url())).transpose().map_err(failed)?;
         let rule = guard.clone();
         let redirects = redirect::Policy::custom(move |attempt| match rule.check_url(attempt.url()) {
             Err(refusal) => attempt.error(refusal),
             Ok(()) if attempt.previous().len() > REDIRECTS_MAX => attempt.error(TooManyRedirects),
             Ok(()) => attempt.follow(),
         });
-        let http = Client::builder()
-            .no_proxy()
+        let builder = Client::builder().no_proxy();
+        let builder = way.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
+        let http = builder
             .dns_resolver(Arc::new(guard.clone()))
             .redirect(redirects)
             .referer(false) // the URL may be a secret between its server and the user
@@ -59,8 +77,9 @@ impl SourceClient {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("Clipwright/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| SourceError::Unavailable(format!("TLS is not there: {error}")))?;
-        Ok(Self { http, guard, limits, pauses: Arc::new(RealPauses), headers: HeaderMap::new() })
+            .map_err(failed)?;
+        let pauses = Arc::new(RealPauses);
+        Ok(Self { http, guard, limits, pauses, headers: HeaderMap::new(), _through: through })
     }
 
     /// The same client with other pauses between its tries.

@@ -19,7 +19,7 @@ pub mod ytdlp;
 pub use client::SourceClient;
 pub use guard::{Guard, Names};
 pub use limits::{Limits, Traffic};
-pub use proxy::{Proxy, ProxyLimits};
+pub use proxy::{Proxy, ProxyLimits, Upstream};
 pub use remote::RemoteFile;
 pub use retry::Pauses;
 pub use sniff::{Container, sniff};

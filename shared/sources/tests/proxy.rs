@@ -255,3 +255,26 @@ async fn connections_are_bounded() {
     drop(tunnel);
     assert_eq!(second.await.0, 200);
 }
+
+/// The operator's proxy gets what the guard has allowed, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_out_of_the_operators() {
+    let here = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    let outer = Proxy::start(Guard::allowing_private(), LIMITS).await.unwrap();
+    let upstream = sources::Upstream::parse(outer.url()).unwrap();
+    let inner = Proxy::behind(Some(upstream), Guard::public_and(here), LIMITS).await.unwrap();
+    let app = axum::Router::new().fallback(|| async { vec![7_u8; 1000] });
+    let listener = tokio::net::TcpListener::bind((here, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+
+    let limits = sources::Limits { silence: std::time::Duration::from_secs(5), bytes_max: 1 << 20 };
+    let client =
+        sources::SourceClient::through(std::sync::Arc::new(inner), Guard::public_and(here), limits).unwrap();
+    let file = client.open(&format!("http://127.0.0.1:{port}/a.bin")).await.unwrap();
+    assert_eq!(file.head().len(), 1000);
+    let passed = outer.traffic().bytes();
+    assert!(passed >= 1000, "{passed}");
+    assert!(client.open(&format!("http://127.0.0.2:{port}/a.bin")).await.is_err());
+    assert_eq!(outer.traffic().bytes(), passed);
+}

@@ -7,6 +7,9 @@
 mod forward;
 mod meter;
 mod tunnel;
+mod upstream;
+
+pub use upstream::Upstream;
 
 use std::{
     convert::Infallible,
@@ -74,12 +77,21 @@ impl Proxy {
     /// # Errors
     /// What the operating system says when there is no port or no randomness.
     pub async fn start(guard: Guard, limits: ProxyLimits) -> io::Result<Self> {
+        Self::behind(None, guard, limits).await
+    }
+
+    /// The same, with a proxy of the operator's as its way out, if there is one.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub async fn behind(upstream: Option<Upstream>, guard: Guard, limits: ProxyLimits) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let secret = secret()?;
         let url = format!("http://{USER}:{secret}@{}", listener.local_addr()?);
         let (open, closed) = watch::channel(());
         let shared = Arc::new(Shared {
             guard,
+            upstream,
             limits,
             credential: format!("Basic {}", BASE64_STANDARD.encode(format!("{USER}:{secret}"))),
             ends: Instant::now() + limits.lifetime,
@@ -122,6 +134,7 @@ impl fmt::Debug for Proxy {
 /// What the tasks of one proxy share.
 struct Shared {
     guard: Guard,
+    upstream: Option<Upstream>,
     limits: ProxyLimits,
     /// The value of `Proxy-Authorization` that opens it.
     credential: String,
@@ -151,7 +164,11 @@ impl Shared {
     async fn dial(self: &Arc<Self>, url: &Url) -> Result<Metered, SourceError> {
         let dialled = timeout(CONNECT_TIMEOUT, async {
             for address in self.guard.addresses(url).await?.into_iter().take(ADDRESSES_MAX) {
-                if let Ok(stream) = TcpStream::connect(address).await {
+                let stream = match &self.upstream {
+                    Some(upstream) => upstream.connect(address).await,
+                    None => TcpStream::connect(address).await,
+                };
+                if let Ok(stream) = stream {
                     return Ok(stream);
                 }
             }
