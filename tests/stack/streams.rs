@@ -84,14 +84,22 @@ async fn hls_in_transport_streams() {
     let most = (1..=4).map(size).sum::<u64>() + LOOK + (8 << 10);
     let read = answer["source_bytes_read"].as_u64().unwrap();
     assert!(read <= most, "{read} bytes read, {most} are the needed segments and one each side");
-    let served: u64 = files.values().sum();
+    let asked: u64 = files.values().sum();
     assert!(
-        read <= served && served <= read + (8 << 10),
-        "{served} served, {read} reported: the look reads playlists"
+        read <= asked && asked <= read + (8 << 10),
+        "{asked} served, {read} reported: the look reads playlists"
     );
     for span in [(0.0, 1.5), (3.95, 4.3), (10.2, 11.9)] {
         cut("hls ts", &media, &media, span).await;
     }
+    // From key frame to key frame, which are those at 4 and 8 s; the sound begins a packet before the picture.
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&master).await;
+    let ask = json!({ "url": server.url(), "start": 5.1, "end": 7.9, "precision": "keyframe" });
+    let (answer, _) = account.clip(&ask).await;
+    assert_eq!(answer["method"], "copy", "{answer}");
+    let at = |field: &str| (answer[field].as_f64().unwrap() * 10.0).floor();
+    assert_eq!((at("start_actual"), at("end_actual")), (40.0, 80.0), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
