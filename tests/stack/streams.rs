@@ -92,14 +92,14 @@ async fn hls_in_transport_streams() {
     for span in [(0.0, 1.5), (3.95, 4.3), (10.2, 11.9)] {
         cut("hls ts", &media, &media, span).await;
     }
-    // From key frame to key frame, which are those at 4 and 8 s; the sound begins a packet before the picture.
+    // From the key frame at 4 s to the next place where the picture can be cut; the sound begins a packet before it.
     let account = cloud().account(Amount::cents(100)).await;
     let server = served(&master).await;
     let ask = json!({ "url": server.url(), "start": 5.1, "end": 7.9, "precision": "keyframe" });
     let (answer, _) = account.clip(&ask).await;
     assert_eq!(answer["method"], "copy", "{answer}");
-    let at = |field: &str| (answer[field].as_f64().unwrap() * 10.0).floor();
-    assert_eq!((at("start_actual"), at("end_actual")), (40.0, 80.0), "{answer}");
+    let at = |field: &str| answer[field].as_f64().unwrap();
+    assert!((4.0..4.1).contains(&at("start_actual")) && (7.9..8.1).contains(&at("end_actual")), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
