@@ -84,14 +84,22 @@ async fn hls_in_transport_streams() {
     let most = (1..=4).map(size).sum::<u64>() + LOOK + (8 << 10);
     let read = answer["source_bytes_read"].as_u64().unwrap();
     assert!(read <= most, "{read} bytes read, {most} are the needed segments and one each side");
-    let served: u64 = files.values().sum();
+    let asked: u64 = files.values().sum();
     assert!(
-        read <= served && served <= read + (8 << 10),
-        "{served} served, {read} reported: the look reads playlists"
+        read <= asked && asked <= read + (8 << 10),
+        "{asked} served, {read} reported: the look reads playlists"
     );
     for span in [(0.0, 1.5), (3.95, 4.3), (10.2, 11.9)] {
         cut("hls ts", &media, &media, span).await;
     }
+    // From the key frame at 4 s to the next place where the picture can be cut; the sound begins a packet before it.
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&master).await;
+    let ask = json!({ "url": server.url(), "start": 5.1, "end": 7.9, "precision": "keyframe" });
+    let (answer, _) = account.clip(&ask).await;
+    assert_eq!(answer["method"], "copy", "{answer}");
+    let at = |field: &str| answer[field].as_f64().unwrap();
+    assert!((4.0..4.1).contains(&at("start_actual")) && (7.9..8.1).contains(&at("end_actual")), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,6 +264,43 @@ async fn sound_alone_and_whole_streams() {
         let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
         assert_eq!(frames(file.path()).len(), 360, "{}", playlist.display());
+    }
+}
+
+/// Packets of AAC behind a tag that tells their time (RFC 8216, section 3.4).
+#[tokio::test(flavor = "multi_thread")]
+async fn hls_of_packed_sound() {
+    let path = made("hls-packed/all.aac", &format!("-i {} -vn -c copy -f adts", base().display()));
+    let mut rest = &std::fs::read(&path).unwrap()[..];
+    let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:3\n".to_owned();
+    for n in 0.. {
+        // 94 packets of 1024 samples last 2.005 s, from the tenth second of the clock on.
+        let mut part = b"ID3\x04\0\0\0\0\0\x3fPRIV\0\0\0\x35\0\0".to_vec();
+        part.extend(b"com.apple.streaming.transportStreamTimestamp\0");
+        part.extend((900_000_u64 + n * 94 * 1920).to_be_bytes());
+        let mut packets = 0;
+        while packets < 94 && rest.len() > 7 {
+            let len = usize::from(rest[3] & 3) << 11 | usize::from(rest[4]) << 3 | usize::from(rest[5]) >> 5;
+            part.extend(&rest[..len]);
+            rest = &rest[len..];
+            packets += 1;
+        }
+        if packets == 0 {
+            break;
+        }
+        std::fs::write(path.with_file_name(format!("part{n}.aac")), part).unwrap();
+        text += &format!("#EXTINF:{:.6},\npart{n}.aac\n", f64::from(packets) * 1024.0 / 48_000.0);
+    }
+    let playlist = beside(&path, "sound.m3u8", &(text + "#EXT-X-ENDLIST\n"));
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&playlist).await;
+    for (format, codec) in [("m4a", "aac"), ("flac", "flac")] {
+        let ask = json!({ "url": server.url(), "start": 3.1, "end": 6.4, "format": format });
+        let (answer, bytes) = account.clip(&ask).await;
+        assert!((answer["duration"].as_f64().unwrap() - 3.3).abs() < 0.02, "{answer}");
+        let clip = tempfile::Builder::new().suffix(&format!(".{format}")).tempfile().unwrap();
+        std::fs::write(clip.path(), bytes).unwrap();
+        assert_eq!(ffprobe(clip.path(), "a", "stream=codec_name"), [codec]);
     }
 }
 

@@ -195,8 +195,11 @@ impl Fetch<'_> {
         let run = run_of(rendition, taken.range.start);
         for round in 0..ROUNDS_MAX {
             let local = self.local(lane, &taken, zero).await?;
-            let Some((_, index)) = &local.index else { return Ok(local) };
-            let (early, late) = index.misses(span);
+            let (early, late) = match &local.index {
+                Some((_, index)) => index.misses(span),
+                // Sound may lie a segment away from the picture that it belongs to.
+                None => (round == 0, round == 0),
+            };
             let more = 1 << round;
             let start =
                 if early { taken.range.start.saturating_sub(more).max(run.start) } else { taken.range.start };
