@@ -93,7 +93,8 @@ pub(super) async fn encode(tools: &Tools, source: &Arc<Source>, folder: &Path) -
     let wanted = legs.iter().map(between).collect::<Vec<_>>().join("+");
     let args = Args::default()
         // `strict` makes the decoder put pictures in order by what the stream may do, not by what it has seen so far.
-        .words("-strict 1")
+        // How the track turns them is for those who show them.
+        .words("-strict 1 -noautorotate")
         .input(&input)
         .words("-map 0:v:0 -fps_mode passthrough -enc_time_base 1:25")
         .option("-vf", format!("select='{wanted}',settb=1/25,setpts=N"));
