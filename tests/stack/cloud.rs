@@ -88,6 +88,13 @@ impl Cloud {
         devstack::seed::table(&self.info).unwrap()
     }
 
+    /// The most memory that the cloud itself, its S3 included, has had, in kB.
+    pub(crate) fn peak_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// A new account with this much money.
     pub(crate) async fn account(&self, balance: Amount) -> Account {
         let mut random = [0; 32];

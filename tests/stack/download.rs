@@ -266,7 +266,7 @@ async fn an_intention_is_carried_out_once() {
 
 /// The most memory that a process of function `handler` of the cloud in `state` has had, in kB; none without such a
 /// process.
-fn peak_kb(state: &Path, handler: &str) -> Option<u64> {
+pub(crate) fn peak_kb(state: &Path, handler: &str) -> Option<u64> {
     let (state, handler) = (state.to_str().unwrap().to_owned(), format!("_HANDLER={handler}\0"));
     let peak = |process: std::fs::DirEntry| {
         let read = |name: &str| std::fs::read(process.path().join(name)).unwrap_or_default();

@@ -6,8 +6,8 @@ use devstack::fileserver::{Behaviour, FileServer};
 use domain::money::Amount;
 use serde_json::{Value, json};
 
-use crate::stack::cloud;
 use crate::stack::source::{distance, ffprobe, frames, lavfi, made, served};
+use crate::stack::{Account, cloud};
 
 /// Small enough to decode quickly, and every frame unlike its neighbours.
 const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 50";
@@ -109,7 +109,6 @@ async fn check(name: &str, path: &Path, start: f64, end: f64) -> Value {
     check_from(&served(path).await, name, path, start, end).await
 }
 
-/// Cuts, compares, and gives the job's answer.
 pub(crate) async fn check_from(server: &FileServer, name: &str, path: &Path, start: f64, end: f64) -> Value {
     check_at(server.url(), name, path, start, end).await
 }
@@ -117,7 +116,20 @@ pub(crate) async fn check_from(server: &FileServer, name: &str, path: &Path, sta
 /// Cuts what is at `url`, compares it with the file `path`, and gives the job's answer.
 pub(crate) async fn check_at(url: &str, name: &str, path: &Path, start: f64, end: f64) -> Value {
     let account = cloud().account(Amount::cents(100)).await;
-    let ask = json!({ "url": url, "start": start, "end": end, "format": "mp4", "quality": "1080p" });
+    check_as(&account, json!({ "url": url }), name, path, start, end).await
+}
+
+/// Cuts what the request names by `source`, compares it with the file `path`, and gives the job's answer.
+pub(crate) async fn check_as(
+    account: &Account,
+    source: Value,
+    name: &str,
+    path: &Path,
+    start: f64,
+    end: f64,
+) -> Value {
+    let mut ask = json!({ "start": start, "end": end, "format": "mp4", "quality": "1080p" });
+    ask.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
     let (answer, bytes) = account.clip(&ask).await;
     let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
     std::fs::write(clip.path(), bytes).unwrap();

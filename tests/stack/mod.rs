@@ -22,5 +22,6 @@ mod refuse;
 pub(crate) mod source;
 mod streams;
 mod transcript;
+mod upload;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

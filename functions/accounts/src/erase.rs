@@ -1,5 +1,5 @@
-//! Erase: what is left to do for a closed account. Clips go with their files and with the jobs that made them, then
-//! the address and the settings. The ledger's rows stay: they name jobs and amounts, and no person.
+//! Erase: what is left to do for a closed account. Clips go with their files and with the jobs that made them, uploads
+//! with theirs, then the address and the settings. The ledger's rows stay: they name jobs and amounts, and no person.
 //!
 //! Jobs that failed, idempotency records and sign-in links are not listed under the account; they expire by
 //! themselves, within eight days.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::ids::AccountId;
 use runtime::{App, StageError};
 use serde::{Deserialize, Serialize};
-use store::clips::ListedClip;
+use store::{clips::ListedClip, keys, multipart::Upload};
 use tracing::info;
 
 /// The order to erase an account.
@@ -19,8 +19,8 @@ pub struct Erasure {
     pub account: String,
 }
 
-/// Clips looked at in one round.
-const CLIPS_A_ROUND: i32 = 25;
+/// Clips or uploads looked at in one round.
+const A_ROUND: i32 = 25;
 /// Rounds in one run, well within the function's time; with more clips than that, the message comes again.
 const ROUNDS_MAX: usize = 100;
 
@@ -40,7 +40,10 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     }
     let mut erased = 0;
     for _ in 0..ROUNDS_MAX {
-        let clips = table.oldest_clips(&account, CLIPS_A_ROUND).await?;
+        if erase_uploads(&app, &account).await? {
+            continue;
+        }
+        let clips = table.oldest_clips(&account, A_ROUND).await?;
         if clips.is_empty() {
             table.forget_account(&account).await?;
             info!(%account, erased, "erased");
@@ -53,6 +56,20 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
         erased += clips.len();
     }
     Err(passing("there are more clips than one run erases"))
+}
+
+/// Erases some uploads with their files, also those that are still coming; `false` if there were none.
+async fn erase_uploads(app: &App, account: &AccountId) -> Result<bool, StageError> {
+    let uploads = app.table()?.uploads(account, A_ROUND).await?;
+    for upload in &uploads {
+        let key = keys::upload_object(account, &upload.id);
+        if let Some(id) = &upload.multipart {
+            app.objects()?.abort_upload(Upload { key: &key, id }).await?;
+        }
+        app.objects()?.delete(&[key]).await?;
+        app.table()?.erase_upload(upload).await?;
+    }
+    Ok(!uploads.is_empty())
 }
 
 fn files(clips: &[ListedClip]) -> Vec<String> {

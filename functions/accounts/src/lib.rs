@@ -179,6 +179,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "dynamodb:GetItem",
             "dynamodb:Query",
             "dynamodb:UpdateItem",
+            "s3:AbortMultipartUpload",
             "s3:DeleteObject",
         ],
     },

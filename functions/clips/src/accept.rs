@@ -5,12 +5,12 @@
 //! `stages.sweep`.
 
 use domain::{
-    ids::JobId,
+    ids::{AccountId, JobId},
     job::{Job, Status},
     money::Amount,
     prices::PriceBook,
     quote::{self, Quote},
-    source::SourceInfo,
+    source::{Location, SourceInfo},
     spec::Spec,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
@@ -18,6 +18,8 @@ use serde::Serialize;
 use store::accept::{Acceptance, Terms};
 use tracing::{error, info};
 use utoipa::ToSchema;
+
+use crate::upload;
 
 /// The job that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,9 +44,14 @@ pub(crate) struct Ask {
 /// Looks at the source of what is asked for, checks the two against each other, and prices it.
 ///
 /// # Errors
-/// 402 if it costs more than it may, 400 and 422 for a source that cannot serve the request.
-pub(crate) async fn price(app: &App, ask: &Ask) -> Result<(SourceInfo, Quote), ApiError> {
-    let source = app.prober()?.look(ask.spec.url()).await?;
+/// 402 if it costs more than it may, 404 and 409 for an upload that cannot be used, 400 and 422 for a source that cannot
+/// serve the request.
+pub(crate) async fn price(
+    app: &App,
+    account: &AccountId,
+    ask: &Ask,
+) -> Result<(SourceInfo, Quote), ApiError> {
+    let source = look(app, account, ask.spec.location()).await?;
     ask.spec.check_source(&source)?;
     let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
     let quote = Quote::of(&ask.spec, &source, book);
@@ -55,8 +62,8 @@ pub(crate) async fn price(app: &App, ask: &Ask) -> Result<(SourceInfo, Quote), A
 /// Accepts the job that the request was found to ask for, and answers it.
 ///
 /// # Errors
-/// 402 without money or above `max_cost`, 422 for a source that cannot serve the request or a reused
-/// `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
+/// 402 without money or above `max_cost`, 404 and 409 for an upload that cannot be used, 422 for a source that cannot
+/// serve the request or a reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub(crate) async fn accept(
     app: &App,
     caller: Caller,
@@ -73,7 +80,7 @@ pub(crate) async fn accept(
     if !outlook.jobs.allowed && intention.is_none() {
         return Err(ApiError::rate_limited("clip jobs", outlook.jobs));
     }
-    let (source, quote) = price(app, &ask).await?;
+    let (source, quote) = price(app, &caller.account, &ask).await?;
 
     let id = JobId::from_random(random()?);
     let accepted = Accepted { job_id: id.to_string(), status: Status::Pending.word() };
@@ -97,6 +104,21 @@ pub(crate) async fn accept(
 
     start(app, &job).await;
     Ok(response.limited(outlook.jobs))
+}
+
+/// What a source is: an upload was looked at when it arrived, anything else is looked at now.
+///
+/// # Errors
+/// 404 for an upload that is not the account's, 409 for one that is not ready, 422 for a source that is no video.
+pub(crate) async fn look(
+    app: &App,
+    account: &AccountId,
+    location: &Location,
+) -> Result<SourceInfo, ApiError> {
+    match location {
+        Location::Url(url) => Ok(app.prober()?.look(url).await?),
+        Location::Upload(id) => upload::ready(app, account, id).await,
+    }
 }
 
 /// Starts the job, or sees to it that it is started when a slot is free. The job is accepted already: a failure

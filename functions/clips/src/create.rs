@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use domain::{
     clip::ClipSpec,
     cut::Span,
+    source::Location,
     time::{MediaTime, TimeError},
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
@@ -25,7 +26,10 @@ use crate::{
 pub struct ClipRequest {
     /// Address of the video.
     #[schema(example = "https://example.com/video.mp4")]
-    pub url: String,
+    pub url: Option<String>,
+    /// An upload of yours, in place of `url`.
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
+    pub file_id: Option<String>,
     /// Where the clip begins: seconds, or a time like `"1:02:03.5"`.
     #[schema(schema_with = time_schema)]
     pub start: TimeInput,
@@ -56,7 +60,8 @@ impl ClipRequest {
     /// 400 for what cannot be, whatever the source.
     pub(crate) fn ask(self) -> Result<Ask, ApiError> {
         let span = Span { start: self.start.named("start")?, end: self.end.named("end")? };
-        let spec = ClipSpec::new(&self.url, span, self.format.as_deref(), self.quality.as_deref())?
+        let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
+        let spec = ClipSpec::of(location, span, self.format.as_deref(), self.quality.as_deref())?
             .with_precision(self.precision.as_deref())?;
         Ok(Ask { spec: spec.into(), max_cost: self.max_cost.amount()? })
     }
@@ -116,8 +121,9 @@ impl<'de> Deserialize<'de> for TimeInput {
 /// Answers `POST /v1/clip`.
 ///
 /// # Errors
-/// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 422 for a source that cannot serve
-/// the request or a reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
+/// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 404 for an upload that is not the
+/// caller's, 409 for one that is not ready, 422 for a source that cannot serve the request or a reused
+/// `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: ClipRequest = request.json()?;
     accept(&app, caller, &request, ask.ask()?).await

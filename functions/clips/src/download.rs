@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::download::DownloadSpec;
+use domain::{download::DownloadSpec, source::Location};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -17,7 +17,10 @@ use crate::{
 pub struct DownloadRequest {
     /// Address of the video, of any length.
     #[schema(example = "https://example.com/video.mp4")]
-    pub url: String,
+    pub url: Option<String>,
+    /// An upload of yours, in place of `url`.
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
+    pub file_id: Option<String>,
     /// `mp4` (the default) or `mp3`.
     #[schema(example = "mp4")]
     pub format: Option<String>,
@@ -41,7 +44,8 @@ impl DownloadRequest {
     /// 400 for what cannot be, whatever the source.
     pub(crate) fn ask(self) -> Result<Ask, ApiError> {
         let save = self.save_to_library.unwrap_or(false);
-        let spec = DownloadSpec::new(&self.url, self.format.as_deref(), self.quality.as_deref(), save)?;
+        let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
+        let spec = DownloadSpec::of(location, self.format.as_deref(), self.quality.as_deref(), save)?;
         Ok(Ask { spec: spec.into(), max_cost: self.max_cost.amount()? })
     }
 }
@@ -49,8 +53,9 @@ impl DownloadRequest {
 /// Answers `POST /v1/download`.
 ///
 /// # Errors
-/// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 422 for a source that cannot serve
-/// the request or a reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
+/// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 404 for an upload that is not the
+/// caller's, 409 for one that is not ready, 422 for a source that cannot serve the request or a reused
+/// `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: DownloadRequest = request.json()?;
     accept(&app, caller, &request, ask.ask()?).await

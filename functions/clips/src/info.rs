@@ -1,19 +1,29 @@
-//! `POST /v1/clip/info`: look at a source before clipping it. Open to anyone, costs nothing.
+//! `POST /v1/clip/info`: look at a source before clipping it. Open to anyone, costs nothing. An upload is shown to its
+//! owner only.
 
 use std::sync::Arc;
 
-use domain::{clip::source_url, quality::PictureSize, source::SourceInfo};
-use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use domain::{
+    account::Scope,
+    quality::PictureSize,
+    source::{Location, SourceInfo},
+};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, identify};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use utoipa::ToSchema;
+
+use crate::upload;
 
 /// Which source to look at.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct InfoRequest {
     /// Address of a video.
     #[schema(example = "https://example.com/video.mp4")]
-    pub url: String,
+    pub url: Option<String>,
+    /// An upload of yours, in place of `url`; this needs your key.
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
+    pub file_id: Option<String>,
 }
 
 /// What the source is.
@@ -38,12 +48,17 @@ pub struct Info {
 /// Answers `POST /v1/clip/info`.
 ///
 /// # Errors
-/// 400 for a bad URL, 422 for one that is no video.
+/// 400 for a bad URL, 422 for one that is no video; for an upload also 401 without its owner's key, 404 and 409.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
-    let InfoRequest { url } = request.json()?;
-    let url = source_url(&url)?;
-    let source = look(&app, &url).await?;
-    Ok(ApiResponse::ok(&Info::of(source, url)))
+    let InfoRequest { url, file_id } = request.json()?;
+    let info = match Location::named(url.as_deref(), file_id.as_deref())? {
+        Location::Url(url) => Info::of(look(&app, &url).await?, Some(url)),
+        Location::Upload(id) => {
+            let caller = identify(&app, &request, Scope::ClipsRead).await?;
+            Info::of(upload::ready(&app, &caller.account, &id).await?, None)
+        }
+    };
+    Ok(ApiResponse::ok(&info))
 }
 
 /// What an earlier look told, for 10 minutes, else what a look tells now. A look that told nothing is not kept, so that
@@ -68,12 +83,12 @@ async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
 }
 
 impl Info {
-    fn of(source: SourceInfo, url: String) -> Self {
+    fn of(source: SourceInfo, url: Option<String>) -> Self {
         Self {
             title: source.title,
             duration: source.duration.seconds(),
             thumbnail: source.thumbnail,
-            preview_url: (source.plays && !source.is_page).then_some(url),
+            preview_url: url.filter(|_| source.plays && !source.is_page),
             preview_embed_url: source.embed_url,
             max_height: source.picture.map(PictureSize::max_height),
         }
@@ -92,10 +107,10 @@ mod tests {
             embed_url: Some("https://example.com/embed/1".to_owned()),
             ..SourceInfo::default()
         };
-        let page = Info::of(source.clone(), url.to_owned());
+        let page = Info::of(source.clone(), Some(url.to_owned()));
         assert_eq!((page.preview_url, page.max_height), (None, None));
         assert_eq!((&page.thumbnail, &page.preview_embed_url), (&source.thumbnail, &source.embed_url));
-        let file = Info::of(SourceInfo { plays: true, ..source }, url.to_owned());
+        let file = Info::of(SourceInfo { plays: true, ..source }, Some(url.to_owned()));
         assert_eq!(file.preview_url.as_deref(), Some(url));
     }
 }

@@ -13,6 +13,7 @@ pub mod info;
 pub mod max_cost;
 pub mod quote;
 pub mod transcript;
+pub mod upload;
 
 /// What it takes to accept a job: look at its source, hold its price, start it.
 const ACCEPT_ENV: &[Var] = &[
@@ -129,5 +130,62 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ),
         env: &[Var::TableName],
         actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
+    },
+    Endpoint {
+        handler: "clips.upload_request",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/upload/request" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(upload::request::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        // PutObject is what the links are allowed to do.
+        actions: &["dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "clips.upload_initiate",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/upload/multipart/initiate" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(upload::initiate::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:PutItem", "dynamodb:UpdateItem", "s3:AbortMultipartUpload", "s3:PutObject"],
+    },
+    Endpoint {
+        handler: "clips.upload_complete",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/upload/multipart/complete" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(upload::complete::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket, Var::UploadsQueueUrl],
+        actions: &[
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+            "s3:ListMultipartUploadParts",
+            "sqs:SendMessage",
+        ],
+    },
+    Endpoint {
+        handler: "clips.upload_get",
+        trigger: Trigger::Keyed(
+            Route { method: "GET", path: "/v1/upload/{file_id}" },
+            Scope::ClipsRead,
+            Limit::StatusReads,
+            handler!(upload::get::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket, Var::UploadsQueueUrl],
+        // Who may list the bucket is told "not found" of a file that has not arrived; others are told "denied".
+        actions: &[
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "sqs:SendMessage",
+        ],
     },
 ];

@@ -20,6 +20,7 @@ use tracing::warn;
 
 use crate::{
     job::{open_job, passing, reporting, scratch},
+    source::open_file,
     work::{self, TRANSFER, Transfer, Version},
 };
 
@@ -115,7 +116,7 @@ async fn must_be_the_sources(
     plan: &Transfer,
     file: &Published<'_>,
 ) -> Result<(), StageError> {
-    let source = app.sources(LIMITS)?.open(job.spec.url()).await?;
+    let source = open_file(app, job, LIMITS).await?;
     if Version::of(&source) != plan.source {
         return Err(SourceError::Changed.into());
     }

@@ -5,6 +5,7 @@ use runtime::{Endpoint, Trigger, Var, handler};
 pub mod assemble;
 pub mod captions;
 pub mod download;
+pub mod inspect;
 mod job;
 pub mod join;
 mod page;
@@ -32,6 +33,19 @@ pub const ENDPOINTS: &[Endpoint] = &[
         trigger: Trigger::Stage(handler!(captions::handle; app, input)),
         env: &[Var::AllowPrivateSources, Var::PageSecretArn],
         actions: &["secretsmanager:GetSecretValue"],
+    },
+    Endpoint {
+        handler: "media.inspect",
+        trigger: Trigger::Queue(handler!(inspect::handle; app, message)),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &[
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+        ],
     },
     Endpoint {
         handler: "media.download",

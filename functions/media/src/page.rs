@@ -43,7 +43,8 @@ pub(crate) struct Opened {
 /// # Errors
 /// [`StageError::Job`] if it cannot be had.
 pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opened, StageError> {
-    let (page, bytes) = ytdlp::ask(app, spec.url(), FETCH_TIME_LIMIT).await?;
+    let url = spec.url().ok_or_else(|| passing("an upload is no page"))?;
+    let (page, bytes) = ytdlp::ask(app, url, FETCH_TIME_LIMIT).await?;
     let picture = spec.format().has_picture().then(|| spec.quality());
     let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
     let choice = page.choose(wanted).ok_or_else(nothing)?;

@@ -51,7 +51,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
     if spec.format != Format::Mp4 || job.source.is_page {
         return Ok(0);
     }
-    let Source::File(file) = Source::open(app, &job.spec, LIMITS).await? else { return Ok(0) };
+    let Source::File(file) = Source::open(app, job, LIMITS).await? else { return Ok(0) };
     let index =
         if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
     app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;

@@ -25,7 +25,7 @@ use crate::{
     stream::{Stream, Wish},
 };
 
-const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 512 << 20 };
+pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 512 << 20 };
 /// The caller has a client waiting: see `runtime`'s own limit.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 const HEAD_BYTES: u64 = 8 << 20;
@@ -73,7 +73,8 @@ async fn look_at_source(source: Source) -> Result<SourceInfo, StageError> {
     }
 }
 
-async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceInfo, StageError> {
+/// What one file is, but for its name.
+pub(crate) async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceInfo, StageError> {
     if file.serves_ranges()
         && let Some(index) = read_index(None, file, Part::Description).await?
     {

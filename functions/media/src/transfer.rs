@@ -26,6 +26,7 @@ use tracing::info;
 
 use crate::{
     job::{Fraction, open_job, passing, reporting_through},
+    source::open_file,
     work::{self, HEADER, TRANSFER, Transfer, Version},
 };
 
@@ -42,7 +43,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let shard = shard.ok_or_else(|| StageError::Passing("the input names no shard".to_owned()))?;
     let plan: Transfer = work::get(&app, &job.id, TRANSFER).await?;
     let numbers = Division::of(plan.bytes_total).parts_of(shard);
-    let file = app.sources(LIMITS)?.open(job.spec.url()).await?;
+    let file = open_file(&app, &job, LIMITS).await?;
     if Version::of(&file) != plan.source {
         return Err(SourceError::Changed.into());
     }

@@ -28,6 +28,7 @@ mod routes;
 mod s3;
 pub mod seed;
 mod stack;
+mod strict;
 pub mod template;
 mod venv;
 

@@ -6,7 +6,10 @@ use anyhow::{Context as _, anyhow};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN,
+};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use s3s::auth::SimpleAuth;
@@ -17,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::bend::Bucket;
 use crate::options::{ACCESS_KEY, ACCOUNT, SECRET_KEY};
+use crate::strict::Strict;
 
 /// A running object store; dropping it ends the server.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl S3 {
         let files = FileSystem::new(&root)
             .map_err(|error| anyhow!("{error:?}"))
             .with_context(|| format!("cannot serve {}", root.display()))?;
-        let mut builder = S3ServiceBuilder::new(files);
+        let mut builder = S3ServiceBuilder::new(Strict::new(files, &root));
         builder.set_auth(credentials());
         let app = Router::new().fallback(answer).with_state(builder.build());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -71,7 +75,28 @@ fn credentials() -> SimpleAuth {
     auth
 }
 
-async fn answer(State(service): State<S3Service>, request: Request) -> Response {
+async fn answer(state: State<S3Service>, request: Request) -> Response {
+    let from_a_page = request.headers().contains_key(ORIGIN);
+    let mut response = match *request.method() {
+        // s3s has no CORS: a browser asks before it sends anything.
+        Method::OPTIONS if from_a_page => StatusCode::OK.into_response(),
+        _ => answer_signed(state, request).await,
+    };
+    if from_a_page {
+        // What the template's CORS rule says, for any origin.
+        for (name, value) in [
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, PUT"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+            (ACCESS_CONTROL_EXPOSE_HEADERS, "etag"),
+        ] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+async fn answer_signed(State(service): State<S3Service>, request: Request) -> Response {
     let overrides = response_overrides(&request);
     let request = request.map(s3s::Body::http_body_unsync);
     let mut response = match service.call(request).await {

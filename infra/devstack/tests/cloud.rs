@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
@@ -139,9 +140,28 @@ async fn multipart(s3: &aws_sdk_s3::Client, bucket: &str) {
                 .build(),
         );
     }
-    let done = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-    let complete = s3.complete_multipart_upload().bucket(bucket).key(key).upload_id(id);
-    complete.multipart_upload(done).send().await.unwrap();
+    let listed = s3.list_parts().bucket(bucket).key(key).upload_id(id).send().await.unwrap();
+    let listed: Vec<_> =
+        listed.parts().iter().map(|part| (part.part_number(), part.size(), part.e_tag())).collect();
+    assert_eq!(
+        listed,
+        [(Some(1), Some(5 << 20), parts[0].e_tag()), (Some(2), Some(1000), parts[1].e_tag())],
+        "as S3 tells them"
+    );
+    let complete = |parts: Vec<CompletedPart>| {
+        let done = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        s3.complete_multipart_upload().bucket(bucket).key(key).upload_id(id).multipart_upload(done).send()
+    };
+    // What is not all there is refused, and nothing is lost by it.
+    let missing = CompletedPart::builder().part_number(3).e_tag("\"a\"").build();
+    let other = CompletedPart::builder().part_number(2).e_tag("\"a\"").build();
+    for wrong in [missing, other] {
+        let refused = complete(vec![parts[0].clone(), wrong]).await.unwrap_err();
+        assert_eq!(refused.code(), Some("InvalidPart"));
+    }
+    complete(parts).await.unwrap();
+    let abort = s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(id).send().await;
+    assert_eq!(abort.unwrap_err().code(), Some("NoSuchUpload"), "it has ended");
     let head = s3.head_object().bucket(bucket).key(key).send().await.unwrap();
     assert_eq!(head.content_length(), Some((5 << 20) + 1000));
 }

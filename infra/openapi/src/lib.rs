@@ -59,7 +59,7 @@ fn named<T: ToSchema + PartialSchema>() -> Option<Named> {
 
 fn operation(handler: &str) -> Option<Operation> {
     use clips::{
-        accept::Accepted, balance::Balance, create, download, get::JobView, info, quote, transcript,
+        accept::Accepted, balance::Balance, create, download, get::JobView, info, quote, transcript, upload,
     };
     Some(match handler {
         "clips.info" => Operation {
@@ -67,28 +67,28 @@ fn operation(handler: &str) -> Option<Operation> {
             request: named::<info::InfoRequest>(),
             answer: named::<info::Info>(),
             query: &[],
-            problems: &[400, 413, 415, 422],
+            problems: &[400, 401, 403, 404, 409, 413, 415, 422],
         },
         "clips.quote" => Operation {
             summary: "Ask what a clip or a whole video would cost",
             request: named::<quote::QuoteRequest>(),
             answer: named::<quote::QuoteView>(),
             query: &[],
-            problems: &[400, 402, 413, 415, 422],
+            problems: &[400, 402, 404, 409, 413, 415, 422],
         },
         "clips.create" => Operation {
             summary: "Ask for a clip",
             request: named::<create::ClipRequest>(),
             answer: named::<Accepted>(),
             query: &[],
-            problems: &[400, 402, 413, 415, 422, 503],
+            problems: &[400, 402, 404, 409, 413, 415, 422, 503],
         },
         "clips.download" => Operation {
             summary: "Ask for a whole video",
             request: named::<download::DownloadRequest>(),
             answer: named::<Accepted>(),
             query: &[],
-            problems: &[400, 402, 413, 415, 422, 503],
+            problems: &[400, 402, 404, 409, 413, 415, 422, 503],
         },
         "clips.get" => Operation {
             summary: "Follow a job, and fetch the clip when it is done",
@@ -107,6 +107,34 @@ fn operation(handler: &str) -> Option<Operation> {
             answer: named::<transcript::Transcript>(),
             query: &[],
             problems: &[400, 402, 404, 413, 415, 422, 503],
+        },
+        "clips.upload_request" => Operation {
+            summary: "Announce a file that is sent in one piece",
+            request: named::<upload::UploadRequest>(),
+            answer: named::<upload::request::Requested>(),
+            query: &[],
+            problems: &[400, 413, 415],
+        },
+        "clips.upload_initiate" => Operation {
+            summary: "Announce a large file that is sent in parts",
+            request: named::<upload::UploadRequest>(),
+            answer: named::<upload::initiate::Initiated>(),
+            query: &[],
+            problems: &[400, 413, 415],
+        },
+        "clips.upload_complete" => Operation {
+            summary: "Say that all parts have been sent",
+            request: named::<upload::complete::CompleteRequest>(),
+            answer: named::<upload::UploadView>(),
+            query: &[],
+            problems: &[400, 404, 413, 415],
+        },
+        "clips.upload_get" => Operation {
+            summary: "Follow an upload until it is ready",
+            request: None,
+            answer: named::<upload::UploadView>(),
+            query: &[],
+            problems: &[404],
         },
         "clips.balance" => Operation {
             summary: "Read the balance",

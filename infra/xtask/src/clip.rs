@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::cloud::{Cloud, Kept};
 use crate::progress::Progress;
 use crate::timings::{self, Marks};
+use crate::upload::{self, Api};
 use crate::{http, say, setup};
 
 /// A job that takes longer than this has a problem that waiting does not solve.
@@ -29,6 +30,7 @@ pub(crate) struct Options {
     quality: Option<String>,
     precision: Option<String>,
     out: Option<PathBuf>,
+    upload: bool,
     timings: bool,
     base_url: Option<String>,
     key: Option<String>,
@@ -47,6 +49,7 @@ impl Options {
                 Long("quality") => options.quality = Some(arguments.value()?.string()?),
                 Long("precision") => options.precision = Some(arguments.value()?.string()?),
                 Long("out") => options.out = Some(arguments.value()?.into()),
+                Long("upload") => options.upload = true,
                 Long("timings") => options.timings = true,
                 Long("base-url") => options.base_url = Some(arguments.value()?.string()?),
                 Long("key") => options.key = Some(arguments.value()?.string()?),
@@ -60,8 +63,9 @@ impl Options {
         Ok(Some(options))
     }
 
-    fn body(&self, url: &str) -> Json {
-        let mut body = json!({ "url": url, "start": self.start, "end": self.end });
+    /// The request for a clip of the source that `field` (`url` or `file_id`) names.
+    fn body(&self, (field, source): (&str, &str)) -> Json {
+        let mut body = json!({ field: source, "start": self.start, "end": self.end });
         for (name, value) in
             [("format", &self.format), ("quality", &self.quality), ("precision", &self.precision)]
         {
@@ -100,16 +104,29 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         bail!("{} is neither a file nor an http(s) URL", options.source);
     }
     let service = Service::find(options)?;
-    // Held until the clip is there: the service reads from it.
-    let (_server, url) = if is_url { (None, options.source.clone()) } else { offer(&options.source)? };
-
+    if options.upload && is_url {
+        bail!("--upload sends a file; {} is a URL", options.source);
+    }
     let agent = http::agent(Duration::from_secs(2 * WAIT_S));
+    // A server is held until the clip is there: the service reads from it.
+    let (_server, source) = match (is_url, options.upload) {
+        (true, _) => (None, ("url", options.source.clone())),
+        (false, false) => {
+            let (server, url) = offer(&options.source)?;
+            (server, ("url", url))
+        }
+        (false, true) => {
+            let api = Api { agent: &agent, base_url: &service.base_url, key: &service.key };
+            (None, ("file_id", upload::send(&api, Path::new(&options.source))?))
+        }
+    };
+
     let posted = SystemTime::now();
     let accepted = http::call(
         &agent,
         &format!("{}/v1/clip", service.base_url),
         &service.key,
-        Some(&options.body(&url)),
+        Some(&options.body((source.0, &source.1))),
     )?;
     let answered = SystemTime::now();
     let id = accepted["job_id"].as_str().context("the service answered without a job id")?.to_owned();

@@ -12,6 +12,7 @@ mod setup;
 mod signup;
 mod test;
 mod timings;
+mod upload;
 
 use anyhow::bail;
 use lexopt::prelude::*;
@@ -25,6 +26,7 @@ clip <URL or file> --start S --end E    cut a clip through the local cloud's HTT
     --quality Q            720p, 1080p or 4k; high and medium also work
     --precision P          exact (default), or keyframe: every frame copied, from key frame to key frame
     --out FILE             where to write it (default: the name that the service gives it)
+    --upload               send the file to the service first, instead of offering it by a URL
     --timings              also print where the time went
     --base-url URL --key KEY   use this service instead of the local cloud
 

@@ -9,14 +9,15 @@ use crate::{
     money::Amount,
     prices::PriceBook,
     quality::{Format, PictureSize, Quality},
-    source::SourceInfo,
+    source::{Location, SourceInfo},
 };
 
 /// A request that can be carried out, as far as can be told without its source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipSpec {
-    /// Where the source is: an absolute http or https URL.
-    pub url: String,
+    /// Where the source is.
+    #[serde(flatten)]
+    pub location: Location,
     /// The span to cut, on the source's timeline.
     pub span: Span,
     /// What to deliver.
@@ -76,7 +77,19 @@ impl ClipSpec {
     /// # Errors
     /// [`Refusal::BadRequest`].
     pub fn new(url: &str, span: Span, format: Option<&str>, quality: Option<&str>) -> Result<Self, Refusal> {
-        let url = source_url(url)?;
+        Self::of(Location::named(Some(url), None)?, span, format, quality)
+    }
+
+    /// As [`ClipSpec::new`], of a source that may be an upload.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`].
+    pub fn of(
+        location: Location,
+        span: Span,
+        format: Option<&str>,
+        quality: Option<&str>,
+    ) -> Result<Self, Refusal> {
         let format = match format {
             None => Format::Mp4,
             Some(word) => Format::parse(word).ok_or_else(|| {
@@ -104,7 +117,7 @@ impl ClipSpec {
                 format.extension(),
             )));
         }
-        Ok(Self { url, span, format, quality, precision: Precision::Exact })
+        Ok(Self { location, span, format, quality, precision: Precision::Exact })
     }
 
     /// The same with the `precision` that a request names; `exact` is the default.

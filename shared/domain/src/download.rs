@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clip::{Refusal, bad, clipped, source_url},
+    clip::{Refusal, bad, clipped},
     money::Amount,
     prices::PriceBook,
     quality::{Format, PictureSize, Quality},
-    source::SourceInfo,
+    source::{Location, SourceInfo},
 };
 
 /// The longest name of a file without its extension, in characters: file systems take 255 bytes, and a character has
@@ -17,8 +17,9 @@ const NAME_CHARS_MAX: usize = 60;
 /// A request for a whole video that can be carried out, as far as can be told without its source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownloadSpec {
-    /// Where the source is: an absolute http or https URL.
-    pub url: String,
+    /// Where the source is.
+    #[serde(flatten)]
+    pub location: Location,
     /// What to deliver: MP4 or MP3.
     pub format: Format,
     /// The largest picture to deliver; without meaning for MP3.
@@ -38,7 +39,19 @@ impl DownloadSpec {
         quality: Option<&str>,
         save_to_library: bool,
     ) -> Result<Self, Refusal> {
-        let url = source_url(url)?;
+        Self::of(Location::named(Some(url), None)?, format, quality, save_to_library)
+    }
+
+    /// As [`DownloadSpec::new`], of a source that may be an upload.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`].
+    pub fn of(
+        location: Location,
+        format: Option<&str>,
+        quality: Option<&str>,
+        save_to_library: bool,
+    ) -> Result<Self, Refusal> {
         let format = match format {
             None => Format::Mp4,
             Some(word) => Format::parse(word)
@@ -51,7 +64,7 @@ impl DownloadSpec {
                 bad(format!("`quality` must be 720p, 1080p or 4k (or medium, high), not {:?}", clipped(word)))
             })?,
         };
-        Ok(Self { url, format, quality, save_to_library })
+        Ok(Self { location, format, quality, save_to_library })
     }
 
     /// Checks the request against its source. It may have any length.

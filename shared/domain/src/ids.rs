@@ -26,6 +26,11 @@ pub struct AccountId(String);
 #[serde(transparent)]
 pub struct KeyId(String);
 
+/// The id of an uploaded file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileId(String);
+
 macro_rules! id {
     ($name:ident) => {
         impl $name {
@@ -65,6 +70,7 @@ macro_rules! id {
 id!(JobId);
 id!(AccountId);
 id!(KeyId);
+id!(FileId);
 
 /// An API key's text begins with this.
 pub const API_KEY_PREFIX: &str = "sk_live_";

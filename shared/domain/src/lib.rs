@@ -28,3 +28,4 @@ pub mod spec;
 pub mod time;
 pub mod transcript;
 pub mod transfer;
+pub mod upload;

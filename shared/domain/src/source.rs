@@ -1,8 +1,41 @@
-//! What a probe tells about a source.
+//! Where a source is, and what a probe tells about it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{quality::PictureSize, time::MediaTime};
+use crate::{
+    clip::{Refusal, bad, source_url},
+    ids::FileId,
+    quality::PictureSize,
+    time::MediaTime,
+};
+
+/// Where a source is. In a record it is one field, named `url` or `file_id`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Location {
+    /// Behind an absolute http or https URL.
+    #[serde(rename = "url")]
+    Url(String),
+    /// Among the uploads of the account that asks.
+    #[serde(rename = "file_id")]
+    Upload(FileId),
+}
+
+impl Location {
+    /// The location that a request names, by the one or the other field.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`] if there are both or none, or if it cannot be one.
+    pub fn named(url: Option<&str>, file_id: Option<&str>) -> Result<Self, Refusal> {
+        match (url, file_id) {
+            (Some(url), None) => source_url(url).map(Self::Url),
+            (None, Some(id)) => FileId::parse(id)
+                .map(Self::Upload)
+                .ok_or_else(|| bad("`file_id` must be one that `POST /v1/upload/request` answered")),
+            (Some(_), Some(_)) => Err(bad("send either `url` or `file_id`, not both")),
+            (None, None) => Err(bad("name the source: send `url`, or the `file_id` of an upload")),
+        }
+    }
+}
 
 /// A source as a probe saw it: enough to validate a request, to price it and to show it to a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,5 +106,25 @@ mod tests {
         }
         let long = address(&format!("https://example.com/{}", "a".repeat(ADDRESS_BYTES_MAX)));
         assert_eq!(SourceInfo { embed_url: long, ..info }.bounded().embed_url, None);
+    }
+
+    #[test]
+    fn a_request_names_one_source() {
+        let url = Location::Url("https://example.com/a".to_owned());
+        assert_eq!(Location::named(Some("https://example.com/a"), None), Ok(url));
+        let id = FileId::from_random([7; 16]);
+        assert_eq!(Location::named(None, Some(id.as_str())), Ok(Location::Upload(id)));
+        for (url, file_id) in [
+            (None, None),
+            (Some("https://example.com/a"), Some("a1b2c3d4e5f6g7h8")),
+            (Some("ftp://example.com/a"), None),
+            (None, Some("../../other/a1b2c3d4")),
+            (None, Some("")),
+        ] {
+            assert!(
+                matches!(Location::named(url, file_id), Err(Refusal::BadRequest(_))),
+                "{url:?} {file_id:?}"
+            );
+        }
     }
 }

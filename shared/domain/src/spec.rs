@@ -9,7 +9,7 @@ use crate::{
     money::Amount,
     prices::PriceBook,
     quality::{Format, PictureSize, Quality},
-    source::SourceInfo,
+    source::{Location, SourceInfo},
     time::MediaTime,
 };
 
@@ -47,10 +47,19 @@ impl Spec {
 
     /// Where the source is.
     #[must_use]
-    pub fn url(&self) -> &str {
+    pub const fn location(&self) -> &Location {
         match self {
-            Self::Clip(spec) => &spec.url,
-            Self::Download(spec) => &spec.url,
+            Self::Clip(spec) => &spec.location,
+            Self::Download(spec) => &spec.location,
+        }
+    }
+
+    /// The URL of the source, if it is none of the account's uploads.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        match self.location() {
+            Location::Url(url) => Some(url),
+            Location::Upload(_) => None,
         }
     }
 
@@ -132,15 +141,31 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::FileId;
 
     #[test]
     fn both_kinds_read_back_as_what_they_are() {
         let span = Span { start: MediaTime(1), end: MediaTime(2_000_000) };
-        let clip: Spec = ClipSpec::new("https://example.com/a", span, None, None).unwrap().into();
-        let download: Spec = DownloadSpec::new("https://example.com/a", None, None, true).unwrap().into();
-        for spec in [clip, download] {
-            let text = serde_json::to_string(&spec).unwrap();
-            assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), spec, "{text}");
+        let url = Location::Url("https://example.com/a".to_owned());
+        let upload = Location::Upload(FileId::from_random([7; 16]));
+        for (location, field) in [(url, "url"), (upload, "file_id")] {
+            let clip: Spec = ClipSpec::of(location.clone(), span, None, None).unwrap().into();
+            let download: Spec = DownloadSpec::of(location.clone(), None, None, true).unwrap().into();
+            for spec in [clip, download] {
+                let record = serde_json::to_value(&spec).unwrap();
+                assert!(record[field].is_string(), "{record}");
+                assert_eq!(serde_json::from_value::<Spec>(record).unwrap(), spec);
+                assert_eq!(spec.location(), &location);
+            }
         }
+    }
+
+    #[test]
+    fn a_record_from_before_there_were_uploads_reads() {
+        let record =
+            r#"{"url":"https://example.com/a","format":"mp4","quality":"p1080","save_to_library":false}"#;
+        let quality = serde_json::to_string(&Quality::P1080).unwrap();
+        let spec: Spec = serde_json::from_str(&record.replace(r#""p1080""#, &quality)).unwrap();
+        assert_eq!(spec, DownloadSpec::new("https://example.com/a", None, None, false).unwrap().into());
     }
 }

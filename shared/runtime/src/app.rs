@@ -129,6 +129,15 @@ impl App {
         Ok(if private { Guard::allowing_private() } else { Guard::public_only() })
     }
 
+    /// A client for files in our own bucket, to be opened by links that we signed ourselves. The guard is for users'
+    /// URLs: our own S3 may have a private address.
+    ///
+    /// # Errors
+    /// [`AppError::Source`] if TLS cannot be set up.
+    pub fn own_files(&self, limits: Limits) -> Result<SourceClient, AppError> {
+        Ok(SourceClient::new(Guard::allowing_private(), limits)?)
+    }
+
     /// Looks at sources. Made once for all requests: a new client with its TLS takes longer than a look at a near file.
     ///
     /// # Errors

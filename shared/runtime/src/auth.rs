@@ -37,6 +37,21 @@ pub(crate) async fn authenticate(
     Ok((Caller { account: record.account, scopes: record.scopes, cap }, decisions))
 }
 
+/// The caller of an endpoint that is open to anyone, where a request asks for something that only the owner of a key may
+/// have. It counts for the key, too.
+///
+/// # Errors
+/// 401 without a key, 403 without the right, 429 past the limit.
+pub async fn identify(app: &App, request: &ApiRequest, scope: Scope) -> Result<Caller, ApiError> {
+    let (caller, decisions) = authenticate(request.headers(), Limit::Requests, app).await?;
+    let refused = decisions.into_iter().filter(|limit| !limit.allowed).reduce(Decision::stricter);
+    match refused {
+        Some(limit) => Err(ApiError::rate_limited("requests", limit)),
+        None if scope.allowed_by(&caller.scopes) => Ok(caller),
+        None => Err(ApiError::missing_scope(scope.word())),
+    }
+}
+
 /// Counts a request that needs no key for the address it comes from.
 pub(crate) async fn count_open(request: &ApiRequest, app: &App) -> Result<Decision, ApiError> {
     // API Gateway always tells; who calls the function past it shares one count.

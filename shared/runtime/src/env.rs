@@ -20,6 +20,8 @@ pub enum Var {
     ClipMachineArn,
     /// URL of the queue that wakes `dispatch`.
     DispatchQueueUrl,
+    /// URL of the queue of uploads to look at.
+    UploadsQueueUrl,
     /// URL of the queue of mails to send.
     MailQueueUrl,
     /// URL of the queue of accounts to erase.
@@ -50,11 +52,12 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
         Self::DispatchQueueUrl,
+        Self::UploadsQueueUrl,
         Self::MailQueueUrl,
         Self::EraseQueueUrl,
         Self::MailFrom,
@@ -78,6 +81,7 @@ impl Var {
             Self::MediaBucket => "MEDIA_BUCKET",
             Self::ClipMachineArn => "CLIP_MACHINE_ARN",
             Self::DispatchQueueUrl => "DISPATCH_QUEUE_URL",
+            Self::UploadsQueueUrl => "UPLOADS_QUEUE_URL",
             Self::MailQueueUrl => "MAIL_QUEUE_URL",
             Self::EraseQueueUrl => "ERASE_QUEUE_URL",
             Self::MailFrom => "MAIL_FROM",
@@ -98,9 +102,11 @@ impl Var {
         let fine = match self {
             Self::ClipMachineArn => value.starts_with("arn:"),
             Self::PageSecretArn => value.is_empty() || value.starts_with("arn:"),
-            Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl | Self::PublicUrl => {
-                value.starts_with("http://") || value.starts_with("https://")
-            }
+            Self::DispatchQueueUrl
+            | Self::UploadsQueueUrl
+            | Self::MailQueueUrl
+            | Self::EraseQueueUrl
+            | Self::PublicUrl => value.starts_with("http://") || value.starts_with("https://"),
             Self::MailFrom => value.contains('@'),
             Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
             Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
@@ -119,7 +125,9 @@ impl Var {
         match self {
             Self::ClipMachineArn => "must be an ARN",
             Self::PageSecretArn => "must be empty or an ARN",
-            Self::DispatchQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl => "must be a queue's URL",
+            Self::DispatchQueueUrl | Self::UploadsQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl => {
+                "must be a queue's URL"
+            }
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",
             Self::ClipSlots => "must be a whole number from 1 to 1000",

@@ -18,7 +18,7 @@ mod probe;
 mod serve;
 
 pub use app::{App, AppError, Clock, Execution, SystemClock};
-pub use auth::{Caller, SESSION_COOKIE, Session};
+pub use auth::{Caller, SESSION_COOKIE, Session, identify};
 pub use captions::{CaptionsAnswer, CaptionsRequest};
 pub use endpoint::{Endpoint, Route, Trigger};
 pub use env::{Config, ConfigError, Var};

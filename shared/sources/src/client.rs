@@ -127,6 +127,15 @@ impl SourceClient {
         }
     }
 
+    /// Opens a file of our own by a link that is another one each time; `name` tells it from all other files.
+    ///
+    /// # Errors
+    /// [`SourceError`].
+    pub async fn open_as(&self, link: &str, name: &str) -> Result<RemoteFile, SourceError> {
+        let name = Url::parse(name).map_err(|_| SourceError::Unavailable("it is not a URL".to_owned()))?;
+        Ok(self.open(link).await?.known_as(name))
+    }
+
     async fn open_once(&self, url: &Url, traffic: &Traffic) -> Result<RemoteFile, Fault> {
         let answer = self.get(url, Some(&(0..HEAD_BYTES)), None).await?;
         match answer.status() {

@@ -22,7 +22,7 @@ const PROGRESS_BYTES: u64 = 1 << 20;
 
 /// What the first answer told.
 pub(crate) struct Found {
-    /// The URL that was asked for.
+    /// The URL that was asked for, or what stands for it ([`SourceClient::open_as`]).
     pub(crate) asked: Url,
     /// The URL that answered.
     pub(crate) url: Url,
@@ -56,6 +56,11 @@ impl RemoteFile {
         traffic: Traffic,
     ) -> Self {
         Self { client, found, forward: forward.map(Mutex::new), traffic }
+    }
+
+    /// The same file, told from all others by another name.
+    pub(crate) fn known_as(self, asked: Url) -> Self {
+        Self { found: Found { asked, ..self.found }, ..self }
     }
 
     /// The file's first bytes: 16 KiB, or a little more.

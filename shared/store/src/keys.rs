@@ -8,7 +8,8 @@
 //! | running jobs | `ACCOUNT#{account}` | `SLOTS#{lane}` |
 //! | waiting job | `ACCOUNT#{account}` | `WAIT#{lane}#{accepted at}#{job}` |
 //! | clip, newest last | `ACCOUNT#{account}` | `CLIP#{created at}#{clip}` |
-//! | jobs or reloads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
+//! | upload | `ACCOUNT#{account}` | `UPLOAD#{file}` |
+//! | jobs, reloads or uploads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
 //! | requests in a window, by whom there is no key for | `RATE#{sha256}` | `{quota}_{end}` |
 //! | spent with an API key in a day | `KEY#{sha256}` | `SPENT#{end}` |
 //! | answer to an `Idempotency-Key` | `IDEM#{account}#{sha256}` | `IDEM` |
@@ -34,7 +35,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     email::EmailAddress,
     idempotency::Intention,
-    ids::{AccountId, ApiKey, JobId, KeyId, SessionToken, digest},
+    ids::{AccountId, ApiKey, FileId, JobId, KeyId, SessionToken, digest},
     job::Cap,
     money::WalletKind,
     rate::Quota,
@@ -123,6 +124,14 @@ pub(crate) fn account_clip(account: &AccountId, created: Timestamp, clip: &JobId
 /// An item that was found in an account's partition under `sk`.
 pub(crate) fn listed(account: &AccountId, sk: &str) -> Key {
     Key::new(account_partition(account), sk)
+}
+
+/// Prefix of an account's uploads.
+pub(crate) const UPLOADS: &str = "UPLOAD#";
+
+/// Under its account: who asks for somebody else's finds nothing.
+pub(crate) fn upload(account: &AccountId, file: &FileId) -> Key {
+    Key::new(account_partition(account), format!("{UPLOADS}{file}"))
 }
 
 /// Prefix of an account's clips.
@@ -282,6 +291,13 @@ pub fn index_object(version: &str) -> String {
 #[must_use]
 pub fn answer_object(reference: &str) -> String {
     format!("work/answers/{reference}")
+}
+
+/// Bucket key of an upload; the rule deletes it after 1 day, the item says when exactly. It says nothing of the file's
+/// own name, which may be anything.
+#[must_use]
+pub fn upload_object(account: &AccountId, file: &FileId) -> String {
+    format!("uploads/{account}/{file}")
 }
 
 /// Bucket key of a clip that expires; the rule deletes it after 1 day, the item says when exactly.

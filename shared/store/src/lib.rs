@@ -10,6 +10,7 @@ mod changes;
 pub mod clips;
 pub mod history;
 pub mod idempotency;
+pub mod incoming;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -21,5 +22,6 @@ pub mod rate;
 pub mod sessions;
 pub mod sign_in;
 mod table;
+pub mod uploads;
 
 pub use table::{StoreError, Table};

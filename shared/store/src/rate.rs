@@ -118,7 +118,7 @@ pub(crate) fn used(item: Option<&Item>) -> u32 {
     item.map_or(0, |item| number(item, COUNT))
 }
 
-fn one_more(quota: Quota, now: Timestamp) -> Result<Changes, StoreError> {
+pub(crate) fn one_more(quota: Quota, now: Timestamp) -> Result<Changes, StoreError> {
     let ttl = quota.window.end(now) + KEPT_AFTER_SECONDS;
     Ok(not_full(Changes::default().set(keys::TTL, &ttl)?, COUNT, quota))
 }

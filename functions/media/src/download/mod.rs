@@ -61,7 +61,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 /// Opens the source. Of a page, which has its picture in many sizes, the job knows from here on the one that is fetched.
 async fn open(app: &App, job: &mut Job) -> Result<Source, StageError> {
     if !job.source.is_page {
-        return Source::open(app, &job.spec, LIMITS).await;
+        return Source::open(app, job, LIMITS).await;
     }
     let opened = page::open(app, &job.spec, LIMITS);
     let opened = reporting(app, &job.id, Status::Downloading, || 0.0, opened).await?;
