@@ -8,14 +8,15 @@ use domain::{
     spec::Spec,
 };
 use media::{
-    engine::{self, Cut, EngineError, Output},
+    engine::{self, Cut, EngineError, Output, Warm},
     ffmpeg::Tools,
     process::ProcessError,
     whole,
 };
 use runtime::{App, StageError};
 use serde_json::{Value, json};
-use store::keys;
+use store::{keys, objects::Objects};
+use tokio::sync::oneshot;
 use tracing::info;
 
 use crate::{
@@ -60,11 +61,15 @@ async fn make(
     };
     match work::get(app, &job.id, PLAN).await? {
         Plan::One { origin, around } => {
-            objects.get_file(&keys::work_object(&job.id, SOURCE), &source).await?;
+            let key = keys::work_object(&job.id, SOURCE);
             let cut = cut(origin, job.spec.span(&job.source), false);
             let output = match &job.spec {
-                Spec::Clip(_) => cut_around(&cut, around, fraction).await.map_err(told)?,
+                Spec::Clip(_) => {
+                    let warm = fetch(objects, &key, &cut).await?;
+                    cut_around(&cut, around, (warm, fraction)).await.map_err(told)?
+                }
                 Spec::Download(_) => {
+                    objects.get_file(&key, &source).await?;
                     let tools = Tools { time_limit: CONVERT_LIMIT, ..Tools::default() };
                     let made = whole::convert(&tools, &cut, &|done| fraction.set(done)).await;
                     made.map_err(told_of_whole)?
@@ -91,17 +96,32 @@ async fn make(
     }
 }
 
+/// Fetches what is to be cut, and starts what it will take while it comes.
+async fn fetch(objects: &Objects, key: &str, cut: &Cut<'_>) -> Result<Option<Warm>, StageError> {
+    let (there, front) = oneshot::channel();
+    let warm = async {
+        front.await.ok()?;
+        engine::warm(&Tools::default(), cut).await
+    };
+    let (fetched, warm) = tokio::join!(objects.get_file_telling(key, cut.input, there), warm);
+    Ok(fetched.map(|()| warm)?)
+}
+
 /// Cuts `around` if every frame of it can be copied, else exactly what was asked for.
-async fn cut_around(cut: &Cut<'_>, around: Option<Span>, fraction: &Fraction) -> Result<Output, EngineError> {
+async fn cut_around(
+    cut: &Cut<'_>,
+    around: Option<Span>,
+    (mut warm, fraction): (Option<Warm>, &Fraction),
+) -> Result<Output, EngineError> {
     let tools = Tools::default();
     if let Some(span) = around {
-        match engine::cut(&tools, &Cut { span, ..*cut }, &|_| {}).await {
+        match engine::cut_warm(&tools, &Cut { span, ..*cut }, warm.take(), &|_| {}).await {
             Ok(output) if output.method == "copy" => return Ok(output),
             Ok(output) => info!(method = output.method, "not every frame can be copied, so the cut is exact"),
             Err(problem) => info!(detail = ?problem, "the frames cannot be copied, so the cut is exact"),
         }
     }
-    engine::cut(&tools, cut, &|done| fraction.set(done)).await
+    engine::cut_warm(&tools, cut, warm, &|done| fraction.set(done)).await
 }
 
 #[allow(clippy::cast_precision_loss)] // for a progress bar

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use domain::cut::Span;
 use domain::quality::{Format, Quality};
 use domain::time::MediaTime;
-use media::engine::{self, Cut};
+use media::engine::{self, Cut, Warm};
 use media::ffmpeg::Tools;
 use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering, SpanError, SpanFile, Wanted};
 use serde_json::{Value as Json, json};
@@ -77,17 +77,23 @@ fn span(request: &Request<'_>) -> anyhow::Result<Span> {
 async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Result<Json> {
     let file = SourceClient::new(Guard::allowing_private(), LIMITS)?.open(request.url).await?;
     let input = folder.join("source");
-    let origin = fetch(&file, (span, request.index), &input).await?;
-    let cut = Cut {
-        input: &input,
-        origin,
-        span,
-        format: Format::Mp4,
-        quality: Quality::K4,
-        encode: false,
-        out_dir: folder,
+    let tools = Tools::default();
+    let (format, quality) = (Format::Mp4, Quality::K4);
+    let whole =
+        Cut { input: &input, origin: MediaTime::ZERO, span, format, quality, encode: false, out_dir: folder };
+    let output = match plan(&file, span, request.index).await? {
+        Some(small) => {
+            let cut = Cut { origin: small.origin, ..whole };
+            let warm = fetch(&tools, &file, &small, &cut).await?;
+            engine::cut_warm(&tools, &cut, warm, &|_| {}).await?
+        }
+        None => {
+            let mut sink = File::create(&input).await?;
+            file.copy_all(&mut sink).await?;
+            sink.flush().await?;
+            engine::cut(&tools, &whole, &|_| {}).await?
+        }
     };
-    let output = engine::cut(&Tools::default(), &cut, &|_| {}).await?;
     tokio::fs::rename(&output.media, request.out).await?;
     Ok(json!({
         "method": output.method,
@@ -97,29 +103,25 @@ async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Resul
     }))
 }
 
-/// Fetches the span, or the whole source where it cannot be taken apart; answers the source's time at the local file's
-/// zero.
+/// Fetches the span, while what will cut it starts.
 async fn fetch(
+    tools: &Tools,
     file: &RemoteFile,
-    (span, kept): (Span, Option<&Path>),
-    path: &Path,
-) -> anyhow::Result<MediaTime> {
-    let mut sink = File::create(path).await?;
-    let origin = match plan(file, span, kept).await? {
-        Some(small) => {
-            sink.write_all(&small.header).await?;
-            for range in &small.ranges {
-                file.copy(range.clone(), &mut sink).await?;
-            }
-            small.origin
-        }
-        None => {
-            file.copy_all(&mut sink).await?;
-            MediaTime::ZERO
-        }
-    };
+    small: &SpanFile,
+    cut: &Cut<'_>,
+) -> anyhow::Result<Option<Warm>> {
+    let mut sink = File::create(cut.input).await?;
+    sink.set_len(small.bytes_total).await?;
+    sink.write_all(&small.header).await?;
     sink.flush().await?;
-    Ok(origin)
+    let copy = async {
+        for range in &small.ranges {
+            file.copy(range.clone(), &mut sink).await?;
+        }
+        anyhow::Ok(sink.flush().await?)
+    };
+    let (copied, warm) = tokio::join!(copy, engine::warm(tools, cut));
+    copied.map(|()| warm)
 }
 
 async fn plan(file: &RemoteFile, span: Span, kept: Option<&Path>) -> anyhow::Result<Option<SpanFile>> {

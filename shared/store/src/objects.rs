@@ -12,9 +12,12 @@ use aws_sdk_s3::{
 use bytes::Bytes;
 use domain::expiry::DOWNLOAD_LINK_SECONDS;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::io::AsyncWriteExt;
+use tokio::{fs::File, io::AsyncWriteExt, sync::oneshot};
 
 use crate::table::StoreError;
+
+/// How much of an object [`Objects::get_file_telling`] waits for: the header of a span file of some minutes.
+const FRONT_LEN: u64 = 1 << 20;
 
 /// The product's one bucket.
 #[derive(Clone, Debug)]
@@ -57,12 +60,38 @@ impl Objects {
     /// # Errors
     /// [`StoreError`]; [`StoreError::NotFound`] if there is no such object.
     pub async fn get_file(&self, key: &str, path: &Path) -> Result<(), StoreError> {
+        self.get_file_telling(key, path, oneshot::channel().0).await
+    }
+
+    /// As [`Self::get_file`]; `there` is told once the file has its final length and the object's first [`FRONT_LEN`]
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get_file_telling(
+        &self,
+        key: &str,
+        path: &Path,
+        there: oneshot::Sender<()>,
+    ) -> Result<(), StoreError> {
         let mut body = self.get(key).await?;
-        let mut file = tokio::fs::File::create(path).await.map_err(StoreError::aws("GetObject"))?;
-        while let Some(chunk) = body.try_next().await.map_err(StoreError::aws("GetObject"))? {
-            file.write_all(&chunk).await.map_err(StoreError::aws("GetObject"))?;
+        let failed = StoreError::aws::<std::io::Error>;
+        let mut file = File::create(path).await.map_err(failed("GetObject"))?;
+        let mut front = body.size_hint().1.map(|len| (len.min(FRONT_LEN), there));
+        if let Some(len) = body.size_hint().1 {
+            file.set_len(len).await.map_err(failed("GetObject"))?;
         }
-        file.flush().await.map_err(StoreError::aws("GetObject"))
+        let mut written = 0;
+        while let Some(chunk) = body.try_next().await.map_err(StoreError::aws("GetObject"))? {
+            file.write_all(&chunk).await.map_err(failed("GetObject"))?;
+            written += chunk.len() as u64;
+            if let Some((_, there)) = front.take_if(|(len, _)| written >= *len) {
+                file.flush().await.map_err(failed("GetObject"))?;
+                // Nobody has to listen.
+                let _ = there.send(());
+            }
+        }
+        file.flush().await.map_err(failed("GetObject"))
     }
 
     /// Downloads a small object.

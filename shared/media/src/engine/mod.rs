@@ -41,10 +41,12 @@ pub(crate) use verify::{Clip, Codecs, Decode, Part, decodes, verify};
 
 use crate::{
     ffmpeg::{ProbeError, Tools},
+    mp4::{Index, LocalFile},
     process::ProcessError,
     smart,
 };
 pub(crate) use look::Looked;
+pub use smart::Warm;
 use timeline::{Reading, Timeline};
 
 /// The method that holds always.
@@ -133,9 +135,34 @@ pub struct Output {
 /// # Errors
 /// [`EngineError`]; [`EngineError::source_message`] tells whether the source is the reason.
 pub async fn cut(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result<Output, EngineError> {
+    cut_warm(tools, job, None, progress).await
+}
+
+/// Starts the programs that [`cut_warm`] will need for this clip, as far as that can be told from the front of the local
+/// file, whose length has to be final already. `None` if nothing is to be started, or nothing can be told.
+pub async fn warm(tools: &Tools, job: &Cut<'_>) -> Option<Warm> {
+    if job.encode || job.format != Format::Mp4 {
+        return None;
+    }
+    let file = LocalFile::open(job.input).ok()?;
+    let track = Index::read(&file).await.ok()?.video?;
+    track.picture().filter(|picture| picture.fits(job.quality))?;
+    Warm::start(tools, &track, job.out_dir).ok()
+}
+
+/// As [`cut`], with programs that were started while the local file was still being written.
+///
+/// # Errors
+/// As [`cut`].
+pub async fn cut_warm(
+    tools: &Tools,
+    job: &Cut<'_>,
+    warm: Option<Warm>,
+    progress: Progress<'_>,
+) -> Result<Output, EngineError> {
     let looked = Looked::at(tools, job.input).await?;
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
-    let (verified, method) = match copied(tools, job, &looked, &media, progress).await? {
+    let (verified, method) = match copied(tools, job, &looked, (&media, warm), progress).await? {
         Some(made) => made,
         None => (encoded(tools, job, looked, &media, progress).await?, ENCODE),
     };
@@ -147,7 +174,7 @@ async fn copied(
     tools: &Tools,
     job: &Cut<'_>,
     looked: &Looked,
-    out: &Path,
+    (out, warm): (&Path, Option<Warm>),
     progress: Progress<'_>,
 ) -> Result<Option<(Verified, &'static str)>, EngineError> {
     if job.encode || !matches!(job.format, Format::Mp4 | Format::M4a) {
@@ -155,7 +182,7 @@ async fn copied(
     }
     let (plan, seek) = planned(job, &Timeline::new(tools, job.input, looked), Reading::Quick).await?;
     let input = Input { path: job.input, seek };
-    match smart::cut(tools, &smart::Job { plan: &plan, source: looked, input, out }, progress).await {
+    match smart::cut(tools, &smart::Job { plan: &plan, source: looked, input, out }, warm, progress).await {
         Ok(made) => Ok(Some(made)),
         Err(reason) => {
             tracing::info!(method = ENCODE, %reason, "the whole span is encoded");

@@ -1,19 +1,18 @@
 //! Encoding the ends of a clip, so that they can stand in one track with what is copied.
 
-use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     Reason, blocking,
-    codec::{self, Entry, Role, Sets},
+    codec::{self, Codec, Entry, Role, Sets},
     mux::{self, From},
     plan::End,
     sei,
     source::{Media, Source},
-    told,
+    warm::Waiting,
 };
 use crate::{
-    engine::silent,
-    ffmpeg::{Args, Tools},
+    ffmpeg::Args,
     mp4::{Index, LocalFile, Sample},
 };
 
@@ -72,38 +71,58 @@ struct Leg {
     end: End,
     /// The samples that are decoded: without pictures before the first wanted one to which no other refers.
     samples: Vec<usize>,
-    /// Which of them are encoded, counted over all legs in presentation order.
-    wanted: Range<usize>,
 }
 
-/// Encodes the ends of `source`, both in one go: one decoder reads what they need, one behind the other, and one encoder
-/// makes a sequence of each. `folder` is a place for files.
-pub(super) async fn encode(tools: &Tools, source: &Arc<Source>, folder: &Path) -> Result<Ends, Reason> {
-    if source.parts.head.is_none() && source.parts.tail.is_none() {
-        return Ok(Ends::default());
-    }
-    let (input, out) = (folder.join("ends-source.mp4"), folder.join("ends.mp4"));
-    let legs = {
-        let (source, input) = (Arc::clone(source), input.clone());
-        blocking(move || write_input(&source, &input)).await?
-    };
-    // A picture's time is its place among all that are decoded: what the decoder would leave out is missing then, and
-    // not mistaken for another.
-    let between = |leg: &Leg| format!("between(pts,{},{})", leg.wanted.start, leg.wanted.end - 1);
-    let wanted = legs.iter().map(between).collect::<Vec<_>>().join("+");
+/// What the encoder makes, in the folder of the cut.
+const ENDS: &str = "ends.mp4";
+
+/// The clock of the encoder's input, in ticks a second. The times of pictures are not known to it and do not matter.
+const CLOCK: u32 = 25;
+
+/// What a picture's time on that clock says beside its place, as the remainder by [`STEP`]: whether it is encoded, and
+/// whether it belongs to the tail.
+const STEP: i64 = 4;
+const WANTED: i64 = 1;
+const OF_TAIL: i64 = 2;
+
+/// How a program makes both ends in one go: one decoder reads what they need, one behind the other, and one encoder makes
+/// a sequence of each. What it is to do with a picture stands in the picture's time, so that what a decoder would leave
+/// out is missing then, and not mistaken for another; and so that the program can be started before the pictures are
+/// known.
+pub(super) fn encoder(codec: &dyn Codec, folder: &Path) -> Result<Args, Reason> {
+    // The encoder counts the pictures. It begins anew with the tail, which is put behind all that a head can be.
+    const TAIL_AT_SECONDS: u32 = 100_000;
+    let later = TAIL_AT_SECONDS * CLOCK;
     let args = Args::default()
         // `strict` makes the decoder put pictures in order by what the stream may do, not by what it has seen so far.
         // How the track turns them is for those who show them.
         .words("-strict 1 -noautorotate")
-        .input(&input)
-        .words("-map 0:v:0 -fps_mode passthrough -enc_time_base 1:25")
-        .option("-vf", format!("select='{wanted}',settb=1/25,setpts=N"));
-    let first = legs.first().map_or(0, |leg| leg.end.pts.len());
-    let args =
-        source.codec.encoder(args)?.words(&format!("-force_key_frames expr:eq(n,{first}) -forced-idr 1"));
-    let finished = tools.ffmpeg(args.words("-map_metadata -1 -f mp4").file(&out), &mut |_| {}).await;
-    silent(finished.map_err(|error| Reason::Encoder(error.to_string()))?).map_err(told)?;
-    read(source, legs, &out).await
+        .piped()
+        .words(&format!("-map 0:v:0 -fps_mode passthrough -enc_time_base 1:{CLOCK}"))
+        .option(
+            "-vf",
+            format!("select='mod(pts,2)',setpts='N+{later}*gte(mod(PTS,{STEP}),{OF_TAIL})',settb=1/{CLOCK}"),
+        );
+    let args = codec.encoder(args)?.words(&format!("-force_key_frames {TAIL_AT_SECONDS} -forced-idr 1"));
+    Ok(args.words("-map_metadata -1 -f mp4").file(&folder.join(ENDS)))
+}
+
+/// Encodes the ends of `source`.
+pub(super) async fn encode(
+    source: &Arc<Source>,
+    encoder: Waiting<Result<(), Reason>>,
+    folder: &Path,
+) -> Result<Ends, Reason> {
+    if source.parts.head.is_none() && source.parts.tail.is_none() {
+        return Ok(Ends::default());
+    }
+    let input = folder.join("ends-source.mp4");
+    let legs = {
+        let (source, input) = (Arc::clone(source), input.clone());
+        blocking(move || write_input(&source, &input)).await?
+    };
+    encoder.feed(&input).await??;
+    read(source, legs, &folder.join(ENDS)).await
 }
 
 /// Writes what the decoder needs for the ends.
@@ -121,16 +140,18 @@ fn write_input(source: &Source, path: &Path) -> Result<Vec<Leg>, Reason> {
         let pts = |index: &usize| source.pictures.get(*index).map_or(0, |picture| picture.pts);
         let mut shown: Vec<i64> = samples.iter().map(pts).collect();
         shown.sort_unstable();
-        let (before, from) = (frames.len(), shown.binary_search(&first).map_err(|_| Reason::Timeline)?);
+        let before = frames.len();
+        let tail = if source.parts.tail.as_ref() == Some(end) { OF_TAIL } else { 0 };
         for index in &samples {
-            let place = before + shown.binary_search(&pts(index)).map_err(|_| Reason::Timeline)?;
-            let place = i64::try_from(place).map_err(|_| Reason::Timeline)?;
-            frames.push((From::Source(source, *index), place, *index == end.decode.start));
+            let place = shown.binary_search(&pts(index)).map_err(|_| Reason::Timeline)?;
+            let wanted = if end.pts.binary_search(&pts(index)).is_ok() { WANTED } else { 0 };
+            let place = i64::try_from(before + place).map_err(|_| Reason::Timeline)?;
+            let time = place * STEP + tail + wanted;
+            frames.push((From::Source(source, *index), time, *index == end.decode.start));
         }
-        let wanted = before + from..before + from + end.pts.len();
-        legs.push(Leg { end: end.clone(), samples, wanted });
+        legs.push(Leg { end: end.clone(), samples });
     }
-    mux::write_pictures(source, frames, path).map(|()| legs)
+    mux::write_pictures(source, frames, CLOCK, path).map(|()| legs)
 }
 
 /// Looks at what the encoder made: as many pictures as there are times for, and sets that fit.

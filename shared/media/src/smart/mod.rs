@@ -21,6 +21,7 @@ mod sei;
 mod signal;
 mod sound;
 mod source;
+mod warm;
 
 use std::{ops::Range, path::Path, sync::Arc};
 
@@ -31,7 +32,7 @@ use tokio::{fs::File, sync::oneshot};
 use crate::{
     engine::{
         AudioPlan, Clip, Codecs, Decode, EncodePlan, EngineError, Fit, Input, Looked, Progress, Verified,
-        VerifyError, VideoPlan, decodes, encode_sound, verify,
+        VerifyError, VideoPlan, encode_sound, verify,
     },
     ffmpeg::{AudioStream, Colour, Tools},
     mp4::{Index, LocalFile, Track},
@@ -39,6 +40,8 @@ use crate::{
 pub(crate) use join::join;
 use sound::Sound;
 use source::Source;
+use warm::Waiting;
+pub use warm::Warm;
 
 /// Why a clip is encoded as a whole instead.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +143,7 @@ pub(crate) struct Job<'a> {
 pub(crate) async fn cut(
     tools: &Tools,
     job: &Job<'_>,
+    warm: Option<Warm>,
     progress: Progress<'_>,
 ) -> Result<(Verified, &'static str), Reason> {
     if job.plan.format == Format::M4a {
@@ -149,11 +153,7 @@ pub(crate) async fn cut(
     if video.fit != Fit::Keep {
         return Err(Reason::Size);
     }
-    let scratch = job.out.with_extension("parts");
-    tokio::fs::create_dir_all(&scratch).await?;
-    let made = make(tools, job, video, &scratch, progress).await;
-    tokio::fs::remove_dir_all(&scratch).await?;
-    let (method, codecs) = made?;
+    let (method, codecs) = make(tools, job, (video, warm), progress).await?;
     let clip = Clip { path: job.out, codecs, decode: &Decode::Done };
     let verified = verify(tools, job.plan, clip).await.map_err(told)?;
     progress(1.0);
@@ -164,21 +164,25 @@ pub(crate) async fn cut(
 async fn make(
     tools: &Tools,
     job: &Job<'_>,
-    video: &VideoPlan,
-    scratch: &Path,
+    (video, warm): (&VideoPlan, Option<Warm>),
     progress: Progress<'_>,
 ) -> Result<(&'static str, Codecs), Reason> {
     let index = job.source.index.as_ref().ok_or(Reason::Index)?;
     let track = index.video.clone().ok_or(Reason::Format)?;
+    let warm = match warm {
+        Some(warm) => warm,
+        None => Warm::start(tools, &track, job.out.parent().unwrap_or(Path::new(".")))?,
+    };
     let (path, plan) = (job.input.path.to_owned(), video.clone());
     let source = Arc::new(blocking(move || Source::open(&path, track, &plan)).await?);
     progress(0.1);
-    // The decoder starts while the ends are encoded. Both come to their end: what is written must not be written to by
-    // two when the clip is encoded instead.
-    let (check, input) = oneshot::channel();
-    let (found, written) =
-        tokio::join!(decodes(tools, input), write(tools, job, source, (scratch, check), progress));
+    let Warm { folder, encoder, decoder } = warm;
+    let (check, checked) = decoder.split();
+    // Both come to their end: what is written must not be written to by two when the clip is encoded instead.
+    let work = write(tools, job, source, (folder.path(), encoder, check), progress);
+    let (found, written) = tokio::join!(checked, work);
     let (planned, method, codecs) = written?;
+    let found = found.ok_or_else(|| Reason::Encoder("the decoder was lost".to_owned()))?;
     match found.map_err(Reason::Verify)? {
         found if found == planned => Ok((method, codecs)),
         found => Err(Reason::Verify(VerifyError::Frames { planned, found })),
@@ -191,20 +195,20 @@ async fn write(
     tools: &Tools,
     job: &Job<'_>,
     source: Arc<Source>,
-    (scratch, check): (&Path, oneshot::Sender<File>),
+    (folder, encoder, check): (&Path, Waiting<Result<(), Reason>>, oneshot::Sender<File>),
     progress: Progress<'_>,
 ) -> Result<(u64, &'static str, Codecs), Reason> {
     let plan = job.plan.video.clone().ok_or(Reason::Format)?;
     let (ends, sound) = tokio::try_join!(
-        ends::encode(tools, &source, scratch),
-        sound(tools, job.plan.audio, job.source, job.input, scratch),
+        ends::encode(&source, encoder, folder),
+        sound(tools, job.plan.audio, job.source, job.input, folder),
     )?;
     progress(0.6);
     let method = if ends.sets().is_none() { "copy" } else { "smart" };
     let (copied, count) = (source.parts.copy.len(), plan.frames.len());
     tracing::debug!(method, frames = count, copied, "cutting");
     let codecs = Codecs { video: source.codec.name(), audio: sound.as_ref().map_or("", |sound| sound.codec) };
-    let (path, out) = (scratch.join("check.mp4"), job.out.to_owned());
+    let (path, out) = (folder.join("check.mp4"), job.out.to_owned());
     let write = move || {
         let clip = mux::Clip { source, ends, sound, plan };
         let planned = clip.write_check(BEHIND_JOIN, &path)?;

@@ -102,13 +102,21 @@ impl Clip {
     }
 }
 
-/// Writes pictures of the source, in decoding order, as a movie of their own in which the time of each is its place among
-/// them.
-pub(super) fn write_pictures(source: &Source, frames: Vec<Shown<'_>>, path: &Path) -> Result<(), Reason> {
+/// Writes pictures of the source, in decoding order, as a movie of their own, whose times are on a clock of `clock` ticks
+/// a second.
+pub(super) fn write_pictures(
+    source: &Source,
+    frames: Vec<Shown<'_>>,
+    clock: u32,
+    path: &Path,
+) -> Result<(), Reason> {
     let Source { track, description, codec, .. } = source;
     let stsd = Entry::find(&track.stsd, *description)?.stsd(codec.as_ref(), None);
-    let times = Times { first: 0, zero: 0, last: i64::try_from(frames.len()).unwrap_or(1) - 1, tail: 1 };
-    write(&mut [picture_lane(track, stsd, frames, times)?], path)
+    let last = frames.iter().map(|(_, pts, _)| *pts).max().unwrap_or(0);
+    let times = Times { first: 0, zero: 0, last, tail: 1 };
+    let mut lane = picture_lane(track, stsd, frames, times)?;
+    lane.track.timescale = clock;
+    write(&mut [lane], path)
 }
 
 /// When a track of pictures is shown, on its own clock.
