@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::stack::pages::{Site, page, typed};
 use crate::stack::source::{made, served, usual};
+use crate::stack::upload::uploaded;
 use crate::stack::{Account, cloud};
 
 const VTT: &str = "WEBVTT\n\n00:00.000 --> 00:03.500\n<v Ann>Hello\neveryone</v>\n\n00:03.500 --> 00:06.000\nit&#39;s 漢字 &amp; more\n";
@@ -169,6 +170,15 @@ async fn captions_of_a_stream_and_of_a_file() {
     assert_eq!((&answer["segments"][1]["end"], &answer["duration"]), (&json!(5.0), &json!(8.0)), "{answer}");
     let (status, answer) = asked(&account, json!({ "url": media.url(), "language": "fr" })).await;
     assert_eq!(status, 404, "{answer}");
+
+    let id = uploaded(&account, &said).await;
+    let (status, answer) = asked(&account, json!({ "file_id": id })).await;
+    assert_eq!((status, words(&answer)), (200, vec!["One line", "Zwei 漢字"]), "{answer}");
+    let other = cloud().account(Amount::cents(10)).await;
+    let (status, answer) = asked(&other, json!({ "file_id": id })).await;
+    assert_eq!(status, 404, "{answer}");
+    let (status, answer) = asked(&account, json!({ "file_id": id, "url": media.url() })).await;
+    assert_eq!(status, 400, "{answer}");
 
     let site = site(media.url().to_owned()).await;
     let (status, answer) = asked(&account, json!({ "url": site.url("/master.m3u8") })).await;

@@ -109,7 +109,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Limit::Requests,
             handler!(transcript::handle; app, caller, request),
         ),
-        env: &[Var::TableName, Var::MediaBucket, Var::CaptionsFunction],
+        env: &[Var::TableName, Var::MediaBucket, Var::CaptionsFunction, Var::Sources],
         actions: &[
             "dynamodb:BatchGetItem",
             "dynamodb:GetItem",

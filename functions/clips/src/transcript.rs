@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use domain::{
-    clip::source_url,
     ids::JobId,
     ledger::LedgerError,
     money::{Amount, WalletKind},
     prices::PriceBook,
+    source::Location,
     transcript::{ANSWER_BYTES_MAX, formatted},
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, CaptionsAnswer, CaptionsRequest};
@@ -23,6 +23,8 @@ use store::{
 use tracing::info;
 use utoipa::ToSchema;
 
+use crate::upload;
+
 /// The longest language tag, in bytes; RFC 5646 asks for 35 at least.
 const LANGUAGE_BYTES_MAX: usize = 35;
 /// An item of the table holds 400 KB. A larger answer that may be given again lies in the bucket.
@@ -33,7 +35,10 @@ const INLINE_BYTES_MAX: usize = 256 << 10;
 pub struct TranscriptRequest {
     /// Address of the video.
     #[schema(example = "https://youtube.com/watch?v=dQw4w9WgXcQ")]
-    pub url: String,
+    pub url: Option<String>,
+    /// In place of `url`: an upload of this account that is ready.
+    #[schema(example = "0123456789abcdef0123456789abcdef")]
+    pub file_id: Option<String>,
     /// The language of the captions to take, as in `en` or `pt-BR`. Left out, it is the one that is spoken.
     #[schema(example = "en")]
     pub language: Option<String>,
@@ -72,11 +77,12 @@ pub struct Spoken {
 /// Answers `POST /v1/transcript`.
 ///
 /// # Errors
-/// 400 for a bad request, 401 without a key, 402 without money, 404 for a video without captions, 422 for a source that
-/// cannot be read or a reused `Idempotency-Key`. Nothing is spent then.
+/// 400 for a bad request, 401 without a key, 402 without money, 404 for a video without captions or an upload that is
+/// not the account's, 409 for one that is not ready, 422 for a source that cannot be read or a reused
+/// `Idempotency-Key`. Nothing is spent then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: TranscriptRequest = request.json()?;
-    let url = source_url(&ask.url)?;
+    let location = Location::named(ask.url.as_deref(), ask.file_id.as_deref())?;
     let language = ask.language.map(language).transpose()?;
     let (table, intention) = (app.table()?, request.intention()?);
     if let Some(intention) = &intention
@@ -87,8 +93,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let price =
         PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?.transcript();
     must_have(&app, &caller, price).await?;
+    match &location {
+        Location::Url(url) => app.config().sources()?.check(url)?,
+        Location::Upload(id) => upload::ready(&app, &caller.account, id).await.map(drop)?,
+    }
 
-    let transcript = match app.captions(&CaptionsRequest { url, language }).await? {
+    let request = CaptionsRequest { location, account: caller.account.clone(), language };
+    let transcript = match app.captions(&request).await? {
         CaptionsAnswer::Captions { segments, duration } => Transcript {
             text: formatted(segments.iter().map(|segment| (segment.start, segment.text.as_str()))),
             duration: duration.seconds(),

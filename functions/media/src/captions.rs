@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{job::Failure, time::MediaTime};
+use domain::{job::Failure, source::Location, time::MediaTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use media::mp4::{IndexError, Part, text_tracks};
 use runtime::{App, CaptionsAnswer, CaptionsRequest, Remote, StageError, read_index};
@@ -17,7 +17,7 @@ use sources::{
     ytdlp::{Address, Caption, Page, is_page},
 };
 
-use crate::{job::passing, page, ytdlp};
+use crate::{job::passing, page, source::open_upload, ytdlp};
 
 const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 128 << 20 };
 /// The caller has a client waiting: see `runtime`'s own limit.
@@ -36,7 +36,7 @@ struct Found {
     duration: Option<MediaTime>,
 }
 
-/// Finds the captions of the source `{url}`. A source that has none or is at fault is an answer, not an error.
+/// Finds the captions of the source `{url}`, or of the upload `{file_id}`. A source that has none or is at fault is an answer, not an error.
 ///
 /// # Errors
 /// [`StageError::Passing`].
@@ -76,7 +76,15 @@ fn none(request: &CaptionsRequest) -> CaptionsAnswer {
 }
 
 async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, StageError> {
-    let (url, language) = (request.url.as_str(), request.language.as_deref());
+    let language = request.language.as_deref();
+    let url = match &request.location {
+        Location::Url(url) => url.as_str(),
+        Location::Upload(id) => {
+            let file = open_upload(app, &request.account, id, LIMITS).await?;
+            let is_mp4 = sniff(file.head()) == Container::IsoBmff;
+            return if is_mp4 { of_mp4(&file, language).await } else { Ok(None) };
+        }
+    };
     let client = app.sources(LIMITS)?;
     if !is_page(url) {
         let file = client.open(url).await?;

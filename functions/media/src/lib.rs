@@ -31,8 +31,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "media.captions",
         trigger: Trigger::Stage(handler!(captions::handle; app, input)),
-        env: &[Var::AllowPrivateSources, Var::PageSecretArn],
-        actions: &["secretsmanager:GetSecretValue"],
+        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources, Var::PageSecretArn],
+        actions: &["dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"],
     },
     Endpoint {
         handler: "media.inspect",

@@ -83,7 +83,7 @@ pub(crate) async fn open_file(app: &App, job: &Job, limits: Limits) -> Result<Re
 }
 
 /// Opens an upload, which must still be what was looked at.
-async fn open_upload(
+pub(crate) async fn open_upload(
     app: &App,
     account: &AccountId,
     id: &FileId,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::primitives::Blob;
-use domain::{job::Failure, time::MediaTime};
+use domain::{ids::AccountId, job::Failure, source::Location, time::MediaTime};
 use serde::{Deserialize, Serialize};
 use sources::{SourceError, captions::Segment};
 
@@ -16,7 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(26);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaptionsRequest {
     /// The source.
-    pub url: String,
+    #[serde(flatten)]
+    pub location: Location,
+    /// Who asks: an upload is its owner's alone.
+    pub account: AccountId,
     /// BCP 47 tag of the language that is wanted; without one it is the one that is spoken.
     pub language: Option<String>,
 }

@@ -64,7 +64,7 @@ async fn looked_at(account: &Account, id: &str) -> Value {
 }
 
 /// Uploads the file at `path`; answers its id once it is ready.
-async fn uploaded(account: &Account, path: &Path) -> String {
+pub(crate) async fn uploaded(account: &Account, path: &Path) -> String {
     let (id, _) = sent(account, std::fs::read(path).unwrap()).await;
     let upload = looked_at(account, &id).await;
     assert_eq!(upload["status"], "ready", "{upload}");
