@@ -5,7 +5,7 @@
 
 use std::{ops::Range, path::Path};
 
-use domain::{clip::Precision, cut::Span, quality::Format, spec::Spec};
+use domain::{clip::Precision, cut::Span, quality::Format, spec::Spec, time::MediaTime};
 use media::{
     fan_out::FanOut,
     keyframe,
@@ -94,28 +94,38 @@ impl Cutting<'_> {
         }
     }
 
-    /// A file for each share and one for the sound; `None` if the source cannot be taken apart.
+    /// A file for each share and one for the sound; `None` if the source cannot be taken apart. Sound lies among pictures,
+    /// so the span is fetched once and parted here.
     async fn shares(&self, fan_out: FanOut, span: Span) -> Result<Option<Plan>, StageError> {
-        let video = Wanted { video: true, audio: false };
-        let mut files = Vec::new();
+        let Some(all) = plan_span(self.index, span, Wanted { video: true, audio: true })? else {
+            return Ok(None);
+        };
+        self.expect(all.bytes_total);
+        let path = self.room.folder.join("span");
+        self.write(&all, &path).await?;
+        let local = LocalFile::open(&path).map_err(passing)?;
+        let index = Index::read(&local).await.map_err(|error| passing(format!("{error:?}")))?;
+        let parting = Cutting { room: self.room, index: &index, files: &[Held::Local(&local)] };
+        // The span file counts from its own zero.
+        let at = |span: Span| Span { start: span.start.since(all.origin), end: span.end.since(all.origin) };
+        let from = |small: &SpanFile| MediaTime(small.origin.0.saturating_add(all.origin.0));
+        let mut origins = Vec::new();
         for (n, share) in fan_out.shares.iter().enumerate() {
-            let Some(small) = plan_span(self.index, share.span, video)? else { return Ok(None) };
-            files.push((small, keys::share_source(n)));
+            let video = Wanted { video: true, audio: false };
+            let Some(small) = plan_span(&index, at(share.span), video)? else { return Ok(None) };
+            origins.push(from(&small));
+            parting.leave(&small, &keys::share_source(n)).await?;
         }
-        let audio = Wanted { video: false, audio: true };
-        let sound = match SpanFile::plan(self.index, span, audio) {
-            Ok(small) => Some(small),
+        let sound = match SpanFile::plan(&index, at(span), Wanted { video: false, audio: true }) {
+            Ok(small) => {
+                parting.leave(&small, SOUND).await?;
+                Some(from(&small))
+            }
             Err(SpanError::Nothing | SpanError::NoFrame) => None,
             Err(SpanError::Unsupported(_)) => return Ok(None),
         };
-        let (origins, heard) =
-            (files.iter().map(|(small, _)| small.origin).collect(), sound.as_ref().map(|s| s.origin));
-        files.extend(sound.map(|small| (small, SOUND.to_owned())));
-        self.expect(files.iter().map(|(small, _)| small.bytes_total).sum());
-        for (small, name) in &files {
-            self.leave(small, name).await?;
-        }
-        Ok(Some(Plan::Shared { fan_out, origins, sound: heard }))
+        tokio::fs::remove_file(&path).await.map_err(passing)?;
+        Ok(Some(Plan::Shared { fan_out, origins, sound }))
     }
 
     /// The bytes that the job needs, and the span that can be copied, if that is wanted; `None` if the source has to
@@ -140,13 +150,17 @@ impl Cutting<'_> {
     /// Writes one span file and puts it into the work prefix.
     async fn leave(&self, small: &SpanFile, name: &str) -> Result<(), StageError> {
         let path = self.room.folder.join(name);
-        let mut sink = create(&path).await?;
+        self.write(small, &path).await?;
+        self.room.put(&path, name).await
+    }
+
+    async fn write(&self, small: &SpanFile, path: &Path) -> Result<(), StageError> {
+        let mut sink = create(path).await?;
         sink.write_all(&small.header).await.map_err(passing)?;
         for range in &small.ranges {
             self.copy(range, &mut sink).await?;
         }
-        sink.flush().await.map_err(passing)?;
-        self.room.put(&path, name).await
+        sink.flush().await.map_err(passing)
     }
 
     /// Copies `range`, which may reach from one file into the next.
