@@ -112,11 +112,12 @@ impl Cutting<'_> {
         let mut origins = Vec::new();
         for (n, share) in fan_out.shares.iter().enumerate() {
             let video = Wanted { video: true, audio: false };
-            let Some(small) = plan_span(&index, at(share.span), video)? else { return Ok(None) };
+            let small = SpanFile::plan_at_hand(&index, at(share.span), video);
+            let Some(small) = planned(small, share.span)? else { return Ok(None) };
             origins.push(from(&small));
             parting.leave(&small, &keys::share_source(n)).await?;
         }
-        let sound = match SpanFile::plan(&index, at(span), Wanted { video: false, audio: true }) {
+        let sound = match SpanFile::plan_at_hand(&index, at(span), Wanted { video: false, audio: true }) {
             Ok(small) => {
                 parting.leave(&small, SOUND).await?;
                 Some(from(&small))
@@ -199,7 +200,11 @@ pub(super) fn must_fit(room: Room<'_>, bytes: u64) -> Result<(), StageError> {
 
 /// The bytes that the clip needs; `None` if the source has to be taken whole.
 fn plan_span(index: &Index, span: Span, wanted: Wanted) -> Result<Option<SpanFile>, StageError> {
-    match SpanFile::plan(index, span, wanted) {
+    planned(SpanFile::plan(index, span, wanted), span)
+}
+
+fn planned(small: Result<SpanFile, SpanError>, span: Span) -> Result<Option<SpanFile>, StageError> {
+    match small {
         Ok(plan) => Ok(Some(plan)),
         Err(SpanError::Unsupported(_)) => Ok(None),
         Err(SpanError::NoFrame) => Err(unsupported(format!(

@@ -45,10 +45,18 @@ pub(crate) fn coalesce(ranges: Vec<Range<u64>>) -> Ranges {
     coalesce_within(ranges, RANGES_MAX)
 }
 
+/// Joins only what overlaps or touches.
+pub(crate) fn adjoin(ranges: Vec<Range<u64>>) -> Ranges {
+    coalesce_gaps(ranges, 0, usize::MAX)
+}
+
 /// As [`coalesce`], into `most` ranges at most.
-pub(crate) fn coalesce_within(mut ranges: Vec<Range<u64>>, most: usize) -> Ranges {
+pub(crate) fn coalesce_within(ranges: Vec<Range<u64>>, most: usize) -> Ranges {
+    coalesce_gaps(ranges, GAP_MAX, most)
+}
+
+fn coalesce_gaps(mut ranges: Vec<Range<u64>>, mut gap_max: u64, most: usize) -> Ranges {
     ranges.sort_unstable_by_key(|range| (range.start, range.end));
-    let mut gap_max = GAP_MAX;
     loop {
         ranges = join(ranges, gap_max);
         if ranges.len() <= most {

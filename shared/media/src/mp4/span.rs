@@ -12,7 +12,7 @@ use domain::{
 
 use super::{
     index::Index,
-    ranges::coalesce,
+    ranges::{Ranges, adjoin, coalesce},
     samples::Samples,
     track::Track,
     write::{LocalSample, LocalTrack, header},
@@ -79,6 +79,23 @@ impl SpanFile {
     /// # Errors
     /// [`SpanError`].
     pub fn plan(index: &Index, span: Span, wanted: Wanted) -> Result<Self, SpanError> {
+        Self::plan_by(coalesce, index, span, wanted)
+    }
+
+    /// As [`Self::plan`], for a source that is at hand: where a look costs nothing, not a byte is read along.
+    ///
+    /// # Errors
+    /// [`SpanError`].
+    pub fn plan_at_hand(index: &Index, span: Span, wanted: Wanted) -> Result<Self, SpanError> {
+        Self::plan_by(adjoin, index, span, wanted)
+    }
+
+    fn plan_by(
+        coalesce: fn(Vec<Range<u64>>) -> Ranges,
+        index: &Index,
+        span: Span,
+        wanted: Wanted,
+    ) -> Result<Self, SpanError> {
         let mut taken = Vec::new();
         let mut frames = None;
         if let Some(track) = index.video.as_ref().filter(|_| wanted.video) {
@@ -136,7 +153,7 @@ impl Taken<'_> {
         samples.map(|sample| sample.offset..sample.offset + u64::from(sample.size))
     }
 
-    fn localise(&self, origin: i64, span: Span, ranges: &super::ranges::Ranges) -> LocalTrack<'_> {
+    fn localise(&self, origin: i64, span: Span, ranges: &Ranges) -> LocalTrack<'_> {
         let scale = i64::from(self.track.timescale);
         let shown = &self.track.shown;
         let is_sound = self.track.handler == *b"soun";
