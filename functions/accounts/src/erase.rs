@@ -45,6 +45,7 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
         }
         let clips = table.oldest_clips(&account, A_ROUND).await?;
         if clips.is_empty() {
+            table.forget_storage(&account).await?;
             table.forget_account(&account).await?;
             info!(%account, erased, "erased");
             return Ok(());

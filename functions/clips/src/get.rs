@@ -9,7 +9,9 @@ use domain::{
     expiry,
     ids::JobId,
     job::{Job, Status},
+    library,
     quality::{Format, PictureSize},
+    time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Serialize;
@@ -107,7 +109,7 @@ pub struct ClipView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/embed/a1b2c3d4e5f6g7h8")]
     pub embed_url: Option<String>,
-    /// When it expires.
+    /// When it expires; empty while it is pinned.
     pub expires_at: String,
 }
 
@@ -167,13 +169,23 @@ async fn view(app: &App, job: &Job) -> Result<JobView, ApiError> {
 }
 
 async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
-    let Some(output) = job.output.as_ref().filter(|_| job.status == Status::Complete) else {
+    let Some(made) = job.output.as_ref().filter(|_| job.status == Status::Complete) else {
         return Ok(None);
     };
-    let expires_at = expiry::clip_expires_at(job.updated_at);
-    if app.now() >= expires_at {
+    // What is in the history may have been renamed, pinned or deleted since.
+    let saved = job.spec.saved_to_library();
+    let clip = if saved { app.table()?.clip(&job.id, app.now()).await? } else { None };
+    let (output, expires_at) = match &clip {
+        Some(clip) => (&clip.output, clip.expires_at),
+        None => (made, Some(expiry::clip_expires_at(job.updated_at))),
+    };
+    if saved && clip.is_none() || expires_at.is_some_and(|expires| app.now() >= expires) {
         return Err(ApiError::not_found("clip"));
     }
+    let file_name = clip.as_ref().map_or_else(
+        || output.file_name.clone(),
+        |clip| library::file_name(&clip.name, output.format.extension()),
+    );
     let objects = app.objects()?;
     let (mut sprite_url, mut sprite_vtt_url) = (None, None);
     if let Some(sprite) = &output.sprite {
@@ -181,10 +193,9 @@ async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
         sprite_vtt_url = Some(objects.link(&sprite.cues_key).await?);
     }
     let span = output.span.filter(|_| output.format == Format::Mp4);
-    let saved = job.spec.saved_to_library();
     Ok(Some(ClipView {
-        download_url: objects.download_link(&output.object_key, &output.file_name).await?,
-        file_name: output.file_name.clone(),
+        download_url: objects.download_link(&output.object_key, &file_name).await?,
+        file_name,
         file_size: output.size_bytes,
         duration: output.duration.seconds(),
         start_actual: span.map(|span| span.start.seconds()),
@@ -197,7 +208,7 @@ async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
         clip_id: saved.then(|| job.id.to_string()),
         share_url: saved.then(|| format!("/c/{}", job.id)),
         embed_url: saved.then(|| format!("/embed/{}", job.id)),
-        expires_at: expires_at.rfc3339(),
+        expires_at: expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
     }))
 }
 

@@ -1,5 +1,5 @@
 //! `/v1/clip`, `/v1/download`, `/v1/transcript` and what belongs to them: look at a source, ask for a price, a clip, a
-//! whole video or what is said in it, follow the job, read the balance.
+//! whole video or what is said in it, follow the job, read the balance; `/v1/clips` and `/v1/storage`, what came of it.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Route, Trigger, Var, handler};
@@ -10,8 +10,10 @@ pub mod create;
 pub mod download;
 pub mod get;
 pub mod info;
+pub mod library;
 pub mod max_cost;
 pub mod quote;
+pub mod storage;
 pub mod transcript;
 pub mod upload;
 
@@ -37,6 +39,20 @@ const ACCEPT_ACTIONS: &[&str] = &[
     "s3:PutObject",
     "sqs:SendMessage",
     "states:StartExecution",
+];
+
+/// What it takes to move a clip: copy its files, point it to the copies, delete the files that it had. Who may list the
+/// bucket is told "not found" of a file that has gone; others are told "denied".
+const MOVE_ACTIONS: &[&str] = &[
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
 ];
 
 /// The endpoints of this area.
@@ -187,5 +203,82 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "s3:ListBucket",
             "sqs:SendMessage",
         ],
+    },
+    Endpoint {
+        handler: "clips.list",
+        trigger: Trigger::Keyed(
+            Route { method: "GET", path: "/v1/clips" },
+            Scope::ClipsRead,
+            Limit::Requests,
+            handler!(library::list::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "s3:GetObject"],
+    },
+    Endpoint {
+        handler: "clips.rename",
+        trigger: Trigger::Keyed(
+            Route { method: "PATCH", path: "/v1/clips/{id}" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(library::rename::handle; app, caller, request),
+        ),
+        env: &[Var::TableName],
+        actions: &["dynamodb:UpdateItem"],
+    },
+    Endpoint {
+        handler: "clips.delete",
+        trigger: Trigger::Keyed(
+            Route { method: "DELETE", path: "/v1/clips/{id}" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(library::delete::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:DeleteObject"],
+    },
+    Endpoint {
+        handler: "clips.pin",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/clips/{id}/pin" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(library::pin::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: MOVE_ACTIONS,
+    },
+    Endpoint {
+        handler: "clips.unpin",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/clips/{id}/unpin" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(library::unpin::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::MediaBucket],
+        actions: MOVE_ACTIONS,
+    },
+    Endpoint {
+        handler: "clips.storage",
+        trigger: Trigger::Keyed(
+            Route { method: "GET", path: "/v1/storage" },
+            Scope::ClipsRead,
+            Limit::Requests,
+            handler!(storage::get::handle; app, caller, request),
+        ),
+        env: &[Var::TableName],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
+    },
+    Endpoint {
+        handler: "clips.storage_purchase",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/storage/purchase" },
+            Scope::Billing,
+            Limit::Requests,
+            handler!(storage::purchase::handle; app, caller, request),
+        ),
+        env: &[Var::TableName],
+        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     },
 ];

@@ -56,7 +56,7 @@ pub struct QuoteView {
     #[schema(example = "usd")]
     pub currency: &'static str,
     /// The edition of the price list.
-    #[schema(example = "fastclip-2026-03")]
+    #[schema(example = "fastclip-2026-11")]
     pub price_book: String,
     /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`.
     #[schema(example = "mp4")]

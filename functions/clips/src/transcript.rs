@@ -130,6 +130,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         account: &caller.account,
         wallet: WalletKind::Usd,
         amount: price,
+        storage_gb: 0,
         cap: caller.cap.as_ref(),
         intention: intention.as_ref().map(|intention| (intention, &answer)),
         now: app.now(),

@@ -30,7 +30,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
         source_title: job.source.title.clone(),
         output,
         created_at: now,
-        expires_at: expiry::clip_expires_at(now),
+        expires_at: Some(expiry::clip_expires_at(now)),
     });
     end(&app, &job, &Ending::Complete { cost, clip: clip.map(Box::new) }).await?;
     Ok(json!({ "job_id": job.id }))

@@ -1,7 +1,8 @@
-//! Sweep: once a minute, look after jobs that should have moved on.
+//! Sweep: once a minute, look after jobs that should have moved on, clear away clips that have expired, and delete files
+//! that a change of a clip has left behind.
 //!
-//! It proves that every job ends: whatever crashed, a job that has not ended is in the `open` index with a time at
-//! which the sweeper looks at it.
+//! It proves that every job ends, every clip goes and no file stays: whatever crashed, what is left to do is in the
+//! `open` index with a time at which the sweeper looks at it.
 
 use std::sync::Arc;
 
@@ -16,17 +17,33 @@ use crate::end::fail;
 
 /// Jobs looked at in one run; the rest waits a minute.
 const JOBS_MAX: i32 = 100;
+/// Clips cleared away in one run. Until it is their turn they are expired all the same.
+const CLIPS_MAX: i32 = 200;
+/// Chores carried out in one run.
+const CHORES_MAX: i32 = 100;
 /// How long a job that was set going again is left alone.
 const LOOK_AGAIN_MS: i64 = 60_000;
 
-/// Looks after the overdue jobs. One job that fails does not keep the others from being looked after.
+/// Looks after what is overdue. One job, clip or chore that fails does not keep the others from being looked after.
 ///
 /// # Errors
-/// [`StageError::Passing`] if the jobs cannot be listed.
+/// [`StageError::Passing`] if they cannot be listed.
 pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
     for id in app.table()?.due_jobs(app.now(), JOBS_MAX).await? {
         if let Err(problem) = look_after(&app, &id).await {
             error!(job_id = %id, %problem, "could not be looked after");
+        }
+    }
+    let (table, objects) = (app.table()?, app.objects()?);
+    for chore in table.due_chores(app.now(), CHORES_MAX).await? {
+        match table.carry_out(&chore, objects).await {
+            Ok(()) => warn!(chore, "carried out what a request left undone"),
+            Err(problem) => error!(chore, %problem, "could not be carried out"),
+        }
+    }
+    for id in table.due_clips(app.now(), CLIPS_MAX).await? {
+        if let Err(problem) = table.clear_clip(&id, objects, app.now()).await {
+            error!(clip_id = %id, %problem, "could not be cleared away");
         }
     }
     Ok(())

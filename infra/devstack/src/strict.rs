@@ -47,8 +47,7 @@ strict! {
     list_buckets: ListBucketsInput => ListBucketsOutput,
     list_objects: ListObjectsInput => ListObjectsOutput,
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output,
-    put_object: PutObjectInput => PutObjectOutput,
-    upload_part_copy: UploadPartCopyInput => UploadPartCopyOutput;
+    put_object: PutObjectInput => PutObjectOutput;
 
     async fn upload_part(
         &self,
@@ -58,6 +57,19 @@ strict! {
         let tag = self.beside(&request.input.upload_id, "etag", request.input.part_number);
         let answer = self.files.upload_part(request).await?;
         if let Some(etag) = &answer.output.e_tag {
+            fs::write(tag, etag.value()).await.map_err(|error| s3_error!(error, InternalError))?;
+        }
+        Ok(answer)
+    }
+
+    async fn upload_part_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        self.must_exist(&request.input.upload_id).await?;
+        let tag = self.beside(&request.input.upload_id, "etag", request.input.part_number);
+        let answer = self.files.upload_part_copy(request).await?;
+        if let Some(etag) = answer.output.copy_part_result.as_ref().and_then(|copied| copied.e_tag.as_ref()) {
             fs::write(tag, etag.value()).await.map_err(|error| s3_error!(error, InternalError))?;
         }
         Ok(answer)

@@ -4,6 +4,7 @@
 //! that the handlers really use. An endpoint without a row in [`operation`] is an error, so none is forgotten.
 
 mod accounts_area;
+mod library;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub fn endpoints() -> Vec<&'static Endpoint> {
 }
 
 /// Endpoints that spend money, and so take an `Idempotency-Key`.
-const SPENDING: &[&str] = &["clips.create", "clips.download", "clips.transcript"];
+const SPENDING: &[&str] = &["clips.create", "clips.download", "clips.transcript", "clips.storage_purchase"];
 
 /// What the table does not tell of an endpoint.
 struct Operation {
@@ -146,7 +147,7 @@ fn operation(handler: &str) -> Option<Operation> {
         "pages.openapi" => {
             Operation { summary: "This description", request: None, answer: None, query: &[], problems: &[] }
         }
-        handler => return accounts_area::operation(handler),
+        handler => return library::operation(handler).or_else(|| accounts_area::operation(handler)),
     })
 }
 

@@ -138,6 +138,17 @@ impl Output {
         let sprite = self.sprite.iter().flat_map(|sprite| [&sprite.picture_key, &sprite.cues_key]);
         [&self.object_key].into_iter().chain(&self.poster_key).chain(sprite)
     }
+
+    /// The same with other keys.
+    #[must_use]
+    pub fn with_keys(&self, other: impl Fn(&str) -> String) -> Self {
+        let sprite = self.sprite.as_ref().map(|sprite| Sprite {
+            picture_key: other(&sprite.picture_key),
+            cues_key: other(&sprite.cues_key),
+        });
+        let poster_key = self.poster_key.as_deref().map(&other);
+        Self { object_key: other(&self.object_key), poster_key, sprite, ..self.clone() }
+    }
 }
 
 /// Thumbnails of a clip at regular intervals, as one picture.

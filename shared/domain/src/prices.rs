@@ -23,10 +23,13 @@ pub struct PriceBook {
     auto_clip_extra_segment: Amount,
     auto_clip_4k_premium: Amount,
     analyze_per_source_hour: Amount,
+    /// Not in the first edition.
+    storage_gb: Option<Amount>,
 }
 
 /// Every edition ever released, oldest first. A new price is a new file and a new line here.
-const EDITIONS: [&str; 1] = [include_str!("../prices/fastclip-2026-03.json")];
+const EDITIONS: [&str; 2] =
+    [include_str!("../prices/fastclip-2026-03.json"), include_str!("../prices/fastclip-2026-11.json")];
 
 static BOOKS: LazyLock<Vec<PriceBook>> = LazyLock::new(|| {
     // The files are embedded, and a test reads each of them: a broken one never ships.
@@ -81,6 +84,12 @@ impl PriceBook {
     pub fn analyze(&self, source: MediaTime) -> Amount {
         Amount(self.analyze_per_source_hour.0 * started_hours(source))
     }
+
+    /// Gigabytes of storage, once and for good. `None` if this edition sells none, or past 2^64.
+    #[must_use]
+    pub fn storage(&self, gb: u64) -> Option<Amount> {
+        self.storage_gb?.0.checked_mul(gb).map(Amount)
+    }
 }
 
 /// Hours of `duration`, rounded up to the next one; at least one.
@@ -112,5 +121,7 @@ mod tests {
         assert_eq!(book.auto_clip(hours(1.0), 1, false), Amount::cents(20));
         assert_eq!(book.auto_clip(hours(1.01), 3, true), Amount::cents(40 + 20 + 10));
         assert_eq!(book.analyze(hours(0.2)), Amount::cents(10));
+        assert_eq!((book.storage(5), book.storage(u64::MAX)), (Some(Amount::cents(500)), None));
+        assert_eq!(PriceBook::edition("fastclip-2026-03").unwrap().storage(5), None);
     }
 }

@@ -20,6 +20,8 @@ pub struct Stored {
     pub len: u64,
     /// Its entity tag, as headers have it.
     pub etag: String,
+    /// Its media type.
+    pub media_type: String,
 }
 
 /// What S3 says of parts that do not make up an object.
@@ -115,7 +117,7 @@ impl Objects {
         }
     }
 
-    /// What is stored under a key, if anything.
+    /// What is stored under a key, if anything. For who may list the bucket: others are denied to know.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -125,9 +127,10 @@ impl Objects {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => return Ok(None),
             Err(error) => return Err(StoreError::aws("HeadObject")(error)),
         };
+        let media_type = head.content_type().unwrap_or("application/octet-stream").to_owned();
         let len = head.content_length().and_then(|len| u64::try_from(len).ok());
         let len = len.ok_or_else(|| StoreError::fault("HeadObject", "no length"))?;
-        Ok(Some(Stored { len, etag: head.e_tag.unwrap_or_default() }))
+        Ok(Some(Stored { len, etag: head.e_tag.unwrap_or_default(), media_type }))
     }
 }
 

@@ -13,10 +13,10 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clips::{Clip, ClipPointer},
+    clips::Clip,
     keys,
     rate::respend,
-    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, StoreError, Table},
 };
 
 /// The wallet that clip jobs are paid from.
@@ -249,9 +249,7 @@ impl Table {
                 actions.push(respend(self, cap, (standing.record.hold.amount, hold.posted))?);
             }
             if let Ending::Complete { clip: Some(clip), .. } = ending {
-                actions.push(self.create(&keys::clip(id), clip)?);
-                let pointer = ClipPointer { clip: id.clone() };
-                actions.push(self.create(&keys::account_clip(&clip.account, clip.created_at, id), &pointer)?);
+                actions.extend(self.add_clip(clip)?);
             }
             let account = &standing.record.account;
             actions.extend(self.wallet_actions(
@@ -294,25 +292,8 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn due_jobs(&self, now: Timestamp, limit: i32) -> Result<Vec<JobId>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(keys::OPEN_INDEX)
-            .key_condition_expression("#open = :open AND #due < :now")
-            .expression_attribute_names("#open", keys::OPEN)
-            .expression_attribute_names("#due", keys::DUE_AT)
-            .expression_attribute_values(":open", AttributeValue::S(keys::OPEN_VALUE.to_owned()))
-            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(StoreError::aws("Query"))?;
-        let id = |item: Item| match item.get(keys::PK) {
-            Some(AttributeValue::S(pk)) => pk.strip_prefix("JOB#").and_then(JobId::parse),
-            _ => None,
-        };
-        Ok(answer.items.into_iter().flatten().filter_map(id).collect())
+        let due = self.due(keys::OPEN_VALUE, now, limit).await?;
+        Ok(due.iter().filter_map(|(pk, _)| pk.strip_prefix("JOB#").and_then(JobId::parse)).collect())
     }
 }
 

@@ -8,6 +8,8 @@
 //! | running jobs | `ACCOUNT#{account}` | `SLOTS#{lane}` |
 //! | waiting job | `ACCOUNT#{account}` | `WAIT#{lane}#{accepted at}#{job}` |
 //! | clip, newest last | `ACCOUNT#{account}` | `CLIP#{created at}#{clip}` |
+//! | clip that expires, the next to go first | `ACCOUNT#{account}` | `EXPIRES#{expires at}#{clip}` |
+//! | what its clips take up | `ACCOUNT#{account}` | `STORAGE` |
 //! | upload | `ACCOUNT#{account}` | `UPLOAD#{file}` |
 //! | jobs, reloads or uploads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
 //! | requests in a window, by whom there is no key for | `RATE#{sha256}` | `{quota}_{end}` |
@@ -26,8 +28,10 @@
 //! | grant or immediate charge | `TRANSFER#{id}` | `TRANSFER` |
 //! | job | `JOB#{id}` | `JOB` |
 //! | clip by id | `CLIP#{id}` | `CLIP` |
+//! | objects to delete | `CHORE#{id}` | `CHORE` |
 //!
-//! Index `open` (`open`, `due_at`): jobs that have not ended, by the time the sweeper looks after them.
+//! Index `open` (`open`, `due_at`): what the sweeper looks after, by the time it does: jobs that have not ended, clips
+//! that expire, chores.
 
 use std::collections::HashMap;
 
@@ -48,13 +52,17 @@ pub const PK: &str = "pk";
 pub const SK: &str = "sk";
 /// Epoch seconds after which DynamoDB may delete an item. Housekeeping only: reads check expiry themselves.
 pub const TTL: &str = "ttl";
-/// The index of jobs that have not ended.
+/// The index of what the sweeper looks after.
 pub const OPEN_INDEX: &str = "open";
-/// Partition key of [`OPEN_INDEX`], present only while a job has not ended. One value: the index is written
-/// twice a job, so one partition carries about 500 jobs a second.
+/// Partition key of [`OPEN_INDEX`], present only as long as there is something to look after. One value for each kind:
+/// the index is written twice a job, so one partition carries about 500 jobs a second.
 pub const OPEN: &str = "open";
-/// The only value of [`OPEN`].
+/// The value of [`OPEN`] of a job that has not ended.
 pub const OPEN_VALUE: &str = "job";
+/// The value of [`OPEN`] of a clip that expires.
+pub const OPEN_CLIP: &str = "clip";
+/// The value of [`OPEN`] of a chore.
+pub const OPEN_CHORE: &str = "chore";
 /// Sort key of [`OPEN_INDEX`], epoch milliseconds.
 pub const DUE_AT: &str = "due_at";
 
@@ -120,6 +128,38 @@ pub(crate) fn wait(account: &AccountId, accepted: Timestamp, job: &JobId) -> Key
 pub(crate) fn account_clip(account: &AccountId, created: Timestamp, clip: &JobId) -> Key {
     Key::new(account_partition(account), format!("{ACCOUNT_CLIPS}{:015}#{clip}", created.0))
 }
+
+/// Prefix of an account's clips that expire.
+const EXPIRING: &str = "EXPIRES#";
+
+/// Lists a clip that expires under its account, by when it does.
+pub(crate) fn expiring(account: &AccountId, expires: Timestamp, clip: &JobId) -> Key {
+    Key::new(account_partition(account), format!("{EXPIRING}{:015}#{clip}", expires.0))
+}
+
+/// The first and last sort key of an account's clips that have expired at `now`.
+pub(crate) fn expired(now: Timestamp) -> (String, String) {
+    // Behind every id: those are lower-case letters and digits.
+    (EXPIRING.to_owned(), format!("{EXPIRING}{:015}#~", now.0))
+}
+
+/// The clip that the sort key of [`expiring`] names.
+pub(crate) fn expiring_clip(sk: &str) -> Option<JobId> {
+    JobId::parse(sk.strip_prefix(EXPIRING)?.split_once('#')?.1)
+}
+
+/// What an account's clips take up.
+pub(crate) fn storage(account: &AccountId) -> Key {
+    Key::new(account_partition(account), "STORAGE")
+}
+
+/// Objects to delete.
+pub(crate) fn chore(id: &str) -> Key {
+    Key::new(format!("{CHORES}{id}"), "CHORE")
+}
+
+/// What the partition of a chore begins with.
+pub(crate) const CHORES: &str = "CHORE#";
 
 /// An item that was found in an account's partition under `sk`.
 pub(crate) fn listed(account: &AccountId, sk: &str) -> Key {
@@ -304,4 +344,26 @@ pub fn upload_object(account: &AccountId, file: &FileId) -> String {
 #[must_use]
 pub fn clip_object(clip: &JobId, extension: &str) -> String {
     format!("clips/24h/{clip}.{extension}")
+}
+
+/// Where a clip's objects lie, which says how long they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf {
+    /// The rule deletes them after 1 day.
+    Day,
+    /// Until somebody deletes them.
+    Pinned,
+}
+
+/// Bucket key of a clip's object that is copied to another shelf. Each copy has a folder of its own, named by `copy`,
+/// so that nobody ever writes where something else may still be deleted; the object's own name stays, because the
+/// thumbnails' cues name the picture beside them.
+#[must_use]
+pub fn shelved_object(key: &str, shelf: Shelf, copy: &str) -> String {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let shelf = match shelf {
+        Shelf::Day => "24h",
+        Shelf::Pinned => "pinned",
+    };
+    format!("clips/{shelf}/{copy}/{name}")
 }

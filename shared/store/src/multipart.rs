@@ -65,6 +65,28 @@ impl Objects {
         Ok(UploadedPart { number, etag: uploaded.e_tag, crc32: uploaded.checksum_crc32 })
     }
 
+    /// Makes a part of the bytes `first` to `last` of the object `from`.
+    pub(crate) async fn copy_part(
+        &self,
+        from: &str,
+        upload: Upload<'_>,
+        number: i32,
+        (first, last): (u64, u64),
+    ) -> Result<UploadedPart, StoreError> {
+        let part = self
+            .client
+            .upload_part_copy()
+            .bucket(&self.bucket)
+            .copy_source(format!("{}/{from}", self.bucket))
+            .copy_source_range(format!("bytes={first}-{last}"))
+            .key(upload.key)
+            .upload_id(upload.id)
+            .part_number(number);
+        let copied = part.send().await.map_err(StoreError::aws("UploadPartCopy"))?.copy_part_result;
+        let copied = copied.ok_or_else(|| StoreError::fault("UploadPartCopy", "no result"))?;
+        Ok(UploadedPart { number, etag: copied.e_tag, crc32: copied.checksum_crc32 })
+    }
+
     /// Makes the object of `len` bytes from all its parts. A repeat finds it made.
     ///
     /// # Errors

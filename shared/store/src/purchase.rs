@@ -12,11 +12,12 @@ use domain::{
 use serde::Serialize;
 
 use crate::{
+    clips::signed,
     idempotency::{Answer, Earlier, earlier_in},
     keys,
     ledger::wallet_in,
     rate::spend,
-    table::{Attempts, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, StoreError, Table},
 };
 
 /// What is paid, by whom and for what.
@@ -30,6 +31,8 @@ pub struct Purchase<'a> {
     pub wallet: WalletKind,
     /// How much.
     pub amount: Amount,
+    /// Gigabytes of storage that the account gets for it.
+    pub storage_gb: u64,
     /// The cap of the key that it is paid with, if that has one.
     pub cap: Option<&'a Cap>,
     /// The client's name for its intention, and what it is answered.
@@ -126,6 +129,10 @@ impl Table {
             actions.push(spend(self, cap, (amount, room))?);
         }
         actions.extend(self.wallet_actions((account, kind), wallet, &change, reference, now)?);
+        if purchase.storage_gb > 0 {
+            let more = Changes::default().add("purchased_gb", signed(purchase.storage_gb));
+            actions.push(self.update(&keys::storage(account), more)?);
+        }
         Ok(actions)
     }
 }

@@ -11,11 +11,11 @@ use aws_sdk_dynamodb::{
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
-use domain::{ledger::LedgerError, quote::TooDear};
+use domain::{ledger::LedgerError, quote::TooDear, time::Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use crate::changes::Changes;
-use crate::keys::Key;
+use crate::keys::{self, Key};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -195,6 +195,30 @@ impl Table {
             .consistent_read(true)
             .limit(limit);
         Ok(query.send().await.map_err(StoreError::aws("Query"))?.items.unwrap_or_default())
+    }
+
+    /// The keys, partition and sort key, of what the sweeper is to look after at `now`, the longest overdue first.
+    pub(crate) async fn due(
+        &self,
+        open: &str,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(keys::OPEN_INDEX)
+            .key_condition_expression("#open = :open AND #due < :now")
+            .expression_attribute_names("#open", keys::OPEN)
+            .expression_attribute_names("#due", keys::DUE_AT)
+            .expression_attribute_values(":open", AttributeValue::S(open.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
+            .limit(limit);
+        let items = query.send().await.map_err(StoreError::aws("Query"))?.items;
+        let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let key = |item: Item| text(&item, keys::PK).zip(text(&item, keys::SK));
+        Ok(items.into_iter().flatten().filter_map(key).collect())
     }
 
     /// Carries out all `actions` or none.

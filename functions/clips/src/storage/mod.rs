@@ -1,0 +1,4 @@
+//! `/v1/storage`: the room for pinned clips.
+
+pub mod get;
+pub mod purchase;
