@@ -11,6 +11,7 @@ mod forbidden;
 mod formats;
 mod index;
 mod info;
+mod library;
 mod limits;
 mod local;
 mod misbehave;

@@ -213,7 +213,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
             handler!(library::list::handle; app, caller, request),
         ),
         env: &[Var::TableName, Var::MediaBucket],
-        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "s3:GetObject"],
+        actions: &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "s3:GetObject",
+        ],
     },
     Endpoint {
         handler: "clips.rename",
@@ -235,7 +241,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
             handler!(library::delete::handle; app, caller, request),
         ),
         env: &[Var::TableName, Var::MediaBucket],
-        actions: &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "s3:DeleteObject"],
+        actions: &[
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "s3:DeleteObject",
+        ],
     },
     Endpoint {
         handler: "clips.pin",

@@ -61,7 +61,9 @@ mod tests {
 
     #[test]
     fn a_name_is_one_line_in_any_script() {
-        for text in ["Final Intro Cut", "最終カット", "הקליפ שלי", "कट\u{200d}", "👩\u{200d}🚀", &"ß".repeat(200)] {
+        for text in
+            ["Final Intro Cut", "最終カット", "הקליפ שלי", "कट\u{200d}", "👩\u{200d}🚀", &"ß".repeat(200)]
+        {
             assert_eq!(name(text).as_deref(), Ok(text));
         }
         assert_eq!(name("  a b\t").as_deref(), Ok("a b"));
@@ -87,7 +89,9 @@ mod tests {
     #[test]
     fn hours_are_told_in_tenths() {
         let hour = 3_600_000;
-        for (left_ms, hours) in [(24 * hour, 24.0), (24 * hour - 1, 23.9), (hour / 2, 0.5), (1, 0.0), (-1, 0.0)] {
+        for (left_ms, hours) in
+            [(24 * hour, 24.0), (24 * hour - 1, 23.9), (hour / 2, 0.5), (1, 0.0), (-1, 0.0)]
+        {
             assert!((hours_left(Timestamp(left_ms), Timestamp(0)) - hours).abs() < 1e-9, "{left_ms}");
         }
     }

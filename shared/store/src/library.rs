@@ -44,7 +44,8 @@ impl Cursor {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (created, clip) = text.split_once('-')?;
-        let is_number = (1..=15).contains(&created.len()) && created.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number =
+            (1..=15).contains(&created.len()) && created.bytes().all(|byte| byte.is_ascii_digit());
         let created_at = is_number.then(|| created.parse().ok())??;
         Some(Self { created_at: Timestamp(created_at), clip: JobId::parse(clip)? })
     }
@@ -195,7 +196,8 @@ async fn places(
         let answer = query.clone().limit(rest).set_exclusive_start_key(from).send().await;
         let answer = answer.map_err(StoreError::aws("Query"))?;
         for item in answer.items.into_iter().flatten() {
-            let created_at = created(&item).ok_or_else(|| StoreError::Malformed("a clip's place".to_owned()))?;
+            let created_at =
+                created(&item).ok_or_else(|| StoreError::Malformed("a clip's place".to_owned()))?;
             let ClipPointer { clip, .. } = serde_dynamo::from_item(item)?;
             places.push(Cursor { created_at, clip });
         }
@@ -221,7 +223,9 @@ mod tests {
     fn cursors_read_back_and_strangers_are_refused() {
         let cursor = Cursor { created_at: Timestamp(1_800_000_000_000), clip: JobId::from_random([7; 16]) };
         assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor.clone()));
-        for text in ["", "-", "1-", "-aaaaaaaaaaaaaaaa", "x-aaaaaaaaaaaaaaaa", "1-short", "1-AAAAAAAAAAAAAAAA"] {
+        for text in
+            ["", "-", "1-", "-aaaaaaaaaaaaaaaa", "x-aaaaaaaaaaaaaaaa", "1-short", "1-AAAAAAAAAAAAAAAA"]
+        {
             assert_eq!(Cursor::parse(text), None, "{text}");
         }
         assert_eq!(Cursor::parse(&format!("1234567890123456-{}", cursor.clip)), None, "16 digits");

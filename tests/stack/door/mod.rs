@@ -3,7 +3,7 @@
 mod account;
 mod browser;
 mod keys;
-mod secrets;
+pub(crate) mod secrets;
 mod sessions;
 mod sign_in;
 

@@ -10,7 +10,7 @@ use crate::stack::door::browser::{Browser, address};
 use crate::stack::{Cloud, cloud};
 
 /// The table's own client and its name: what a look behind the store needs.
-fn client(cloud: &Cloud) -> (aws_sdk_dynamodb::Client, String) {
+pub(crate) fn client(cloud: &Cloud) -> (aws_sdk_dynamodb::Client, String) {
     let info = &cloud.info;
     let credentials = Credentials::new(&info.access_key_id, &info.secret_access_key, None, None, "local");
     let config = aws_sdk_dynamodb::Config::builder()

@@ -72,7 +72,12 @@ pub(crate) async fn uploaded(account: &Account, path: &Path) -> String {
 }
 
 /// The bucket, to look behind the API.
-fn bucket(cloud: &Cloud) -> Objects {
+pub(crate) fn bucket(cloud: &Cloud) -> Objects {
+    Objects::new(s3(cloud), cloud.info.buckets["MediaBucket"].clone())
+}
+
+/// The bucket's own client, to look behind the store.
+pub(crate) fn s3(cloud: &Cloud) -> aws_sdk_s3::Client {
     let info = &cloud.info;
     let (id, secret) = (&info.access_key_id, &info.secret_access_key);
     let config = aws_sdk_s3::Config::builder()
@@ -82,7 +87,7 @@ fn bucket(cloud: &Cloud) -> Objects {
         .endpoint_url(&info.s3_url)
         .force_path_style(true)
         .build();
-    Objects::new(aws_sdk_s3::Client::from_conf(config), info.buckets["MediaBucket"].clone())
+    aws_sdk_s3::Client::from_conf(config)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,7 +120,10 @@ async fn view(app: &App, clip: &Clip, now: Timestamp) -> Result<ListedClip, ApiE
         pinned: clip.expires_at.is_none(),
         expires_at: clip.expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
         hours_left: clip.expires_at.map(|expires| hours_left(expires, now)),
-        download_url: app.objects()?.download_link(&output.object_key, &file_name(&clip.name, format)).await?,
+        download_url: app
+            .objects()?
+            .download_link(&output.object_key, &file_name(&clip.name, format))
+            .await?,
         share_url: format!("/c/{id}"),
         embed_url: format!("/embed/{id}"),
         aspect_ratio: output.picture.map(PictureSize::aspect_ratio),
@@ -143,7 +146,8 @@ impl Asked {
             None => Ok(otherwise),
             Some(text) => {
                 let number = text.parse().ok().filter(|number| (1..=max).contains(number));
-                let bad = || ApiError::bad_request(format!("`{name}` must be a whole number from 1 to {max}"));
+                let bad =
+                    || ApiError::bad_request(format!("`{name}` must be a whole number from 1 to {max}"));
                 number.ok_or_else(bad)
             }
         };

@@ -49,8 +49,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
     let amount = book.storage(gb).ok_or_else(|| ApiError::internal("the price book sells no storage"))?;
     let price_book = book.version.clone();
-    let response =
-        ApiResponse::ok(&BoughtStorage { success: true, gb, cost: amount.dollars(), price_book });
+    let response = ApiResponse::ok(&BoughtStorage { success: true, gb, cost: amount.dollars(), price_book });
     let answer = response.to_answer();
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|problem| ApiError::internal(problem.to_string()))?;
