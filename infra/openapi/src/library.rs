@@ -21,7 +21,7 @@ pub(crate) fn operation(handler: &str) -> Option<Operation> {
         },
         "clips.rename" => Operation {
             request: named::<rename::RenameRequest>(),
-            problems: &[400, 404, 413, 415],
+            problems: &[400, 404, 413, 415, 503],
             ..plain("Give a clip another name", named::<rename::RenamedClip>())
         },
         "clips.delete" => Operation {

@@ -25,7 +25,7 @@ async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Clip, ApiError>
     clip.filter(|clip| clip.account == caller.account).ok_or_else(|| ApiError::not_found("clip"))
 }
 
-/// Carries out the chore that a change has left. If that fails, the sweeper will: the change itself stands.
+/// Carries out the chore that a change has left. If S3 or the table fails, the sweeper will: the change itself stands.
 async fn clear_up(app: &App, chore: &str) -> Result<(), ApiError> {
     if let Err(problem) = app.table()?.carry_out(chore, app.objects()?).await {
         warn!(chore, %problem, "files stay for now");
@@ -58,9 +58,13 @@ async fn put_on(app: &App, caller: &Caller, id: &JobId, shelf: Shelf) -> Result<
                 return Ok(*clip);
             }
             Ok(Moved::Full(problem)) => return Err(full(problem)),
-            // Another request has deleted or moved it, so its files were gone from under this one.
-            Ok(Moved::Overtaken) | Err(StoreError::NotFound) => {}
-            Err(problem) => return Err(problem.into()),
+            Ok(Moved::Overtaken) => {}
+            // If another request has deleted or moved it meanwhile, its files were gone from under this one.
+            Err(problem) => {
+                if owned(app, caller, id).await?.output.object_key == clip.output.object_key {
+                    return Err(problem.into());
+                }
+            }
         }
     }
     Err(StoreError::Busy.into())

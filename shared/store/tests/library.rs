@@ -1,0 +1,140 @@
+//! A clip's whole life by the clock, and who wins when two change it at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kit;
+
+use domain::clip::ClipSpec;
+use domain::cut::Span;
+use domain::ids::{AccountId, JobId};
+use domain::job::{Job, Output};
+use domain::ledger::EntryKind;
+use domain::money::{Amount, WalletKind};
+use domain::quality::Format;
+use domain::source::SourceInfo;
+use domain::storage::Storage;
+use domain::time::{MediaTime, Timestamp};
+use kit::table;
+use store::Table;
+use store::accept::{Acceptance, Terms};
+use store::clips::Clip;
+use store::jobs::Ending;
+use store::keys::Shelf;
+use store::ledger::Immediate;
+use store::library::Start;
+use store::shelves::Moved;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const DAY_MS: i64 = 24 * 3_600_000;
+
+fn account() -> AccountId {
+    AccountId::from_random([0; 16])
+}
+
+/// A clip of `size` bytes, made at `now` by a job of its own.
+async fn made(table: &Table, number: u8, size: u64, now: Timestamp) -> Clip {
+    let id = JobId::from_random([number; 16]);
+    let grant = Immediate::Grant(EntryKind::Gift, Amount(1));
+    table.transfer(id.as_str(), (&account(), WalletKind::Usd), grant, now).await.unwrap();
+    let span = Span { start: MediaTime(0), end: MediaTime(1) };
+    let spec = ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
+    let price = ("fastclip-2026-03".to_owned(), Amount(1));
+    let job = Job::accepted(id.clone(), account(), spec, SourceInfo::default(), price, now);
+    let quota = domain::rate::clip_jobs(1000);
+    let outlook = table.outlook(&job.account, quota, None, now).await.unwrap();
+    let accepted = table.accept(job, &outlook, &Terms { slots_max: 9, quota, intention: None }).await;
+    assert!(matches!(accepted.unwrap(), Acceptance::Accepted(_)));
+    let output = Output {
+        object_key: store::keys::clip_object(&id, "mp3"),
+        poster_key: None,
+        file_name: "a.mp3".to_owned(),
+        format: Format::Mp3,
+        size_bytes: size,
+        duration: MediaTime(1),
+        picture: None,
+        method: "encode".to_owned(),
+        span: None,
+        sprite: None,
+    };
+    let clip = Clip {
+        id: id.clone(),
+        account: account(),
+        name: "a.mp3".to_owned(),
+        source_title: "a".to_owned(),
+        output,
+        created_at: now,
+        expires_at: Some(domain::expiry::clip_expires_at(now)),
+    };
+    let ending = Ending::Complete { cost: Amount(1), clip: Some(Box::new(clip.clone())) };
+    assert!(table.end(&id, &ending, now).await.unwrap());
+    clip
+}
+
+/// What is listed at `now`, which is as many as there are said to be.
+async fn listed(table: &Table, now: Timestamp) -> Vec<Clip> {
+    let page = table.clip_page(&account(), Start::Skip(0), 100, now).await.unwrap();
+    assert!(page.next.is_none());
+    assert_eq!(table.clip_count(&account(), now).await.unwrap(), page.clips.len() as u64);
+    page.clips
+}
+
+async fn moved(table: &Table, clip: &Clip, to: Shelf, now: Timestamp) -> Clip {
+    let begun = table.begin_move(clip, to, now).await.unwrap();
+    match table.finish_move(&begun).await.unwrap() {
+        Moved::Done(clip) => *clip,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_clip_lives_for_a_day_to_the_millisecond_and_anew_once_it_is_unpinned() {
+    let table = table().await;
+    let clip = made(&table, 1, 7, NOW).await;
+    let (last, end) = (NOW.plus_ms(DAY_MS - 1), NOW.plus_ms(DAY_MS));
+    assert_eq!(listed(&table, last).await, [clip.clone()]);
+    assert_eq!(table.clip(&clip.id, last).await.unwrap(), Some(clip.clone()));
+    assert!(listed(&table, end).await.is_empty());
+    assert_eq!(table.clip(&clip.id, end).await.unwrap(), None);
+    assert!(!table.rename_clip(&account(), &clip.id, "b", end).await.unwrap());
+    assert!(table.due_clips(end, 9).await.unwrap().is_empty());
+    assert_eq!(table.due_clips(end.plus_ms(1), 9).await.unwrap(), [clip.id.clone()]);
+
+    let pinned = moved(&table, &clip, Shelf::Pinned, last).await;
+    let years = NOW.plus_ms(5 * 365 * DAY_MS);
+    assert_eq!(listed(&table, years).await, [pinned.clone()]);
+    assert!(table.due_clips(years, 9).await.unwrap().is_empty());
+    let sums = Storage { clips: 1, pinned: 1, used: 7, purchased_gb: 0 };
+    assert_eq!(table.storage(&account()).await.unwrap(), sums);
+
+    let unpinned = moved(&table, &pinned, Shelf::Day, years).await;
+    assert_eq!(unpinned.expires_at, Some(years.plus_ms(DAY_MS)));
+    assert_eq!(listed(&table, years.plus_ms(DAY_MS - 1)).await, [unpinned]);
+    assert!(listed(&table, years.plus_ms(DAY_MS)).await.is_empty());
+    let sums = Storage { clips: 1, ..Storage::default() };
+    assert_eq!(table.storage(&account()).await.unwrap(), sums);
+}
+
+#[tokio::test]
+async fn of_two_moves_one_is_overtaken_and_of_two_clips_one_finds_room() {
+    let table = table().await;
+    let (a, b) = (made(&table, 1, 600_000_000, NOW).await, made(&table, 2, 600_000_000, NOW).await);
+    let (first, second) = (
+        table.begin_move(&a, Shelf::Pinned, NOW).await.unwrap(),
+        table.begin_move(&a, Shelf::Pinned, NOW).await.unwrap(),
+    );
+    let (x, y) = tokio::join!(table.finish_move(&first), table.finish_move(&second));
+    let both = [x.unwrap(), y.unwrap()];
+    let done = both.iter().filter(|moved| matches!(moved, Moved::Done(_))).count();
+    assert!(done == 1, "{both:?}");
+    let late = table.begin_move(&b, Shelf::Pinned, NOW).await.unwrap();
+    assert!(matches!(table.finish_move(&late).await.unwrap(), Moved::Full(full) if full.free == 400_000_000));
+    let removed = table.discard_clip(&a, NOW).await.unwrap();
+    assert!(removed.is_none(), "not as it was read any more");
+    let a = table.clip(&a.id, NOW).await.unwrap().unwrap();
+    assert!(table.discard_clip(&a, NOW).await.unwrap().is_some());
+    assert!(matches!(table.finish_move(&late).await.unwrap(), Moved::Done(_)));
+    let sums = Storage { clips: 1, pinned: 1, used: 600_000_000, purchased_gb: 0 };
+    assert_eq!(table.storage(&account()).await.unwrap(), sums);
+    let chores = table.due_chores(NOW.plus_ms(DAY_MS), 9).await.unwrap();
+    assert_eq!(chores.len(), 4, "each has something to delete");
+}
