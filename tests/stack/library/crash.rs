@@ -105,7 +105,8 @@ async fn a_copy_in_parts_is_whole_or_given_up() {
     let upload = objects.begin_upload(&key, "video/mp4").await.unwrap();
     let copy = store::shelves::CopyInParts { key: key.clone(), upload: upload.clone() };
     assert!(table.note_copy(&begun, &copy).await.unwrap());
-    sweep(&begun.chore).await;
+    // As the sweeper does, but here: the local S3 lets only those give up an upload who began it.
+    table.carry_out(&begun.chore, &objects).await.unwrap();
     agrees(&account, &clip.id, now()).await;
     let bucket = &cloud().info.buckets["MediaBucket"];
     let parts = s3(cloud()).list_parts().bucket(bucket).key(&key).upload_id(&upload).send().await;
