@@ -89,13 +89,14 @@ fn rotated(path: &Path) -> std::path::PathBuf {
 
 /// The presentation times of a file's frames in seconds, as ffprobe prints them, in order.
 pub(crate) fn times(path: &Path) -> Vec<f64> {
-    let origin = if path.extension().is_some_and(|kind| kind == "ts" || kind == "m3u8") {
-        // The clock of a transport stream or of HLS starts anywhere: its zero is the first thing shown.
-        let starts =
-            ["v", "a"].map(|stream| ffprobe(path, stream, "stream=start_time")[0].parse::<f64>().unwrap());
-        starts[0].min(starts[1])
-    } else {
-        0.0
+    let starts =
+        || ["v", "a"].map(|stream| ffprobe(path, stream, "stream=start_time")[0].parse::<f64>().unwrap());
+    let origin = match path.extension().and_then(|kind| kind.to_str()) {
+        // The clock of a transport stream starts anywhere: its zero is the first thing shown.
+        Some("ts") => starts().into_iter().fold(f64::INFINITY, f64::min),
+        // That of a playlist is the first picture, as in the file that it was made of.
+        Some("m3u8") => starts()[0],
+        _ => 0.0,
     };
     let mut times: Vec<f64> = ffprobe(path, "v", "frame=pts_time")
         .iter()

@@ -179,6 +179,10 @@ async fn sources_that_cannot_be_looked_at() {
             "asks to wait 600 s",
         ),
         (script(|_, _| Say::Bytes(answer("302 Found", &[("Location", "/video.mp4")], b""))), "redirects"),
+        (
+            script(|_, _| Say::Bytes(answer("302 Found", &[("Location", "file:///etc/passwd")], b""))),
+            "leads to no address",
+        ),
         (script(|_, _| Say::Bytes(b"220 mail.example.com ESMTP\r\n".to_vec())), "web server"),
         (script(|_, _| Say::Dribble(bare("200 OK", &[], b""), 7)), "too slowly"),
         (script(|_, _| Say::Dribble(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), b'x')), "in time"),

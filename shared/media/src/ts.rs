@@ -24,6 +24,8 @@ const SOUNDS: [u8; 6] = [0x03, 0x04, 0x0f, 0x11, 0x81, 0x87];
 pub struct Opening {
     /// When the first picture or sound is presented.
     pub earliest: MediaTime,
+    /// When the first picture is presented, if there is one.
+    pub picture: Option<MediaTime>,
     /// Whether each stream has told when it begins. Else `earliest` may be earlier yet.
     pub is_complete: bool,
 }
@@ -46,11 +48,16 @@ pub fn opening(bytes: &[u8]) -> Option<Opening> {
             break;
         }
     }
-    let mut begun = reader.streams.values().copied().flatten();
+    let mut begun = reader.streams.values().filter_map(|stream| stream.first);
     let first = begun.next()?;
     let earliest = begun.map(|pts| signed(pts - first)).fold(0, i64::min);
-    let earliest = MediaTime::from_ticks((first + earliest).rem_euclid(WRAP), RATE);
-    Some(Opening { earliest, is_complete: reader.is_complete() })
+    let earliest = (first + earliest).rem_euclid(WRAP);
+    // Behind the earliest, although the clock may begin anew between the two.
+    let after = |pts: i64| earliest + (pts - earliest).rem_euclid(WRAP);
+    let picture = reader.streams.values().filter(|stream| stream.is_picture).find_map(|stream| stream.first);
+    let picture = picture.map(|pts| MediaTime::from_ticks(after(pts), RATE));
+    let earliest = MediaTime::from_ticks(earliest, RATE);
+    Some(Opening { earliest, picture, is_complete: reader.is_complete() })
 }
 
 /// The one of all times that a clock which begins anew shows as `at` that is nearest to `expected`.
@@ -72,13 +79,20 @@ const fn signed(ticks: i64) -> i64 {
 struct Reader {
     /// Where the programme's map is.
     map: Option<u16>,
-    /// The streams of the first programme, and the first presentation time of each.
-    streams: BTreeMap<u16, Option<i64>>,
+    /// The streams of the first programme.
+    streams: BTreeMap<u16, Elementary>,
+}
+
+/// Picture or sound, and its first presentation time.
+#[derive(Clone, Copy)]
+struct Elementary {
+    is_picture: bool,
+    first: Option<i64>,
 }
 
 impl Reader {
     fn is_complete(&self) -> bool {
-        !self.streams.is_empty() && self.streams.values().all(Option::is_some)
+        !self.streams.is_empty() && self.streams.values().all(|stream| stream.first.is_some())
     }
 
     fn packet(&mut self, packet: &[u8]) {
@@ -94,8 +108,8 @@ impl Reader {
             self.map = section(payload, 0).and_then(first_programme);
         } else if self.map == Some(pid) && self.streams.is_empty() {
             self.streams = section(payload, 2).map(streams).unwrap_or_default();
-        } else if let Some(time @ None) = self.streams.get_mut(&pid) {
-            *time = presentation_time(payload);
+        } else if let Some(Elementary { first: first @ None, .. }) = self.streams.get_mut(&pid) {
+            *first = presentation_time(payload);
         }
     }
 }
@@ -118,14 +132,16 @@ fn first_programme(body: &[u8]) -> Option<u16> {
 }
 
 /// The streams of picture and sound in a map (2.4.4.8).
-fn streams(body: &[u8]) -> BTreeMap<u16, Option<i64>> {
+fn streams(body: &[u8]) -> BTreeMap<u16, Elementary> {
     let mut streams = BTreeMap::new();
     let twelve = |high: u8, low: u8| usize::from(u16::from_be_bytes([high & 0x0f, low]));
     let Some([high, low]) = body.get(7..9) else { return streams };
     let mut rest = body.get(9 + twelve(*high, *low)..).unwrap_or_default();
     while let [kind, pid_high, pid_low, high, low, behind @ ..] = rest {
-        if PICTURES.contains(kind) || SOUNDS.contains(kind) {
-            streams.insert(u16::from_be_bytes([pid_high & 0x1f, *pid_low]), None);
+        let is_picture = PICTURES.contains(kind);
+        if is_picture || SOUNDS.contains(kind) {
+            let pid = u16::from_be_bytes([pid_high & 0x1f, *pid_low]);
+            streams.insert(pid, Elementary { is_picture, first: None });
         }
         rest = behind.get(twelve(*high, *low)..).unwrap_or_default();
     }
@@ -191,10 +207,11 @@ mod tests {
         let mut bytes = tables();
         assert_eq!(opening(&bytes), None);
         bytes.extend(packet(0x100, &pes(129_000)));
-        let one = opening(&bytes).unwrap();
-        assert_eq!(one, Opening { earliest: MediaTime(1_433_333), is_complete: false });
+        let (one, picture) = (opening(&bytes).unwrap(), Some(MediaTime(1_433_333)));
+        assert_eq!(one, Opening { earliest: MediaTime(1_433_333), picture, is_complete: false });
         bytes.extend(packet(0x101, &pes(126_000)));
-        assert_eq!(opening(&bytes), Some(Opening { earliest: MediaTime(1_400_000), is_complete: true }));
+        let both = Opening { earliest: MediaTime(1_400_000), picture, is_complete: true };
+        assert_eq!(opening(&bytes), Some(both));
         assert!(is_transport(&bytes));
     }
 
@@ -209,6 +226,7 @@ mod tests {
             MediaTime::from_ticks(WRAP - 900, RATE),
             "20 ms before, not a day behind"
         );
+        assert_eq!(opening.picture, Some(MediaTime::from_ticks(WRAP + 900, RATE)));
         let hour = MediaTime(3_600_000_000);
         for turns in -2..3 {
             let shown = MediaTime::from_ticks(3600 * i64::from(RATE) + turns * WRAP, RATE);

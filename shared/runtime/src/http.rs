@@ -99,6 +99,10 @@ impl ApiRequest {
         if content_type.is_some_and(|value| !is_json(value)) {
             return Err(ApiError::not_json());
         }
+        // A list would be read as the values of the fields in the order of our own types.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ApiError::bad_request("the body must be a JSON object, in braces"));
+        }
         serde_json::from_slice(body)
             .map_err(|error| ApiError::bad_request(format!("the body is not valid: {error}")))
     }
@@ -244,6 +248,10 @@ mod tests {
         let large = format!("\"{}\"", "a".repeat(JSON_BODY_BYTES_MAX));
         assert_eq!(status(post(Some("application/json"), &large)), Err(StatusCode::PAYLOAD_TOO_LARGE));
         assert_eq!(status(post(None, &"[".repeat(10_000))), Err(StatusCode::BAD_REQUEST));
+        for other in [r#"["https://example.com/a.mp4"]"#, "null", "\"x\"", "5", " "] {
+            assert_eq!(status(post(None, other)), Err(StatusCode::BAD_REQUEST), "{other}");
+        }
+        assert!(status(post(None, " \n{}")).is_ok());
     }
 
     #[test]

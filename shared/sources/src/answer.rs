@@ -108,6 +108,8 @@ pub(crate) fn unusable(answer: &Response) -> Fault {
     if !passing {
         return Fault::Final(match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => said("; the file must be open to anyone"),
+            // One that can be followed was.
+            _ if status.is_redirection() => said(" but leads to no address that can be fetched"),
             _ => said(""),
         });
     }

@@ -37,6 +37,37 @@ pub(super) fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> 
     ))
 }
 
+/// The most by which sound begins before the picture that it belongs to, because its encoder fills the first packets
+/// with silence: up to 2112 samples of AAC, at 22.05 kHz.
+const PRIMING_MAX: MediaTime = MediaTime(100_000);
+
+/// When media begins, by its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begins {
+    earliest: MediaTime,
+    picture: Option<MediaTime>,
+}
+
+impl Begins {
+    /// The same on a clock that shows `by` less.
+    pub(super) fn since(self, by: MediaTime) -> Self {
+        Self { earliest: self.earliest.since(by), picture: self.picture.map(|picture| picture.since(by)) }
+    }
+
+    /// Of two renditions. A transport stream's clock begins anew once a day.
+    pub(super) fn with(self, other: Self) -> Self {
+        let by = other.earliest.since(ts::nearest(other.earliest, self.earliest));
+        let other = other.since(by);
+        Self { earliest: self.earliest.min(other.earliest), picture: self.picture.or(other.picture) }
+    }
+
+    /// What the clock shows at the zero of a presentation that begins so: the first picture, as in the same video's MP4
+    /// file, where an edit list hides the silence in front. Sound that begins earlier than that is meant to.
+    pub(super) fn zero(self) -> MediaTime {
+        self.picture.filter(|picture| picture.since(self.earliest) <= PRIMING_MAX).unwrap_or(self.earliest)
+    }
+}
+
 /// When a segment begins whose first bytes are `bytes`, behind its `init`. Where more bytes could tell more, that is an
 /// error unless `is_last`.
 pub(super) async fn begins(
@@ -44,18 +75,21 @@ pub(super) async fn begins(
     init: &[u8],
     bytes: &[u8],
     is_last: bool,
-) -> Result<MediaTime, StageError> {
+) -> Result<Begins, StageError> {
     let none = || unsupported("The stream's first segment does not say when it begins.");
     match kind {
-        Kind::Packed => Ok(ts::packed(bytes).ok_or_else(none)?.0),
+        Kind::Packed => Ok(Begins { earliest: ts::packed(bytes).ok_or_else(none)?.0, picture: None }),
         Kind::Transport => {
             let opening = ts::opening(bytes).filter(|opening| opening.is_complete || is_last);
-            Ok(opening.ok_or_else(none)?.earliest)
+            let opening = opening.ok_or_else(none)?;
+            Ok(Begins { earliest: opening.earliest, picture: opening.picture })
         }
         Kind::Fragments => {
             let front = Front::new([init, bytes].concat()).ok_or_else(none)?;
             let index = Index::read_part(&front, Part::Opening).await;
-            index.ok().and_then(|index| index.earliest()).ok_or_else(none)
+            let (picture, sound) = index.map_err(|_| none())?.beginnings();
+            let earliest = picture.into_iter().chain(sound).min().ok_or_else(none)?;
+            Ok(Begins { earliest, picture })
         }
     }
 }
@@ -96,5 +130,25 @@ impl ReadAt for Front {
         let mut bytes = here.get(..len.min(here.len())).unwrap_or_default().to_vec();
         bytes.resize(len, 0);
         Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_picture_is_zero_unless_sound_is_far_ahead() {
+        let zero = |earliest, picture: Option<i64>| {
+            Begins { earliest: MediaTime(earliest), picture: picture.map(MediaTime) }.zero().0
+        };
+        assert_eq!(zero(1_400_000, Some(1_421_333)), 1_421_333);
+        assert_eq!(zero(1_400_000, Some(1_900_000)), 1_400_000);
+        assert_eq!(zero(1_400_000, None), 1_400_000);
+        let picture = Begins { earliest: MediaTime(20_000), picture: Some(MediaTime(20_000)) };
+        let day = ts::nearest(MediaTime(0), MediaTime(90_000_000_000));
+        let sound = Begins { earliest: MediaTime(day.0 - 1_000), picture: None };
+        assert_eq!(picture.with(sound), Begins { earliest: MediaTime(-1_000), ..picture });
+        assert_eq!(picture.with(sound).zero(), MediaTime(20_000));
     }
 }

@@ -29,7 +29,7 @@ use tokio::{fs::File, io::AsyncWriteExt};
 
 use super::{
     Room,
-    opening::{self, Kind, kind},
+    opening::{self, Begins, Kind, kind},
     span::{Cutting, Held, create, must_fit},
 };
 use crate::{
@@ -132,10 +132,10 @@ impl Fetch<'_> {
         Ok(path)
     }
 
-    /// What the media's clock shows at the presentation's zero: the earliest time of all renditions, each looked at in
-    /// the first segment of the run that is needed. A manifest may tell it instead.
+    /// What the media's clock shows at the presentation's zero: where all renditions begin, each looked at in the first
+    /// segment of the run that is needed. A manifest may tell it instead.
     async fn zero(&self, taken: &[Taken]) -> Result<Option<MediaTime>, StageError> {
-        let mut zero: Option<MediaTime> = None;
+        let mut all: Option<Begins> = None;
         for (lane, taken) in taken.iter().enumerate() {
             let rendition = self.rendition(lane)?;
             if rendition.zero.is_some() {
@@ -150,15 +150,14 @@ impl Fetch<'_> {
                 }
                 None => self.look(segment).await?,
             };
-            let begins = MediaTime(begins.0.saturating_sub(segment.start.0));
-            // A transport stream's clock begins anew once a day.
-            zero = Some(zero.map_or(begins, |zero| zero.min(ts::nearest(begins, zero))));
+            let begins = begins.since(segment.start);
+            all = Some(all.map_or(begins, |all| all.with(begins)));
         }
-        Ok(zero)
+        Ok(all.map(Begins::zero))
     }
 
     /// Reads as much of a segment as tells when it begins.
-    async fn look(&self, segment: &Segment) -> Result<MediaTime, StageError> {
+    async fn look(&self, segment: &Segment) -> Result<Begins, StageError> {
         let mut len = OPENING_BYTES;
         loop {
             let (bytes, is_all) = self.stream.read_head(&segment.piece, len).await?;
@@ -170,7 +169,7 @@ impl Fetch<'_> {
         }
     }
 
-    async fn begins(&self, segment: &Segment, bytes: &[u8], is_last: bool) -> Result<MediaTime, StageError> {
+    async fn begins(&self, segment: &Segment, bytes: &[u8], is_last: bool) -> Result<Begins, StageError> {
         let kind = kind(segment, bytes)?;
         let init = if kind == Kind::Fragments { self.init(segment).await? } else { Bytes::new() };
         opening::begins(kind, &init, bytes, is_last).await

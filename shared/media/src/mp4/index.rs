@@ -146,15 +146,15 @@ impl Index {
         Self { audio, presented, ..self }
     }
 
-    /// The earliest time at which any sample is shown or sounds, by the media's own clock; `None` without samples.
+    /// The earliest times at which a picture is shown and at which sound begins, by the media's own clock; `None` without samples.
     #[must_use]
-    pub fn earliest(&self) -> Option<MediaTime> {
+    pub fn beginnings(&self) -> (Option<MediaTime>, Option<MediaTime>) {
         let first = |track: &Track| {
             let samples = track.samples.as_ref().ok()?;
             let first = samples.list.iter().map(Sample::pts).min()?;
             Some(MediaTime::from_ticks(first - track.lifted, track.timescale))
         };
-        [&self.video, &self.audio].into_iter().flatten().filter_map(first).min()
+        (self.video.as_ref().and_then(first), self.audio.as_ref().and_then(first))
     }
 
     /// The same on a timeline that shows `by` more than the media's own clock. Each track is moved by whole ticks, upwards
