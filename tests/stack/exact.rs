@@ -101,6 +101,8 @@ pub(crate) fn times(path: &Path) -> Vec<f64> {
     let mut times: Vec<f64> = ffprobe(path, "v", "frame=pts_time")
         .iter()
         .map(|line| line.split(',').next().unwrap().parse::<f64>().unwrap() - origin)
+        // What a subtraction leaves behind the microsecond is noise, and a cut may be at the very frame.
+        .map(|at| (at * 1e6).round() / 1e6)
         .collect();
     times.sort_by(f64::total_cmp);
     times

@@ -44,7 +44,7 @@ const PRIMING_MAX: MediaTime = MediaTime(100_000);
 /// When media begins, by its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Begins {
-    earliest: MediaTime,
+    pub(super) earliest: MediaTime,
     picture: Option<MediaTime>,
 }
 

@@ -153,7 +153,9 @@ impl Fetch<'_> {
             let begins = begins.since(segment.start);
             all = Some(all.map_or(begins, |all| all.with(begins)));
         }
-        Ok(all.map(Begins::zero))
+        // A whole stream begins with all that it has: nothing of it lies before zero.
+        let is_whole = matches!(self.room.job.spec, Spec::Download(_));
+        Ok(all.map(|all| if is_whole { all.earliest } else { all.zero() }))
     }
 
     /// Reads as much of a segment as tells when it begins.
