@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let python = python_tools()?;
     cargo.env("PYTHON", python.join("python")).env("CFN_LINT", python.join("cfn-lint"));
     let node = node_tools()?;
-    cargo.env("ASL_VALIDATOR", node.join(".bin/asl-validator")).env("AXE", node.join("axe-core/axe.min.js"));
+    cargo.env("ASL_VALIDATOR", node.join(".bin/asl-validator")).env("NODE_MODULES", node);
     cargo.env("PATH", setup::path()?);
     say::line("xtask: running every test");
     let (totals, ok) = counted(&mut cargo)?;
@@ -47,8 +47,8 @@ fn python_tools() -> anyhow::Result<PathBuf> {
     setup::venv(&folder, &list, "cfn-lint and requests")
 }
 
-/// asl-validator, which reads state machines as strictly as AWS does (ministack takes anything), and axe, which finds what
-/// keeps people from using a page.
+/// asl-validator, which reads state machines as strictly as AWS does (ministack takes anything); parse5, which tells what is
+/// wrong with HTML; and axe, which finds what keeps people from using a page.
 fn node_tools() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("node-tools");
     let tools = setup::root().join("infra/xtask/tools");
@@ -60,7 +60,7 @@ fn node_tools() -> anyhow::Result<PathBuf> {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
             .current_dir(&folder);
-        setup::run(&mut npm, "installing asl-validator and axe (once)")
+        setup::run(&mut npm, "installing asl-validator, parse5 and axe (once)")
     })?;
     Ok(folder.join("node_modules"))
 }
