@@ -24,7 +24,7 @@ struct Page<'a> {
 /// # Errors
 /// None but our own: what is not there is a page, too.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
-    let Some(shown) = Shown::find(&app, &request.path("clip_id")).await? else {
+    let Some(shown) = Shown::find(&app, &request, &request.path("clip_id")).await? else {
         return html::gone(Framed::Anywhere);
     };
     let page = Page { style: html::STYLE, script: &script::URL, shown: &shown };

@@ -16,7 +16,7 @@ mod shown;
 pub mod view;
 
 /// What it takes to show a clip: count the request, read the clip, sign links to its files.
-const SHOW_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::PublicUrl, Var::OpenRequestsPerMinute];
+const SHOW_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::PageUrl, Var::OpenRequestsPerMinute];
 const SHOW_ACTIONS: &[&str] = &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"];
 
 /// The endpoints of this area.

@@ -73,8 +73,8 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     if request.query("format").is_some_and(|format| format != "json") {
         return Err(ApiError::not_implemented("there is no other `format` than json"));
     }
-    let id = clip_id(&url, shown::base(&app)?).ok_or_else(|| ApiError::not_found("clip"))?;
-    let shown = Shown::find(&app, &id).await?.ok_or_else(|| ApiError::not_found("clip"))?;
+    let id = clip_id(&url, &shown::base(&app, &request)?).ok_or_else(|| ApiError::not_found("clip"))?;
+    let shown = Shown::find(&app, &request, &id).await?.ok_or_else(|| ApiError::not_found("clip"))?;
     let answer = ApiResponse::ok(&view(&shown, bounds)?);
     Ok(answer.with_header("x-content-type-options", "nosniff"))
 }

@@ -65,7 +65,7 @@ pub struct ShareView {
 /// # Errors
 /// 404 for a clip that has expired, was deleted or never was.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
-    let shown = Shown::find(&app, &request.path("clip_id")).await?;
+    let shown = Shown::find(&app, &request, &request.path("clip_id")).await?;
     let shown = shown.ok_or_else(|| ApiError::not_found("clip"))?;
     Ok(ApiResponse::ok(&view(shown)))
 }

@@ -8,7 +8,7 @@ use domain::{
     share,
     time::Timestamp,
 };
-use runtime::{ApiError, App, Var};
+use runtime::{ApiError, ApiRequest, App, Var};
 use store::shares::Share;
 
 /// How a format is shown.
@@ -55,13 +55,13 @@ pub(crate) struct Shown {
 
 impl Shown {
     /// The clip that `id`, which may be anything, names; `None` if it is not there (any more).
-    pub(crate) async fn find(app: &App, id: &str) -> Result<Option<Self>, ApiError> {
+    pub(crate) async fn find(app: &App, request: &ApiRequest, id: &str) -> Result<Option<Self>, ApiError> {
         let Some(id) = JobId::parse(id) else { return Ok(None) };
         let now = app.now();
         let Some(share) = app.table()?.share(&id, now).await? else { return Ok(None) };
         let seconds = expiry::share_link_seconds(share.clip.expires_at, now);
         let links = Links::sign(app, &share.clip.output, seconds).await?;
-        Ok(Some(Self { share, links, base: base(app)?.to_owned(), now }))
+        Ok(Some(Self { share, links, base: base(app, request)?, now }))
     }
 
     pub(crate) const fn output(&self) -> &Output {
@@ -138,6 +138,11 @@ impl Links {
 }
 
 /// Where people reach the product, without a slash at the end.
-pub(crate) fn base(app: &App) -> Result<&str, ApiError> {
-    Ok(app.config().get(Var::PublicUrl)?.trim_end_matches('/'))
+pub(crate) fn base(app: &App, request: &ApiRequest) -> Result<String, ApiError> {
+    let configured = app.config().get(Var::PageUrl)?.trim_end_matches('/');
+    if !configured.is_empty() {
+        return Ok(configured.to_owned());
+    }
+    let domain = request.domain().ok_or_else(|| ApiError::internal("a request without a domain"))?;
+    Ok(format!("https://{domain}"))
 }
