@@ -245,8 +245,9 @@ async fn a_viewer_counts_once_a_day_and_nobody_is_kept() {
     let (table, today) = (cloud().table(), now());
     let at_once = (0..8).map(|_| table.count_view(&id, "192.0.2.77", today));
     for views in futures_util::future::join_all(at_once).await {
-        assert_eq!(views.unwrap(), Some(2));
+        assert!(matches!(views.unwrap(), Some(1 | 2)));
     }
+    assert_eq!(table.count_view(&id, "192.0.2.77", today).await.unwrap(), Some(2));
     assert_eq!(table.count_view(&id, "2001:db8:77::", today).await.unwrap(), Some(3));
     let tomorrow = Timestamp(Window::Day.end(today) * 1000);
     expire_at(&id, tomorrow.plus_ms(DAY_MS)).await;

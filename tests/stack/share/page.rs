@@ -103,7 +103,13 @@ async fn looked_at(chromium: &mut Chromium, path: &str, name: &str) {
                 .await;
         }
         chromium.screenshot(&format!("{name}-{colours}-{width}")).await;
-        assert_eq!(chromium.complaints(), Vec::<&Value>::new(), "{path}");
+        // That there is no such page is no complaint about the page that says so.
+        let complaints: Vec<&Value> = chromium
+            .complaints()
+            .into_iter()
+            .filter(|heard| heard["params"]["entry"]["url"] != url)
+            .collect();
+        assert_eq!(complaints, Vec::<&Value>::new(), "{path}");
     }
     if !name.contains("embed-video") {
         assert_ne!(grounds[0], grounds[1], "{path} is as light in the dark");
@@ -131,7 +137,7 @@ async fn a_video_plays_on_its_page_and_in_a_frame() {
              return [video.currentTime, input.getAttribute('aria-valuetext')]; })()",
         )
         .await;
-    assert_eq!(place, json!([3.0, "0:03 of 0:03"]));
+    assert_eq!((place[0].as_f64(), &place[1]), (Some(3.0), &json!("0:03 of 0:03")));
     // A link that has ended is renewed where it was.
     let renewed = chromium
         .evaluate(
