@@ -36,10 +36,10 @@ pub fn player(picture: Option<PictureSize>, width_max: Option<u32>, height_max: 
     )
 }
 
-/// A length as people read it, `0:03` or `1:02:03`: whole seconds, at least one.
+/// A length as players show it, `0:03` or `1:02:03`: whole seconds that have passed, at least one.
 #[must_use]
 pub fn clock(duration: MediaTime) -> String {
-    MediaTime(((duration.0 + 500_000) / 1_000_000).max(1) * 1_000_000).to_string()
+    MediaTime((duration.0 / 1_000_000).max(1) * 1_000_000).to_string()
 }
 
 /// A number of bytes as people read it: `758.9 kB`, `1.25 GB`.
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn numbers_in_words() {
-        assert_eq!(clock(MediaTime(2_730_000)), "0:03");
+        assert_eq!(clock(MediaTime(2_730_000)), "0:02");
         assert_eq!(clock(MediaTime(1)), "0:01");
         assert_eq!(clock(MediaTime(3_723_400_000)), "1:02:03");
         for (bytes, words) in
