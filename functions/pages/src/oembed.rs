@@ -92,7 +92,7 @@ fn view(shown: &Shown, (width, height): (Option<u32>, Option<u32>)) -> Result<Oe
         title: shown.title().to_owned(),
         provider_name: "Clipwright",
         provider_url: shown.base().to_owned(),
-        cache_age: shown.seconds_left().min(CACHE_SECONDS_MAX),
+        cache_age: shown.seconds_left().unwrap_or(CACHE_SECONDS_MAX).min(CACHE_SECONDS_MAX),
         html: frame(shown, size)?,
         width: size.width,
         height: size.height,

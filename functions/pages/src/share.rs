@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::quality::PictureSize;
+use domain::{quality::PictureSize, time::Timestamp};
 use runtime::{ApiError, ApiRequest, ApiResponse, App};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -56,7 +56,9 @@ pub struct ShareView {
     pub embed_url: String,
     /// When it was made.
     pub created: String,
-    /// When it expires.
+    /// Whether it is kept for good.
+    pub pinned: bool,
+    /// When it expires; empty while it is pinned.
     pub expires_at: String,
 }
 
@@ -89,7 +91,8 @@ fn view(shown: Shown) -> ShareView {
         share_url: format!("/c/{}", clip.id),
         embed_url: format!("/embed/{}", clip.id),
         created: clip.created_at.rfc3339(),
-        expires_at: clip.expires_at.rfc3339(),
+        pinned: clip.expires_at.is_none(),
+        expires_at: clip.expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
         name: clip.name.clone(),
     }
 }

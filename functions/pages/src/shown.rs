@@ -4,12 +4,13 @@ use domain::{
     expiry,
     ids::JobId,
     job::Output,
+    library,
     quality::{Format, PictureSize},
     share,
     time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, App, Var};
-use store::shares::Share;
+use store::{clips::Clip, shares::Share};
 
 /// How a format is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Shown {
         let now = app.now();
         let Some(share) = app.table()?.share(&id, now).await? else { return Ok(None) };
         let seconds = expiry::share_link_seconds(share.clip.expires_at, now);
-        let links = Links::sign(app, &share.clip.output, seconds).await?;
+        let links = Links::sign(app, &share.clip, seconds).await?;
         Ok(Some(Self { share, links, base: base(app, request)?, now }))
     }
 
@@ -91,15 +92,19 @@ impl Shown {
         facts.join(" · ")
     }
 
-    /// `Expires in 23 hours`.
+    /// `Expires in 23 hours`, or that it is pinned.
     pub(crate) fn lasts(&self) -> String {
-        let left = self.share.clip.expires_at.0.saturating_sub(self.now.0);
-        format!("Expires in {}", share::left(left))
+        self.left_ms()
+            .map_or_else(|| "Here to stay".to_owned(), |ms| format!("Expires in {}", share::left(ms)))
     }
 
-    /// Seconds until the clip is gone.
-    pub(crate) fn seconds_left(&self) -> i64 {
-        (self.share.clip.expires_at.0.saturating_sub(self.now.0) / 1000).max(0)
+    /// Seconds until the clip is gone; `None` while it is pinned.
+    pub(crate) fn seconds_left(&self) -> Option<i64> {
+        self.left_ms().map(|ms| ms / 1000)
+    }
+
+    fn left_ms(&self) -> Option<i64> {
+        self.share.clip.expires_at.map(|expires_at| expires_at.0.saturating_sub(self.now.0).max(0))
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -121,8 +126,9 @@ impl Shown {
 }
 
 impl Links {
-    async fn sign(app: &App, output: &Output, seconds: u64) -> Result<Self, ApiError> {
-        let objects = app.objects()?;
+    async fn sign(app: &App, clip: &Clip, seconds: u64) -> Result<Self, ApiError> {
+        let (objects, output) = (app.objects()?, &clip.output);
+        let name = library::file_name(&clip.name, output.format.extension());
         let (mut poster, mut sprite, mut sprite_cues) = (None, None, None);
         if let Some(key) = &output.poster_key {
             poster = Some(objects.link_for(key, seconds).await?);
@@ -132,7 +138,7 @@ impl Links {
             sprite_cues = Some(objects.link_for(&keys.cues_key, seconds).await?);
         }
         let stream = objects.link_for(&output.object_key, seconds).await?;
-        let download = objects.download_link_for(&output.object_key, &output.file_name, seconds).await?;
+        let download = objects.download_link_for(&output.object_key, &name, seconds).await?;
         Ok(Self { stream, download, poster, sprite, sprite_cues })
     }
 }

@@ -47,7 +47,7 @@ impl Table {
     /// [`StoreError`].
     pub async fn share(&self, id: &JobId, now: Timestamp) -> Result<Option<Share>, StoreError> {
         let share: Option<Share> = self.get(&keys::clip(id)).await?;
-        Ok(share.filter(|share| now < share.clip.expires_at))
+        Ok(share.filter(|share| share.clip.is_alive(now)))
     }
 
     /// Counts that `client` saw a clip, unless that was counted today (UTC); answers how often it was seen, or `None` if
@@ -67,7 +67,7 @@ impl Table {
         loop {
             let [item, salt] = self.get_all([&keys::clip(id), &keys::salt(day_end)]).await?;
             let share: Option<Share> = item.map(serde_dynamo::from_item).transpose()?;
-            let Some(share) = share.filter(|share| now < share.clip.expires_at) else { return Ok(None) };
+            let Some(share) = share.filter(|share| share.clip.is_alive(now)) else { return Ok(None) };
             let Some(salt) = salt else {
                 self.begin_day(day_end, ttl).await?;
                 attempts.pause().await?;
