@@ -292,7 +292,7 @@ async fn what_is_gone_is_gone_everywhere() {
     is_gone("aaaaaaaaaaaaaaaa").await;
     is_gone("NOT-AN-ID").await;
 
-    let (account, id) = clip("mp4").await;
+    let (_, id) = clip("mp4").await;
     expire_at(&id, now().plus_ms(90_000)).await;
     let (status, shared) = get(&format!("/v1/share/{id}")).await;
     assert_eq!(status, 200);
@@ -303,11 +303,15 @@ async fn what_is_gone_is_gone_everywhere() {
     expire_at(&id, now()).await;
     is_gone(id.as_str()).await;
 
-    expire_at(&id, now().plus_ms(DAY_MS)).await;
-    assert_eq!(get(&format!("/v1/share/{id}")).await.0, 200);
-    for listed in cloud().table().oldest_clips(&account.id, 10).await.unwrap() {
-        cloud().table().erase_clip(&account.id, &listed).await.unwrap();
-    }
+    let (account, id) = clip("mp3").await;
+    let (status, pinned) = account.post(&format!("/v1/clips/{id}/pin"), &json!({})).await;
+    assert_eq!(status, 200, "{pinned}");
+    let (_, shared) = get(&format!("/v1/share/{id}")).await;
+    assert_eq!((&shared["pinned"], &shared["expires_at"]), (&json!(true), &json!("")), "{shared}");
+    assert_eq!(reqwest::get(shared["stream_url"].as_str().unwrap()).await.unwrap().status(), 200);
+    assert!(page(&format!("/c/{id}")).await.2.contains("Here to stay"));
+    let deleted = account.request(reqwest::Method::DELETE, &format!("/v1/clips/{id}")).send().await.unwrap();
+    assert!(deleted.status().is_success(), "{deleted:?}");
     is_gone(id.as_str()).await;
 }
 
