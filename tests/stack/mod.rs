@@ -20,6 +20,7 @@ mod pages;
 mod queue;
 mod quote;
 mod refuse;
+mod share;
 pub(crate) mod source;
 mod streams;
 mod transcript;

@@ -5,6 +5,7 @@
 
 mod accounts_area;
 mod library;
+mod pages_area;
 
 use std::collections::BTreeMap;
 
@@ -144,10 +145,11 @@ fn operation(handler: &str) -> Option<Operation> {
             query: &[],
             problems: &[],
         },
-        "pages.openapi" => {
-            Operation { summary: "This description", request: None, answer: None, query: &[], problems: &[] }
+        handler => {
+            return library::operation(handler)
+                .or_else(|| accounts_area::operation(handler))
+                .or_else(|| pages_area::operation(handler));
         }
-        handler => return library::operation(handler).or_else(|| accounts_area::operation(handler)),
     })
 }
 

@@ -136,7 +136,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let out = out_path(options, &job);
     let bytes = fetch(job["download_url"].as_str().context("the job has no download link")?, &out)?;
     let balance = http::call(&agent, &format!("{}/v1/balance", service.base_url), &service.key, None)?;
-    say::answer(&summary(&job, &balance, &out, bytes))?;
+    say::answer(&summary(&job, &balance, &service.base_url, (&out, bytes)))?;
     if options.timings {
         let cloud = service.cloud.as_ref().context("--timings needs the local cloud")?;
         say::answer(&timings::table(&cloud.info, &id, &Marks { posted, answered, linked })?)?;
@@ -202,13 +202,14 @@ fn fetch(url: &str, out: &Path) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
-fn summary(job: &Json, balance: &Json, out: &Path, bytes: u64) -> String {
+fn summary(job: &Json, balance: &Json, base_url: &str, (out, bytes): (&Path, u64)) -> String {
     let mut lines = vec![format!("file        {} ({})", out.display(), size(bytes))];
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             lines.push(format!("{name:<12}{value}"));
         }
     };
+    add("share", job["share_url"].as_str().map(|path| format!("{base_url}{path}")));
     add("duration", job["duration"].as_f64().map(|seconds| format!("{seconds:.3} s")));
     add("quality", job["quality"].as_str().map(str::to_owned));
     add("cost", job["cost"].as_f64().map(|dollars| format!("${dollars:.2}")));

@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     cargo.args(extra);
     let python = python_tools()?;
     cargo.env("PYTHON", python.join("python")).env("CFN_LINT", python.join("cfn-lint"));
-    cargo.env("ASL_VALIDATOR", asl_validator()?);
+    let node = node_tools()?;
+    cargo.env("ASL_VALIDATOR", node.join(".bin/asl-validator")).env("NODE_MODULES", node);
     cargo.env("PATH", setup::path()?);
     say::line("xtask: running every test");
     let (totals, ok) = counted(&mut cargo)?;
@@ -46,8 +47,9 @@ fn python_tools() -> anyhow::Result<PathBuf> {
     setup::venv(&folder, &list, "cfn-lint and requests")
 }
 
-/// asl-validator, which reads state machines as strictly as AWS does; ministack takes anything.
-fn asl_validator() -> anyhow::Result<PathBuf> {
+/// asl-validator, which reads state machines as strictly as AWS does (ministack takes anything); parse5, which tells what is
+/// wrong with HTML; and axe, which finds what keeps people from using a page.
+fn node_tools() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("node-tools");
     let tools = setup::root().join("infra/xtask/tools");
     setup::kept(&folder, &tools.join("package-lock.json"), || {
@@ -58,9 +60,9 @@ fn asl_validator() -> anyhow::Result<PathBuf> {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
             .current_dir(&folder);
-        setup::run(&mut npm, "installing asl-validator (once)")
+        setup::run(&mut npm, "installing asl-validator, parse5 and axe (once)")
     })?;
-    Ok(folder.join("node_modules/.bin/asl-validator"))
+    Ok(folder.join("node_modules"))
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -23,6 +23,7 @@ pub mod prices;
 pub mod quality;
 pub mod quote;
 pub mod rate;
+pub mod share;
 pub mod sign_in;
 pub mod source;
 pub mod spec;

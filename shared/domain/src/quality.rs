@@ -110,6 +110,9 @@ impl Quality {
     }
 }
 
+/// The longest side of a poster, in pixels.
+const POSTER_SIDE_MAX: u32 = 1280;
+
 /// Width and height of a picture as it is shown, in pixels (rotation and pixel aspect applied).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PictureSize {
@@ -142,6 +145,30 @@ impl PictureSize {
             }
         };
         Self { width: scale(self.width), height: scale(self.height) }
+    }
+
+    /// The largest picture of the same shape within `bound`, never larger than this one. One that is made smaller has
+    /// even sides.
+    #[must_use]
+    pub fn within(self, bound: Self) -> Self {
+        if self.width <= bound.width && self.height <= bound.height {
+            return self;
+        }
+        let (width, height) = (u64::from(self.width.max(1)), u64::from(self.height.max(1)));
+        let (most, tallest) = (u64::from(bound.width), u64::from(bound.height));
+        let (across, down) = if width * tallest >= height * most {
+            (most, height * most / width)
+        } else {
+            (width * tallest / height, tallest)
+        };
+        let even = |side: u64| u32::try_from((side / 2 * 2).max(2)).unwrap_or(2);
+        Self { width: even(across), height: even(down) }
+    }
+
+    /// The poster of this picture: as large as a share page shows it.
+    #[must_use]
+    pub fn poster(self) -> Self {
+        self.within(Self { width: POSTER_SIDE_MAX, height: POSTER_SIDE_MAX })
     }
 
     /// Whether this picture is within the bound of `quality`.
@@ -230,6 +257,16 @@ mod tests {
             assert_eq!(source.delivered(quality), delivered, "{source:?} {quality:?}");
             assert_eq!(delivered.label(), label);
         }
+    }
+
+    #[test]
+    fn a_smaller_picture_keeps_the_shape() {
+        assert_eq!(size(1080, 1920).poster(), size(720, 1280));
+        assert_eq!(size(320, 180).poster(), size(320, 180));
+        assert_eq!(size(8000, 2).poster(), size(1280, 2));
+        assert_eq!(size(1920, 1080).within(size(640, u32::MAX)), size(640, 360));
+        assert_eq!(size(1920, 1080).within(size(640, 100)), size(176, 100));
+        assert_eq!(size(1920, 1080).within(size(1, 1)), size(2, 2));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub enum Var {
     MailFrom,
     /// Where people reach the product; links in mails begin with it.
     PublicUrl,
+    /// The same for pages; empty if that is where each request comes in. (API Gateway is made of its functions, so they
+    /// cannot be told its address.)
+    PageUrl,
     /// Name of the function that looks at sources with ffprobe.
     ProbeFunction,
     /// Name of the function that finds captions.
@@ -52,7 +55,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -62,6 +65,7 @@ impl Var {
         Self::EraseQueueUrl,
         Self::MailFrom,
         Self::PublicUrl,
+        Self::PageUrl,
         Self::ProbeFunction,
         Self::CaptionsFunction,
         Self::ClipSlots,
@@ -86,6 +90,7 @@ impl Var {
             Self::EraseQueueUrl => "ERASE_QUEUE_URL",
             Self::MailFrom => "MAIL_FROM",
             Self::PublicUrl => "PUBLIC_URL",
+            Self::PageUrl => "PAGE_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
             Self::CaptionsFunction => "CAPTIONS_FUNCTION",
             Self::ClipSlots => "CLIP_SLOTS",
@@ -107,6 +112,9 @@ impl Var {
             | Self::MailQueueUrl
             | Self::EraseQueueUrl
             | Self::PublicUrl => value.starts_with("http://") || value.starts_with("https://"),
+            Self::PageUrl => {
+                value.is_empty() || value.starts_with("http://") || value.starts_with("https://")
+            }
             Self::MailFrom => value.contains('@'),
             Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
             Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
@@ -130,6 +138,7 @@ impl Var {
             }
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",
+            Self::PageUrl => "must be empty or an http or https URL",
             Self::ClipSlots => "must be a whole number from 1 to 1000",
             Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
                 "must be a whole number from 1 to 1000000"

@@ -133,6 +133,11 @@ impl ApiError {
         )
     }
 
+    /// 501: a form of answer that there is none of.
+    pub fn not_implemented(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail)
+    }
+
     /// 429: too many in this window.
     #[must_use]
     pub fn rate_limited(what: &str, limit: Decision) -> Self {

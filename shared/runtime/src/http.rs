@@ -59,6 +59,16 @@ impl ApiRequest {
         }
     }
 
+    /// The name by which API Gateway was called. It answers to its own names only, so nobody can make one up.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        match self.0.request_context_ref()? {
+            RequestContext::ApiGatewayV2(context) => context.domain_name.as_deref(),
+            #[allow(unreachable_patterns)] // other features of lambda_http know other callers
+            _ => None,
+        }
+    }
+
     /// What the client means to do, if it gave that a name in the header `Idempotency-Key`.
     ///
     /// # Errors

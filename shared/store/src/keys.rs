@@ -29,6 +29,8 @@
 //! | job | `JOB#{id}` | `JOB` |
 //! | clip by id | `CLIP#{id}` | `CLIP` |
 //! | objects to delete | `CHORE#{id}` | `CHORE` |
+//! | who saw a clip in a day | `VIEW#{salted sha256}` | `VIEW` |
+//! | the secret of a day's viewers | `SALT#{end}` | `SALT` |
 //!
 //! Index `open` (`open`, `due_at`): what the sweeper looks after, by the time it does: jobs that have not ended, clips
 //! that expire, chores.
@@ -283,6 +285,16 @@ pub(crate) fn job(id: &JobId) -> Key {
 
 pub(crate) fn clip(id: &JobId) -> Key {
     Key::new(format!("CLIP#{id}"), "CLIP")
+}
+
+/// Somebody saw a clip on one day; `viewer` is a digest that leads back to nobody once the day's salt is gone.
+pub(crate) fn view(viewer: &str) -> Key {
+    Key::new(format!("VIEW#{viewer}"), "VIEW")
+}
+
+/// The secret that makes digests of the viewers of the day that ends at `day_end`, in epoch seconds.
+pub(crate) fn salt(day_end: i64) -> Key {
+    Key::new(format!("SALT#{day_end}"), "SALT")
 }
 
 /// Bucket prefix of a job's intermediate files; expires after 1 day.

@@ -22,6 +22,7 @@ pub mod objects;
 pub mod purchase;
 pub mod rate;
 pub mod sessions;
+pub mod shares;
 pub mod shelves;
 pub mod sign_in;
 mod table;

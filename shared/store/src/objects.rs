@@ -175,7 +175,20 @@ impl Objects {
     /// # Errors
     /// [`StoreError`].
     pub async fn download_link(&self, key: &str, file_name: &str) -> Result<String, StoreError> {
-        presigned(self.request(key).response_content_disposition(attachment(file_name))).await
+        self.download_link_for(key, file_name, DOWNLOAD_LINK_SECONDS).await
+    }
+
+    /// As [`Objects::download_link`], valid for so many seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn download_link_for(
+        &self,
+        key: &str,
+        file_name: &str,
+        seconds: u64,
+    ) -> Result<String, StoreError> {
+        presigned(self.request(key).response_content_disposition(attachment(file_name)), seconds).await
     }
 
     /// A link that shows the object where it is used, valid for an hour. Made anew on each read, never stored.
@@ -183,7 +196,15 @@ impl Objects {
     /// # Errors
     /// [`StoreError`].
     pub async fn link(&self, key: &str) -> Result<String, StoreError> {
-        presigned(self.request(key)).await
+        self.link_for(key, DOWNLOAD_LINK_SECONDS).await
+    }
+
+    /// As [`Objects::link`], valid for so many seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn link_for(&self, key: &str, seconds: u64) -> Result<String, StoreError> {
+        presigned(self.request(key), seconds).await
     }
 
     fn request(&self, key: &str) -> GetObjectFluentBuilder {
@@ -191,8 +212,8 @@ impl Objects {
     }
 }
 
-async fn presigned(request: GetObjectFluentBuilder) -> Result<String, StoreError> {
-    let lifetime = PresigningConfig::expires_in(Duration::from_secs(DOWNLOAD_LINK_SECONDS));
+async fn presigned(request: GetObjectFluentBuilder, seconds: u64) -> Result<String, StoreError> {
+    let lifetime = PresigningConfig::expires_in(Duration::from_secs(seconds));
     let link = request.presigned(lifetime.map_err(StoreError::aws("presign"))?).await;
     Ok(link.map_err(StoreError::aws("presign"))?.uri().to_owned())
 }

@@ -1,6 +1,8 @@
 //! Clips in a real browser: headless Chromium plays them from the first frame to the last, jumps about in them, and
 //! tells what it saw.
 
+pub(crate) mod devtools;
+
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
