@@ -2,7 +2,7 @@
 //! JSON, ended by a zero byte.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,6 +14,8 @@ use crate::root::root;
 
 /// A busy machine plays slowly, but it does play.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How often the browser is asked whether something is so by now.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A browser with one page.
 pub(crate) struct Chromium {
@@ -102,6 +104,15 @@ impl Chromium {
         let answer = self.call("Runtime.evaluate", ask).await;
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub(crate) async fn until(&mut self, expression: &str) {
+        let begun = Instant::now();
+        while self.evaluate(expression).await != true {
+            assert!(begun.elapsed() < PATIENCE, "it never came to {expression}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The size of the page's window in pixels, and its colours.
