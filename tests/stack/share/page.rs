@@ -156,6 +156,11 @@ async fn a_video_plays_on_its_page_and_in_a_frame() {
     })
     .await;
     chromium.open(&embedding.url("/")).await;
+    // The frame is loaded lazily, behind the page; a refused one would be another page, without a video.
+    let world = chromium.in_frame(&cloud().url(&format!("/embed/{id}"))).await;
+    let playing = "(async () => { const video = document.querySelector('video'); video.muted = true; \
+                   await video.play(); return video.readyState >= 2; })()";
+    assert_eq!(chromium.evaluate_in(playing, Some(world)).await, true);
     chromium.screenshot("embedded-elsewhere").await;
     assert_eq!(chromium.complaints(), Vec::<&Value>::new());
     assert_eq!(chromium.evaluate("document.querySelector('iframe').clientWidth").await, 640);
