@@ -2,7 +2,7 @@
 //! JSON, ended by a zero byte.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,6 +14,8 @@ use crate::root::root;
 
 /// A busy machine plays slowly, but it does play.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How often the browser is asked whether something is so by now.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A browser with one page.
 pub(crate) struct Chromium {
@@ -96,12 +98,47 @@ impl Chromium {
 
     /// What a JavaScript expression, or the promise that it is, comes to in the page.
     pub(crate) async fn evaluate(&mut self, expression: &str) -> Value {
-        let ask = json!({
+        self.evaluate_in(expression, None).await
+    }
+
+    /// The same in the page of a frame, as [`Chromium::in_frame`] names it.
+    pub(crate) async fn evaluate_in(&mut self, expression: &str, world: Option<u64>) -> Value {
+        let mut ask = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true,
         });
+        if let Some(world) = world {
+            ask["contextId"] = json!(world);
+        }
         let answer = self.call("Runtime.evaluate", ask).await;
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
+    }
+
+    /// Waits until the page's first frame shows `url` to its end.
+    pub(crate) async fn in_frame(&mut self, url: &str) -> u64 {
+        let begun = Instant::now();
+        loop {
+            let tree = self.call("Page.getFrameTree", json!({})).await;
+            let frame = &tree["frameTree"]["childFrames"][0]["frame"];
+            if frame["url"] == url {
+                let own = self.call("Page.createIsolatedWorld", json!({ "frameId": frame["id"] })).await;
+                let world = own["executionContextId"].as_u64().unwrap();
+                if self.evaluate_in("document.readyState === 'complete'", Some(world)).await == true {
+                    return world;
+                }
+            }
+            assert!(begun.elapsed() < PATIENCE, "the frame does not show {url}: {tree}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub(crate) async fn until(&mut self, expression: &str) {
+        let begun = Instant::now();
+        while self.evaluate(expression).await != true {
+            assert!(begun.elapsed() < PATIENCE, "it never came to {expression}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The size of the page's window in pixels, and its colours.
