@@ -33,6 +33,7 @@ const HELP: &str = "\
 bench clip --folder FOLDER --venv FOLDER [options]
     --folder FOLDER        where sources and clips are kept
     --venv FOLDER          the bin folder of a Python environment with smartcut and yt-dlp
+    --tools FOLDER         where our engine finds ffmpeg, before PATH
     --base-url URL --key KEY   also measure the whole stack behind this address
     --json FILE            write everything there for programs
     --docs FILE            write the tables into this document, between its marks
@@ -82,6 +83,7 @@ fn clip(options: &Options) -> anyhow::Result<()> {
     let setup = Setup {
         exe: std::env::current_exe().context("cannot tell where this program lies")?,
         venv: options.venv.clone(),
+        tools: options.tools.clone(),
         prototype: options.prototype.clone(),
         cloud: options.cloud(),
     };

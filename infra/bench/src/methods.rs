@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) exe: PathBuf,
     /// The programs of the peers' Python environment.
     pub(crate) venv: PathBuf,
+    /// The programs of the image, as far as they are there.
+    pub(crate) tools: Option<PathBuf>,
     /// A script that is called as `python FILE URL START END OUT`.
     pub(crate) prototype: Option<PathBuf>,
     /// The local cloud, if the whole stack is measured.
@@ -62,11 +64,20 @@ pub(crate) struct Run {
     pub(crate) bytes_read: u64,
 }
 
-const METHODS: [Method; 9] = [
-    Method { name: OURS, about: "the engine alone, as a program (`bench cut`)", how: How::Command(ours) },
+const METHODS: [Method; 10] = [
+    Method {
+        name: OURS,
+        about: "the engine alone, as a program (`bench cut`), with the image's FFmpeg",
+        how: How::Command(ours),
+    },
+    Method {
+        name: "ours-system",
+        about: "the same, with the system's FFmpeg, which the others use too",
+        how: How::Command(ours_system),
+    },
     Method {
         name: CACHED,
-        about: "the same, with the index kept from an earlier clip of the video",
+        about: "ours, with the index kept from an earlier clip of the video",
         how: How::Command(ours_cached),
     },
     Method {
@@ -143,9 +154,18 @@ fn seconds(time: f64) -> String {
     format!("{time:.3}")
 }
 
-fn ours(setup: &Setup, job: &Job<'_>) -> Command {
+fn ours_system(setup: &Setup, job: &Job<'_>) -> Command {
     let mut command = Command::new(&setup.exe);
     command.args(["cut", job.url, &seconds(job.case.start), &seconds(job.case.end)]).arg(job.out);
+    command
+}
+
+fn ours(setup: &Setup, job: &Job<'_>) -> Command {
+    let mut command = ours_system(setup, job);
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let folders = setup.tools.iter().cloned().chain(std::env::split_paths(&own));
+    // What cannot be put into one PATH is not looked into.
+    command.env("PATH", std::env::join_paths(folders).unwrap_or(own));
     command
 }
 

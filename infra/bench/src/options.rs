@@ -18,6 +18,7 @@ const ROUNDS_QUICK: usize = 3;
 pub(crate) struct Options {
     pub(crate) folder: PathBuf,
     pub(crate) venv: PathBuf,
+    pub(crate) tools: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) docs: Option<PathBuf>,
     pub(crate) prototype: Option<PathBuf>,
@@ -36,6 +37,7 @@ impl Options {
             match argument {
                 Long("folder") => folder = Some(PathBuf::from(arguments.value()?)),
                 Long("venv") => venv = Some(PathBuf::from(arguments.value()?)),
+                Long("tools") => options.tools = Some(arguments.value()?.into()),
                 Long("base-url") => options.base_url = Some(arguments.value()?.string()?),
                 Long("key") => options.key = Some(arguments.value()?.string()?),
                 Long("json") => options.json = Some(arguments.value()?.into()),
@@ -127,7 +129,8 @@ mod tests {
 
     #[test]
     fn cases_and_methods_are_chosen_by_name() {
-        let setup = Setup { exe: PathBuf::new(), venv: PathBuf::new(), prototype: None, cloud: None };
+        let setup =
+            Setup { exe: PathBuf::new(), venv: PathBuf::new(), tools: None, prototype: None, cloud: None };
         let chosen = |options: &Options| {
             let cases: Vec<_> = options.cases().iter().map(|case| case.name).collect();
             (cases, options.methods(&setup).iter().map(|method| method.name).collect::<Vec<_>>())

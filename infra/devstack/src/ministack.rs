@@ -123,11 +123,11 @@ fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&
         .env("TMPDIR", temporary);
 }
 
-/// Where programs are: those of the container functions that this machine does not have of its own, then its own.
+/// Where programs are: those of the container, as far as they were made here, then the machine's own.
 fn path(root: &Path) -> anyhow::Result<OsString> {
     let own = std::env::var_os("PATH").unwrap_or_default();
-    let tools = root.join(".local").join("yt-dlp").join("bin");
-    Ok(std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&own)))?)
+    let tools = ["ffmpeg", "yt-dlp"].map(|name| root.join(".local").join(name).join("bin"));
+    Ok(std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&own)))?)
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -49,12 +49,14 @@ impl Options {
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
     setup::media_tools()?;
+    // As it is deployed.
+    let tools = setup::image_tools()?;
     setup::curl()?;
     setup::python()?;
     let folder = setup::local().join("bench");
     let peers = setup::root().join("infra/bench/requirements.txt");
     let venv = setup::venv(&folder.join("venv"), &peers, "smartcut and yt-dlp")?;
-    // As it is deployed: optimised.
+    // As it is deployed, too: optimised.
     let mut build = setup::cargo();
     build.args(["build", "--release", "--package", "clipwright-bench"]);
     setup::run(&mut build, "building the benchmark (a few minutes the first time)")?;
@@ -62,6 +64,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let mut bench = setup::cargo();
     bench.args(["run", "--quiet", "--release", "--package", "clipwright-bench", "--", "clip"]);
     bench.arg("--folder").arg(&folder).arg("--venv").arg(venv);
+    bench.arg("--tools").arg(tools);
     for (name, file) in [("--json", &options.json), ("--prototype", &options.prototype)] {
         if let Some(file) = file {
             // Relative to where we were called, not to the checkout.

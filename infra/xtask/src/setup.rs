@@ -67,6 +67,25 @@ pub(crate) fn media_tools() -> anyhow::Result<()> {
     install(&["ffmpeg"])
 }
 
+/// The ffmpeg and ffprobe of the functions' container, built as there; devstack puts them before the machine's own. Where
+/// that is not possible the machine's own do, which can more and start more slowly.
+pub(crate) fn image_tools() -> anyhow::Result<PathBuf> {
+    let (folder, recipe) = (local().join("ffmpeg"), root().join("functions/media/ffmpeg"));
+    if !is_root() || !works("apt-get", &["--version"]) {
+        say::line("xtask: the image's FFmpeg can be built as root on Debian only; the system's is used");
+        return Ok(folder.join("bin"));
+    }
+    kept(&folder, &recipe.join("options.txt"), || {
+        let mut build = Command::new(recipe.join("build.sh"));
+        run(build.arg(&folder), "building the image's FFmpeg (once, a few minutes)")
+    })?;
+    Ok(folder.join("bin"))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
 /// yt-dlp reads web pages. What the functions' container has is what they have here; devstack puts the folder into their
 /// `PATH`.
 pub(crate) fn page_tools() -> anyhow::Result<()> {
@@ -150,8 +169,7 @@ fn works(program: &str, arguments: &[&str]) -> bool {
 /// Installs Debian packages if we may, otherwise says what to type.
 fn install(packages: &[&str]) -> anyhow::Result<()> {
     let list = packages.join(" ");
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    if !root || !works("apt-get", &["--version"]) {
+    if !is_root() || !works("apt-get", &["--version"]) {
         bail!("{list} needed. On Debian or Ubuntu: sudo apt-get install --no-install-recommends {list}");
     }
     run(Command::new("apt-get").args(["update", "-q"]), "looking up system packages")?;

@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         given => return Err(Value(given[0].clone()).unexpected().into()),
     };
     setup::cloud()?;
+    setup::image_tools()?;
     setup::clients()?;
     setup::browser()?;
     let mut cargo = setup::cargo();
