@@ -115,7 +115,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ),
         env: &[Var::TableName, Var::MediaBucket],
         // GetObject is what a presigned link is allowed to do.
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
+        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
     },
     Endpoint {
         handler: "clips.transcript",

@@ -64,6 +64,22 @@ impl Table {
         self.get(&keys::job(id)).await
     }
 
+    /// A job by its id and, if there is one, the clip that it made, expired or not, in one round trip.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn job_and_clip(&self, id: &JobId) -> Result<(Option<Job>, Option<Clip>), StoreError> {
+        let [job, clip] = self.get_all([&keys::job(id), &keys::clip(id)]).await?;
+        let job: Option<Job> = job.map(serde_dynamo::from_item).transpose()?;
+        let clip = match clip {
+            Some(clip) => Some(serde_dynamo::from_item(clip)?),
+            // Each is read as it stands, but not both at one instant: the clip may have been written in between.
+            None if job.as_ref().is_some_and(Job::has_clip) => self.get(&keys::clip(id)).await?,
+            None => None,
+        };
+        Ok((job, clip))
+    }
+
     /// Gives the oldest waiting job of an account a free slot, if there are both. Returns the job to start.
     ///
     /// # Errors
