@@ -103,6 +103,13 @@ fn operation(handler: &str) -> Option<Operation> {
             )],
             problems: &[400, 404],
         },
+        "clips.cancel" => Operation {
+            summary: "End a job that has not ended, and get its money back; answers the job, also the second time",
+            request: None,
+            answer: named::<JobView>(),
+            query: &[],
+            problems: &[404, 409, 503],
+        },
         "clips.transcript" => Operation {
             summary: "Read what is said in a video, from its captions",
             request: named::<transcript::TranscriptRequest>(),

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clips::Clip,
-    keys,
+    keys, leftovers,
     rate::respend,
+    shelves::chore_id,
     table::{Attempts, Changes, Refused, StoreError, Table},
 };
 
@@ -53,6 +54,8 @@ pub enum Ending {
         /// Whether the sweeper gave up waiting, rather than a stage having failed.
         expired: bool,
     },
+    /// Its owner wants it no more: give everything back.
+    Cancelled,
 }
 
 impl Table {
@@ -247,7 +250,7 @@ impl Table {
         let how = match ending {
             Ending::Complete { cost, .. } => Resolution::Post(*cost),
             Ending::Failed { expired: true, .. } => Resolution::Expire,
-            Ending::Failed { expired: false, .. } => Resolution::Void,
+            Ending::Failed { expired: false, .. } | Ending::Cancelled => Resolution::Void,
         };
         let mut attempts = Attempts::default();
         loop {
@@ -258,7 +261,7 @@ impl Table {
             };
             let mut actions = vec![
                 self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
-                self.update(&keys::job(id), ended(&standing.job, ending, now)?)?,
+                self.update(&keys::job(id), ended(ending, now)?)?,
             ];
             actions.extend(self.leave_place(&standing.job)?);
             if let Some(cap) = &standing.job.cap {
@@ -266,6 +269,10 @@ impl Table {
             }
             if let Ending::Complete { clip: Some(clip), .. } = ending {
                 actions.extend(self.add_clip(clip)?);
+            }
+            if matches!(ending, Ending::Cancelled) {
+                let left = leftovers::all(&standing.job);
+                actions.push(self.write_chore(&chore_id()?, left.iter(), now)?);
             }
             let account = &standing.record.account;
             actions.extend(self.wallet_actions(
@@ -347,16 +354,18 @@ fn hold_becomes(hold: Hold, from: Amount) -> Result<Changes, StoreError> {
         ))
 }
 
-fn ended(job: &Job, ending: &Ending, now: Timestamp) -> Result<Changes, StoreError> {
+fn ended(ending: &Ending, now: Timestamp) -> Result<Changes, StoreError> {
     let change = match ending {
         Ending::Complete { cost, .. } => {
             Changes::default().set("status", &Status::Complete)?.set("cost", cost)?.set("progress", &100)?
         }
         // The bar stays where the work stopped.
-        Ending::Failed { failure, .. } => Changes::default()
-            .set("status", &Status::Failed)?
-            .set("failure", failure)?
-            .set("progress", &job.progress)?,
+        Ending::Failed { failure, .. } => {
+            Changes::default().set("status", &Status::Failed)?.set("failure", failure)?
+        }
+        Ending::Cancelled => {
+            Changes::default().set("status", &Status::Cancelled)?.set("cost", &Amount::ZERO)?
+        }
     };
     Ok(not_ended(
         change
