@@ -67,7 +67,7 @@ pub struct JobView {
 /// What a complete job hands back.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClipView {
-    /// Link to the file; works for an hour, a new one is made on each request.
+    /// Link to the file; works for an hour, but no longer than the clip lives. A new one is made on each request.
     pub download_url: String,
     /// Name of the file.
     #[schema(example = "clip_2-00-3-00.mp4")]
@@ -188,15 +188,15 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
         || output.file_name.clone(),
         |clip| library::file_name(&clip.name, output.format.extension()),
     );
-    let objects = app.objects()?;
+    let (objects, seconds) = (app.objects()?, expiry::link_seconds(expires_at, app.now()));
     let (mut sprite_url, mut sprite_vtt_url) = (None, None);
     if let Some(sprite) = &output.sprite {
-        sprite_url = Some(objects.link(&sprite.picture_key).await?);
-        sprite_vtt_url = Some(objects.link(&sprite.cues_key).await?);
+        sprite_url = Some(objects.link_for(&sprite.picture_key, seconds).await?);
+        sprite_vtt_url = Some(objects.link_for(&sprite.cues_key, seconds).await?);
     }
     let span = output.span.filter(|_| output.format == Format::Mp4);
     Ok(Some(ClipView {
-        download_url: objects.download_link(&output.object_key, &file_name).await?,
+        download_url: objects.download_link_for(&output.object_key, &file_name, seconds).await?,
         file_name,
         file_size: output.size_bytes,
         duration: output.duration.seconds(),
