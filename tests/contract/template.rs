@@ -93,7 +93,7 @@ fn routes_agree() {
             })
             .collect();
         let declared: Vec<(String, String)> =
-            endpoint.route().iter().map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
+            endpoint.routes().iter().map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
         assert_eq!(routes, declared, "{}", endpoint.handler);
     }
 }
@@ -107,6 +107,7 @@ fn triggers_agree() {
             .collect();
         let declared: &[&str] = match endpoint.trigger {
             Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => &["HttpApi"],
+            Trigger::Page(..) => &["HttpApi", "HttpApi"],
             Trigger::Stage(_) => &[],
             Trigger::Queue(_) => &["SQS"],
             Trigger::Schedule(_) => &["ScheduleV2"],

@@ -118,15 +118,18 @@ impl Cloud {
 
     /// Invokes a function of the stack directly, by the template's logical id.
     pub(crate) async fn invoke(&self, function: &str, input: &Value) -> Value {
+        let (failed, answer) = self.try_invoke(function, input).await;
+        assert!(!failed, "{function}: {answer}");
+        answer
+    }
+
+    /// The same; also tells whether it failed.
+    pub(crate) async fn try_invoke(&self, function: &str, input: &Value) -> (bool, Value) {
         let name = &self.info.functions[function];
         let url = format!("{}/2015-03-31/functions/{name}/invocations", self.info.ministack_url);
         let answer = reqwest::Client::new().post(url).json(input).send().await.unwrap();
-        assert!(
-            answer.headers().get("x-amz-function-error").is_none(),
-            "{function}: {}",
-            answer.text().await.unwrap()
-        );
-        answer.json().await.unwrap_or(Value::Null)
+        let failed = answer.headers().contains_key("x-amz-function-error");
+        (failed, answer.json().await.unwrap_or(Value::Null))
     }
 }
 
@@ -167,6 +170,16 @@ impl Account {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         answer(self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.reveal()).json(body)).await
+    }
+
+    /// The table, to look behind the API.
+    pub(crate) const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The same account on the cloud that has been started anew.
+    pub(crate) fn moved_to(self, cloud: &Cloud) -> Self {
+        Self { base: cloud.info.base_url.clone(), table: cloud.table(), ..self }
     }
 
     /// The same account with another key.

@@ -19,7 +19,7 @@ pub(crate) async fn download(account: &Account, body: &Value) -> (Value, Vec<u8>
     (answer, file.bytes().await.unwrap().to_vec())
 }
 
-async fn ask(account: &Account, body: &Value) -> JobId {
+pub(crate) async fn ask(account: &Account, body: &Value) -> JobId {
     let (status, answer) = account.post("/v1/download", body).await;
     assert_eq!((status, &answer["status"]), (200, &json!("pending")), "{answer}");
     JobId::parse(answer["job_id"].as_str().unwrap()).unwrap()

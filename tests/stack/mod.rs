@@ -2,6 +2,7 @@
 
 mod accept;
 mod browser;
+mod cancel;
 mod cloud;
 mod crash;
 mod door;

@@ -43,7 +43,7 @@ pub(crate) async fn accept(account: &Account, url: &str, slots_max: u32) -> Job 
 
 /// The same with any job.
 pub(crate) async fn accept_job(account: &Account, job: Job, slots_max: u32) -> Job {
-    let (table, quota) = (cloud().table(), domain::rate::clip_jobs(1000));
+    let (table, quota) = (account.table(), domain::rate::clip_jobs(1000));
     let outlook = table.outlook(&account.id, quota, None, job.created_at).await.unwrap();
     match table.accept(job, &outlook, &Terms { slots_max, quota, intention: None }).await.unwrap() {
         Acceptance::Accepted(job) => job,
@@ -134,7 +134,7 @@ async fn the_sweeper_ends_what_nobody_ends() {
 }
 
 /// Calls Step Functions.
-async fn states(action: &str, input: &Value) -> Value {
+pub(crate) async fn states(action: &str, input: &Value) -> Value {
     let begun = Instant::now();
     let answer = reqwest::Client::new()
         .post(&cloud().info.ministack_url)

@@ -51,7 +51,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         handler: "accounts.page",
-        trigger: Trigger::Open(
+        trigger: Trigger::Page(
             Route { method: "GET", path: "/sign-in" },
             handler!(page::handle; app, request),
         ),

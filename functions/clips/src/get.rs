@@ -15,6 +15,7 @@ use domain::{
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Serialize;
+use store::clips::Clip;
 use utoipa::ToSchema;
 
 /// Longest wait that a client may ask for; API Gateway itself gives up after 30 s.
@@ -46,7 +47,7 @@ pub struct JobView {
     /// Dollars reserved for the job while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved: Option<f64>,
-    /// Dollars charged.
+    /// Dollars charged, once it is complete; 0 if it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0.1)]
     pub cost: Option<f64>,
@@ -66,7 +67,7 @@ pub struct JobView {
 /// What a complete job hands back.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClipView {
-    /// Link to the file; works for an hour, a new one is made on each request.
+    /// Link to the file; works for an hour, but no longer than the clip lives. A new one is made on each request.
     pub download_url: String,
     /// Name of the file.
     #[schema(example = "clip_2-00-3-00.mp4")]
@@ -121,7 +122,7 @@ pub struct ClipView {
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let until = Instant::now() + wait(request.query("wait").as_deref())?;
     let id = JobId::parse(&request.path("job_id")).ok_or_else(|| ApiError::not_found("job"))?;
-    let mut job = owned(&app, &caller, &id).await?;
+    let (mut job, mut clip) = followed(&app, &caller, &id).await?;
     let seen = (job.status, job.progress);
     while !job.status.is_final() && (job.status, job.progress) == seen {
         let rest = until.saturating_duration_since(Instant::now());
@@ -129,15 +130,17 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
             break;
         }
         tokio::time::sleep(LOOK_EVERY.min(rest)).await;
-        job = owned(&app, &caller, &id).await?;
+        (job, clip) = followed(&app, &caller, &id).await?;
     }
-    Ok(ApiResponse::ok(&view(&app, &job).await?))
+    Ok(ApiResponse::ok(&view(&app, &job, clip.as_ref()).await?))
 }
 
-/// A job of the caller's. Somebody else's is answered like none, so that ids cannot be guessed.
-async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Job, ApiError> {
-    let job = app.table()?.job(id).await?.filter(|job| job.account == caller.account);
-    job.ok_or_else(|| ApiError::not_found("job"))
+/// A job of the caller's, and its clip as it is now: it may have been renamed, moved or deleted since. Somebody else's
+/// job is answered like none, so that ids cannot be guessed.
+async fn followed(app: &App, caller: &Caller, id: &JobId) -> Result<(Job, Option<Clip>), ApiError> {
+    let (job, clip) = app.table()?.job_and_clip(id).await?;
+    let job = job.filter(|job| job.account == caller.account).ok_or_else(|| ApiError::not_found("job"))?;
+    Ok((job, clip))
 }
 
 fn wait(parameter: Option<&str>) -> Result<Duration, ApiError> {
@@ -148,7 +151,8 @@ fn wait(parameter: Option<&str>) -> Result<Duration, ApiError> {
     })
 }
 
-async fn view(app: &App, job: &Job) -> Result<JobView, ApiError> {
+/// A job as its owner sees it, `clip` being its record if it has one.
+pub(crate) async fn view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<JobView, ApiError> {
     let delivered =
         job.output.as_ref().filter(|_| job.status == Status::Complete).map(|output| output.picture);
     let picture = delivered.unwrap_or_else(|| job.spec.delivered_picture(&job.source));
@@ -162,39 +166,37 @@ async fn view(app: &App, job: &Job) -> Result<JobView, ApiError> {
         reserved: (!job.status.is_final()).then(|| job.reserved.dollars()),
         cost: job.cost.map(domain::money::Amount::dollars),
         source_bytes_read: job.source_bytes_read,
-        clip: clip_view(app, job).await?,
+        clip: clip_view(app, job, clip).await?,
         error: job.failure.as_ref().map(|failure| failure.message.clone()),
         error_code: job.failure.as_ref().map(|failure| failure.code.clone()),
     })
 }
 
-async fn clip_view(app: &App, job: &Job) -> Result<Option<ClipView>, ApiError> {
+async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<ClipView>, ApiError> {
     let Some(made) = job.output.as_ref().filter(|_| job.status == Status::Complete) else {
         return Ok(None);
     };
-    // What is in the history may have been renamed, pinned or deleted since.
     let saved = job.spec.saved_to_library();
-    let clip = if saved { app.table()?.clip(&job.id, app.now()).await? } else { None };
-    let (output, expires_at) = match &clip {
+    let (output, expires_at) = match clip {
         Some(clip) => (&clip.output, clip.expires_at),
         None => (made, Some(expiry::clip_expires_at(job.updated_at))),
     };
     if saved && clip.is_none() || expires_at.is_some_and(|expires| app.now() >= expires) {
         return Err(ApiError::not_found("clip"));
     }
-    let file_name = clip.as_ref().map_or_else(
+    let file_name = clip.map_or_else(
         || output.file_name.clone(),
         |clip| library::file_name(&clip.name, output.format.extension()),
     );
-    let objects = app.objects()?;
+    let (objects, seconds) = (app.objects()?, expiry::link_seconds(expires_at, app.now()));
     let (mut sprite_url, mut sprite_vtt_url) = (None, None);
     if let Some(sprite) = &output.sprite {
-        sprite_url = Some(objects.link(&sprite.picture_key).await?);
-        sprite_vtt_url = Some(objects.link(&sprite.cues_key).await?);
+        sprite_url = Some(objects.link_for(&sprite.picture_key, seconds).await?);
+        sprite_vtt_url = Some(objects.link_for(&sprite.cues_key, seconds).await?);
     }
     let span = output.span.filter(|_| output.format == Format::Mp4);
     Ok(Some(ClipView {
-        download_url: objects.download_link(&output.object_key, &file_name).await?,
+        download_url: objects.download_link_for(&output.object_key, &file_name, seconds).await?,
         file_name,
         file_size: output.size_bytes,
         duration: output.duration.seconds(),

@@ -1,11 +1,13 @@
 //! `/v1/clip`, `/v1/download`, `/v1/transcript` and what belongs to them: look at a source, ask for a price, a clip, a
-//! whole video or what is said in it, follow the job, read the balance; `/v1/clips` and `/v1/storage`, what came of it.
+//! whole video or what is said in it, follow or cancel the job, read the balance; `/v1/clips` and `/v1/storage`, what
+//! came of it.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Route, Trigger, Var, handler};
 
 pub mod accept;
 pub mod balance;
+pub mod cancel;
 pub mod create;
 pub mod download;
 pub mod get;
@@ -115,7 +117,25 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ),
         env: &[Var::TableName, Var::MediaBucket],
         // GetObject is what a presigned link is allowed to do.
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
+        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
+    },
+    Endpoint {
+        handler: "clips.cancel",
+        trigger: Trigger::Keyed(
+            Route { method: "POST", path: "/v1/clip/{job_id}/cancel" },
+            Scope::ClipsWrite,
+            Limit::Requests,
+            handler!(cancel::handle; app, caller, request),
+        ),
+        env: &[Var::TableName, Var::ClipMachineArn, Var::DispatchQueueUrl],
+        actions: &[
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "sqs:SendMessage",
+            "states:StopExecution",
+        ],
     },
     Endpoint {
         handler: "clips.transcript",

@@ -41,7 +41,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         handler: "pages.clip",
-        trigger: Trigger::Open(
+        trigger: Trigger::Page(
             Route { method: "GET", path: "/c/{clip_id}" },
             handler!(clip::handle; app, request),
         ),
@@ -50,7 +50,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         handler: "pages.embed",
-        trigger: Trigger::Open(
+        trigger: Trigger::Page(
             Route { method: "GET", path: "/embed/{clip_id}" },
             handler!(embed::handle; app, request),
         ),

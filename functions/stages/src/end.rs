@@ -1,15 +1,12 @@
 //! What every way to end a job shares.
 
 use domain::{
-    fan_out::SHARES_MAX,
     ids::JobId,
     job::{Failure, Job},
-    spec::Spec,
-    transfer::SHARDS_MAX,
 };
 use runtime::{App, StageError};
 use serde_json::Value;
-use store::{StoreError, jobs::Ending, keys, multipart::Upload};
+use store::{StoreError, jobs::Ending, keys, leftovers, multipart::Upload};
 use tracing::{info, warn};
 
 /// The job that `{job_id}` names.
@@ -32,34 +29,11 @@ pub(crate) async fn end(app: &App, job: &Job, ending: &Ending) -> Result<(), Sta
             warn!(job_id = %job.id, %problem, "an upload stays for now");
         }
     }
-    if let Err(problem) = app.objects()?.delete(&work_files(job)).await {
+    if let Err(problem) = app.objects()?.delete(&leftovers::work_files(job)).await {
         // The bucket's lifecycle rule takes them within a day.
         warn!(job_id = %job.id, %problem, "work files stay for now");
     }
     Ok(())
-}
-
-/// Everything that the stages of a job may have left in its work prefix.
-fn work_files(job: &Job) -> Vec<String> {
-    let names = [
-        "source",
-        "plan.json",
-        "output",
-        "poster.jpg",
-        "sprite.jpg",
-        "sprite.vtt",
-        "output.json",
-        "header",
-        "transfer.json",
-        "sound",
-    ];
-    let shards = if job.upload.is_some() { SHARDS_MAX } else { 0 };
-    let parts = (0..shards).map(|shard| keys::parts_object(&job.id, shard));
-    // Whether a clip was shared out is known to its work files alone.
-    let shares = if matches!(job.spec, Spec::Clip(_)) { SHARES_MAX } else { 0 };
-    let shares = (0..shares).flat_map(|share| [keys::share_source(share), keys::share_output(share)]);
-    let shares = shares.map(|name| keys::work_object(&job.id, &name));
-    names.iter().map(|name| keys::work_object(&job.id, name)).chain(parts).chain(shares).collect()
 }
 
 /// Ends a job as failed.
@@ -72,5 +46,6 @@ const fn name(ending: &Ending) -> &'static str {
         Ending::Complete { .. } => "complete",
         Ending::Failed { expired: false, .. } => "failed",
         Ending::Failed { expired: true, .. } => "expired",
+        Ending::Cancelled => "cancelled",
     }
 }

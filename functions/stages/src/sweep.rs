@@ -68,7 +68,7 @@ async fn look_after(app: &App, id: &JobId) -> Result<(), StageError> {
         Execution::Running if job.status == Status::Pending => put_off(app, &job).await,
         Execution::Running => {
             warn!(job_id = %id, "overdue, stopping it");
-            app.stop_execution(id).await?;
+            app.stop_execution(id, "Overdue").await?;
             fail(app, &job, overdue(), true).await
         }
         // Its execution is gone, and nobody ended the job.

@@ -1,23 +1,28 @@
 //! The front door: the one address of the local cloud. `/_local/info` tells where everything is, `/_local/mail` what
-//! mail was sent, `/_local/calls` what was asked of DynamoDB, if that is counted; every other request goes to the
-//! stack's HTTP API, as it would reach API Gateway on AWS.
+//! mail was sent, `/_local/calls` what was asked of DynamoDB and `/_local/units` what AWS would charge for it, if that is
+//! counted; `POST /_local/lifecycle?now=` runs the buckets' rules as of that time. Every other request goes to the stack's
+//! HTTP API, as it would reach API Gateway on AWS.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::lifecycle::{Expired, Lifecycle};
 use crate::mail::{self, Sent};
-use crate::meter::Calls;
+use crate::meter::{Calls, Counted, Units};
 use crate::routes::STAGE;
 use crate::stack::Info;
 
@@ -43,7 +48,8 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 struct Front {
     info: Info,
     client: reqwest::Client,
-    calls: Option<Arc<Mutex<Calls>>>,
+    lifecycle: Arc<Lifecycle>,
+    counted: Option<Arc<Mutex<Counted>>>,
 }
 
 /// Serves the front door on `listener`.
@@ -51,14 +57,17 @@ pub(crate) fn serve(
     listener: TcpListener,
     info: Info,
     client: reqwest::Client,
-    calls: Option<Arc<Mutex<Calls>>>,
+    lifecycle: Arc<Lifecycle>,
+    counted: Option<Arc<Mutex<Counted>>>,
 ) -> JoinHandle<()> {
     let app = Router::new()
         .route("/_local/info", get(local_info))
         .route("/_local/calls", get(local_calls))
+        .route("/_local/units", get(local_units))
+        .route("/_local/lifecycle", post(local_lifecycle))
         .route("/_local/mail", get(local_mail))
         .fallback(forward)
-        .with_state(Arc::new(Front { info, client, calls }))
+        .with_state(Arc::new(Front { info, client, lifecycle, counted }))
         .into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {
@@ -73,8 +82,34 @@ async fn local_info(State(front): State<Arc<Front>>) -> Json<Info> {
 
 /// 404 unless the devstack was asked to count.
 async fn local_calls(State(front): State<Arc<Front>>) -> Result<Json<Calls>, StatusCode> {
-    let calls = front.calls.as_ref().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Json(calls.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    let counted = front.counted.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(counted.lock().unwrap_or_else(PoisonError::into_inner).calls.clone()))
+}
+
+/// 404 unless the devstack was asked to count.
+async fn local_units(State(front): State<Arc<Front>>) -> Result<Json<Units>, StatusCode> {
+    let counted = front.counted.as_ref().ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(counted.lock().unwrap_or_else(PoisonError::into_inner).units.clone()))
+}
+
+/// When the rules are to be run, as RFC 3339 writes it; now, if it is left out.
+#[derive(Deserialize)]
+struct AsOf {
+    now: Option<String>,
+}
+
+/// Runs the buckets' lifecycle rules; answers what they took away. 400 for a time that is none.
+async fn local_lifecycle(
+    State(front): State<Arc<Front>>,
+    Query(AsOf { now }): Query<AsOf>,
+) -> Result<Json<Expired>, StatusCode> {
+    let now = now.map(|text| text.parse::<Timestamp>()).transpose().map_err(|_| StatusCode::BAD_REQUEST)?;
+    let (lifecycle, now) = (Arc::clone(&front.lifecycle), now.map_or_else(SystemTime::now, SystemTime::from));
+    let run = tokio::task::spawn_blocking(move || lifecycle.run(now)).await;
+    run.map_err(std::io::Error::other).flatten().map(Json).map_err(|problem| {
+        tracing::warn!("the lifecycle rules stopped half-way: {problem}");
+        StatusCode::INTERNAL_SERVER_ERROR
+    })
 }
 
 /// The mail that was sent, oldest first.

@@ -19,7 +19,7 @@ devstack up [options]     start it; one line of JSON on stdout says that it is r
   --template FILE         the SAM template (template.yaml of the checkout)
   --parameter NAME=VALUE  a stack parameter, as often as needed
   --faults FOLDER         crash functions on demand; see the shim module
-  --count-calls           count the functions' calls of DynamoDB; GET /_local/calls tells
+  --count-calls           count the functions' calls of DynamoDB; GET /_local/calls and /_local/units tell
   --fresh                 throw the kept data away first
   --until-stdin-closes    end when stdin closes, not only on Ctrl-C
   --greeting              say it for people instead of as JSON

@@ -1,6 +1,8 @@
 //! The embedded S3: s3s-fs on a loopback port, with the template's buckets as folders.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, anyhow};
 use axum::Router;
@@ -19,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::bend::Bucket;
+use crate::lifecycle::{self, Lifecycle};
 use crate::options::{ACCESS_KEY, ACCOUNT, SECRET_KEY};
 use crate::strict::Strict;
 
@@ -26,7 +29,9 @@ use crate::strict::Strict;
 #[derive(Debug)]
 pub(crate) struct S3 {
     pub(crate) url: String,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     server: JoinHandle<()>,
+    rules: JoinHandle<()>,
 }
 
 impl S3 {
@@ -35,11 +40,9 @@ impl S3 {
         let root = state.join("s3");
         for bucket in buckets {
             std::fs::create_dir_all(root.join(&bucket.name))?;
-            // s3s-fs has no lifecycle; the rules wait beside the bucket for whoever runs them.
-            let rules = state.join(format!("lifecycle-{}.json", bucket.name));
-            std::fs::write(rules, serde_json::to_vec_pretty(&bucket.lifecycle)?)?;
         }
         std::fs::create_dir_all(&root)?;
+        let lifecycle = Arc::new(Lifecycle::new(&root, buckets)?);
         let files = FileSystem::new(&root)
             .map_err(|error| anyhow!("{error:?}"))
             .with_context(|| format!("cannot serve {}", root.display()))?;
@@ -53,17 +56,33 @@ impl S3 {
                 tracing::error!("the embedded S3 stopped: {error}");
             }
         });
-        Ok(Self { url, server })
+        let rules = tokio::spawn(keep_running(Arc::clone(&lifecycle)));
+        Ok(Self { url, lifecycle, server, rules })
     }
 
     pub(crate) fn stop(&mut self) {
         self.server.abort();
+        self.rules.abort();
     }
 }
 
 impl Drop for S3 {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Runs the rules now and then, from the start on: time passes while the local cloud is off.
+async fn keep_running(lifecycle: Arc<Lifecycle>) {
+    let mut times = tokio::time::interval(lifecycle::EVERY);
+    loop {
+        times.tick().await;
+        let lifecycle = Arc::clone(&lifecycle);
+        match tokio::task::spawn_blocking(move || lifecycle.run(SystemTime::now())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(problem)) => tracing::warn!("the lifecycle rules stopped half-way: {problem}"),
+            Err(problem) => tracing::warn!("the lifecycle rules broke off: {problem}"),
+        }
     }
 }
 

@@ -5,12 +5,17 @@
 //! removes it, so that each crash happens once, and:
 //!
 //! - `<handler>.start`: ends the binary after an invocation was taken, before the binary sees it;
+//! - `<handler>.call.N`: ends it when AWS has carried out the invocation's Nth call, of which it then never hears;
 //! - `<handler>.end`: ends it when it posts its response, which Lambda then never gets. All the work was done.
+//!
+//! So that calls can be counted, the shim also stands between the binary and AWS ([`crate::tap`]); links to the bucket
+//! that the binary signs lead there, too.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -25,6 +30,11 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::tap::{self, Listens};
+
+/// Where the SDK is told to find the services: all of them, and the two that are embedded.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3"];
+
 /// A function's event and answer are at most 6 MB; the rest is room for headers' worth of slack.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -35,7 +45,18 @@ struct Shim {
     handler: String,
     faults: PathBuf,
     client: reqwest::Client,
+    /// Calls of AWS that this invocation has made.
+    calls: AtomicU64,
     crash: mpsc::Sender<()>,
+}
+
+impl Listens for Shim {
+    async fn carried_out(&self) {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.consume(&format!("call.{number}")) {
+            self.crash().await;
+        }
+    }
 }
 
 impl Shim {
@@ -58,7 +79,14 @@ pub async fn run(faults: PathBuf, mut command: impl Iterator<Item = OsString>) -
     let handler = std::env::var("_HANDLER").context("_HANDLER is not set")?;
     let (crash, mut crashed) = mpsc::channel(1);
     let client = crate::http::client()?;
-    let shim = Arc::new(Shim { upstream, handler, faults, client, crash });
+    let calls = AtomicU64::new(0);
+    let shim = Arc::new(Shim { upstream, handler, faults, client, calls, crash });
+    let mut taps = Vec::new();
+    for name in ENDPOINTS {
+        if let Ok(service) = std::env::var(name) {
+            taps.push((name, tap::open(service, Arc::clone(&shim)).await?));
+        }
+    }
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?.to_string();
     let app = Router::new().fallback(pass).with_state(shim);
@@ -69,6 +97,7 @@ pub async fn run(faults: PathBuf, mut command: impl Iterator<Item = OsString>) -
     let mut child = Command::new(&program)
         .args(command)
         .env("AWS_LAMBDA_RUNTIME_API", address)
+        .envs(taps)
         // A crash takes the whole sandbox, so the binary's own children too.
         .process_group(0)
         .kill_on_drop(true)
@@ -106,8 +135,11 @@ async fn pass(State(shim): State<Arc<Shim>>, request: Request) -> Response {
             return StatusCode::BAD_GATEWAY.into_response();
         }
     };
-    if takes && answer.status().is_success() && shim.consume("start") {
-        return shim.crash().await;
+    if takes && answer.status().is_success() {
+        shim.calls.store(0, Ordering::Relaxed);
+        if shim.consume("start") {
+            return shim.crash().await;
+        }
     }
     answer
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,8 @@ impl Devstack {
         };
         deploy(&options, &client, &bent, &mut info).await?;
         info.demo_api_key = seed::demo_account(&info).await.context("cannot make the demo account")?;
-        let front = front::serve(listener, info.clone(), client, meter.as_ref().map(Meter::calls));
+        let counted = meter.as_ref().map(Meter::counted);
+        let front = front::serve(listener, info.clone(), client, Arc::clone(&s3.lifecycle), counted);
         Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, _lock: lock })
     }
 

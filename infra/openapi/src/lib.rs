@@ -103,6 +103,13 @@ fn operation(handler: &str) -> Option<Operation> {
             )],
             problems: &[400, 404],
         },
+        "clips.cancel" => Operation {
+            summary: "End a job that has not ended, and get its money back; answers the job, also the second time",
+            request: None,
+            answer: named::<JobView>(),
+            query: &[],
+            problems: &[404, 409, 503],
+        },
         "clips.transcript" => Operation {
             summary: "Read what is said in a video, from its captions",
             request: named::<transcript::TranscriptRequest>(),
@@ -234,10 +241,18 @@ fn path_item(endpoint: &Endpoint, path: &str, operation: &Operation) -> Value {
 }
 
 fn responses(endpoint: &Endpoint, operation: &Operation) -> Value {
-    let answer = operation.answer.as_ref().map_or_else(
-        || json!({ "application/json": { "schema": { "type": "object" } } }),
-        |answer| content(&answer.name),
-    );
+    let html = || json!({ "text/html": { "schema": { "type": "string" } } });
+    let answer = match &operation.answer {
+        Some(answer) => content(&answer.name),
+        None if endpoint.is_page() => html(),
+        None => json!({ "application/json": { "schema": { "type": "object" } } }),
+    };
+    let problem = match endpoint.is_page() {
+        true => html(),
+        false => {
+            json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } })
+        }
+    };
     let mut responses = json!({ "200": { "description": "OK", "content": answer } });
     let authenticated = endpoint.needs_key() || endpoint.needs_session();
     let by_caller = authenticated.then_some(401);
@@ -247,7 +262,7 @@ fn responses(endpoint: &Endpoint, operation: &Operation) -> Value {
     for status in operation.problems.iter().copied().chain(by_table).chain([500]) {
         responses[status.to_string()] = json!({
             "description": runtime::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()),
-            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            "content": problem,
         });
     }
     if endpoint.is_limited() {

@@ -287,6 +287,12 @@ impl Job {
         self.max_cost.map_or(price, |max_cost| price.min(max_cost))
     }
 
+    /// Whether a clip came of it that is in the history, unless it was deleted since.
+    #[must_use]
+    pub fn has_clip(&self) -> bool {
+        self.status == Status::Complete && self.spec.saved_to_library()
+    }
+
     /// When a job that got its slot at `now` should have started.
     #[must_use]
     pub const fn start_due(now: Timestamp) -> Timestamp {

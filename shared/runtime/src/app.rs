@@ -187,13 +187,17 @@ impl App {
         }
     }
 
-    /// Stops a job's execution.
+    /// Stops a job's execution, if it was ever started. `why` is a word for the operator.
     ///
     /// # Errors
     /// [`AppError`].
-    pub async fn stop_execution(&self, job: &JobId) -> Result<(), AppError> {
-        let stop = self.machines.stop_execution().execution_arn(self.execution_arn(job)?).error("Overdue");
-        stop.send().await.map(drop).map_err(|error| AppError::aws("StopExecution", &error))
+    pub async fn stop_execution(&self, job: &JobId, why: &str) -> Result<(), AppError> {
+        let stop = self.machines.stop_execution().execution_arn(self.execution_arn(job)?).error(why);
+        match stop.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_does_not_exist()) => Ok(()),
+            Err(error) => Err(AppError::aws("StopExecution", &error)),
+        }
     }
 
     /// Wakes `dispatch`: an account may have both a free slot and a waiting job.

@@ -38,6 +38,9 @@ type Answer<T, E> = BoxFuture<'static, Result<T, E>>;
 pub enum Trigger {
     /// A request through API Gateway, by anyone. It counts for the client's address.
     Open(Route, fn(Arc<App>, ApiRequest) -> Answer<ApiResponse, ApiError>),
+    /// A page that anyone opens in a browser: GET, and HEAD for whoever only looks whether it is there. It counts for the
+    /// client's address, and what goes wrong is a page, too.
+    Page(Route, fn(Arc<App>, ApiRequest) -> Answer<ApiResponse, ApiError>),
     /// A request through API Gateway, by the owner of a key that has the right. It counts for the key, as the limit
     /// says.
     Keyed(Route, Scope, Limit, fn(Arc<App>, Caller, ApiRequest) -> Answer<ApiResponse, ApiError>),
@@ -56,9 +59,25 @@ impl Endpoint {
     #[must_use]
     pub const fn route(&self) -> Option<Route> {
         match self.trigger {
-            Trigger::Open(route, _) | Trigger::Keyed(route, ..) | Trigger::Session(route, _) => Some(route),
+            Trigger::Open(route, _)
+            | Trigger::Page(route, _)
+            | Trigger::Keyed(route, ..)
+            | Trigger::Session(route, _) => Some(route),
             Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => None,
         }
+    }
+
+    /// Every route that leads to it.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        let head = |route| Route { method: "HEAD", ..route };
+        self.route().into_iter().chain(self.route().filter(|_| self.is_page()).map(head)).collect()
+    }
+
+    /// Whether people see its answers.
+    #[must_use]
+    pub const fn is_page(&self) -> bool {
+        matches!(self.trigger, Trigger::Page(..))
     }
 
     /// Whether only the owner of an API key may call it.
@@ -76,7 +95,7 @@ impl Endpoint {
     /// Whether its requests are counted, for a key or for an address.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
-        matches!(self.trigger, Trigger::Open(..) | Trigger::Keyed(..))
+        matches!(self.trigger, Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..))
     }
 
     /// The area, which names the binary and the folder under `functions/`.

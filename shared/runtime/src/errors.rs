@@ -1,5 +1,6 @@
 //! Errors: one type for HTTP, one for stages, each mapped once.
 
+use askama::Template;
 use domain::{
     clip::Refusal,
     idempotency::MalformedKey,
@@ -29,6 +30,15 @@ pub struct ApiError {
     internal: Option<String>,
     /// The limit that refused the request.
     limit: Option<Decision>,
+}
+
+/// What went wrong, for people.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Page<'a> {
+    title: &'a str,
+    detail: &'a str,
+    request_id: &'a str,
 }
 
 impl ApiError {
@@ -184,8 +194,30 @@ impl ApiError {
             "code": self.code,
             "request_id": request_id,
         });
-        let mut response =
-            ApiResponse::json(self.status, &body).with_content_type("application/problem+json");
+        self.told(ApiResponse::json(self.status, &body).with_content_type("application/problem+json"))
+    }
+
+    /// The answer for this error where people see it: a page that says the same.
+    #[must_use]
+    pub fn page(&self, request_id: &str) -> ApiResponse {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let page = Page { title, detail: &self.detail, request_id };
+        // Our own template always renders; a title alone beats a panic.
+        let page = page.render().unwrap_or_else(|_| title.to_owned());
+        // The style is the only thing in it that does anything, and the request's id is like no other's.
+        let policy = format!(
+            "default-src 'none'; style-src 'nonce-{request_id}'; base-uri 'none'; form-action 'none'; \
+             frame-ancestors *"
+        );
+        let response = ApiResponse::new(self.status, "text/html; charset=utf-8", page.into_bytes())
+            .with_header("content-security-policy", &policy)
+            .with_header("referrer-policy", "no-referrer")
+            .with_header("x-content-type-options", "nosniff");
+        self.told(response)
+    }
+
+    /// The answer with the headers that go with its status.
+    fn told(&self, mut response: ApiResponse) -> ApiResponse {
         if self.status == StatusCode::UNAUTHORIZED {
             response = response.with_header("www-authenticate", "Bearer");
         }
@@ -352,6 +384,19 @@ mod tests {
         assert!(!body.contains("clipwright-prod"), "{body}");
         assert!(body.contains("\"request_id\":\"r-1\""), "{body}");
         assert_eq!(error.internals(), Some("table clipwright-prod is gone"));
+    }
+
+    #[test]
+    fn people_are_told_on_a_page_that_does_nothing() {
+        let limit = domain::rate::open_requests(5).decision(6, false, domain::time::Timestamp(0));
+        let response = ApiError::rate_limited("<requests>", limit).page("r-1");
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        let page = String::from_utf8(response.into_body()).unwrap();
+        for part in
+            ["<h1>Too Many Requests</h1>", "5 &#60;requests&#62; pass in a minute", "<style nonce=\"r-1\">"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
     }
 
     #[test]

@@ -163,6 +163,12 @@ impl ApiResponse {
         self
     }
 
+    /// The answer to HEAD in place of GET (RFC 9110, section 9.3.2).
+    #[must_use]
+    pub(crate) fn without_body(self) -> Self {
+        Self { body: Vec::new(), ..self }
+    }
+
     /// Sets a header; a value that no header may have is left out.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {

@@ -4,7 +4,7 @@ use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc, time::In
 
 use domain::rate::Decision;
 use futures_util::FutureExt;
-use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_http::{Body, Request, RequestExt, Response, http::Method};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::{Instrument, error, info, info_span};
@@ -39,7 +39,7 @@ async fn run(endpoints: &'static [Endpoint]) -> Result<(), Error> {
     let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
     let app = Arc::new(App::connect(config).await);
     match endpoint.trigger {
-        Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
+        Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
             lambda_http::run(lambda_http::service_fn(move |request| {
                 answer(endpoint, Arc::clone(&app), request)
             }))
@@ -78,7 +78,11 @@ async fn answer(
         .await
         .unwrap_or_else(|panic| Err(ApiError::internal(panic)));
     let internal = response.as_ref().err().and_then(ApiError::internals).map(str::to_owned);
-    let response = response.unwrap_or_else(|problem| problem.response(&request_id));
+    let response = response.unwrap_or_else(|problem| match endpoint.is_page() {
+        true => problem.page(&request_id),
+        false => problem.response(&request_id),
+    });
+    let response = if method == Method::HEAD { response.without_body() } else { response };
     let response = limits.into_iter().fold(response, ApiResponse::limited);
     let (status, duration_ms) = (response.status().as_u16(), elapsed_ms(begun));
     span.in_scope(|| match internal {
@@ -97,7 +101,7 @@ async fn handle(
     limits: &mut Vec<Decision>,
 ) -> Result<ApiResponse, ApiError> {
     match endpoint.trigger {
-        Trigger::Open(_, run) => {
+        Trigger::Open(_, run) | Trigger::Page(_, run) => {
             limits.push(count_open(&request, &app).await?);
             within(limits)?;
             run(app, request).await
@@ -166,7 +170,7 @@ async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<
             }
             serde_json::to_value(answer).map_err(|error| StageError::Passing(error.to_string()))
         }
-        Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
+        Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
             Err(StageError::Passing("this endpoint answers HTTP requests only".to_owned()))
         }
     }

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clips::Clip,
-    keys,
+    keys, leftovers,
     rate::respend,
+    shelves::chore_id,
     table::{Attempts, Changes, Refused, StoreError, Table},
 };
 
@@ -53,6 +54,8 @@ pub enum Ending {
         /// Whether the sweeper gave up waiting, rather than a stage having failed.
         expired: bool,
     },
+    /// Its owner wants it no more: give everything back.
+    Cancelled,
 }
 
 impl Table {
@@ -62,6 +65,22 @@ impl Table {
     /// [`StoreError`].
     pub async fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
         self.get(&keys::job(id)).await
+    }
+
+    /// A job by its id and, if there is one, the clip that it made, expired or not, in one round trip.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn job_and_clip(&self, id: &JobId) -> Result<(Option<Job>, Option<Clip>), StoreError> {
+        let [job, clip] = self.get_all([&keys::job(id), &keys::clip(id)]).await?;
+        let job: Option<Job> = job.map(serde_dynamo::from_item).transpose()?;
+        let clip = match clip {
+            Some(clip) => Some(serde_dynamo::from_item(clip)?),
+            // Each is read as it stands, but not both at one instant: the clip may have been written in between.
+            None if job.as_ref().is_some_and(Job::has_clip) => self.get(&keys::clip(id)).await?,
+            None => None,
+        };
+        Ok((job, clip))
     }
 
     /// Gives the oldest waiting job of an account a free slot, if there are both. Returns the job to start.
@@ -231,7 +250,7 @@ impl Table {
         let how = match ending {
             Ending::Complete { cost, .. } => Resolution::Post(*cost),
             Ending::Failed { expired: true, .. } => Resolution::Expire,
-            Ending::Failed { expired: false, .. } => Resolution::Void,
+            Ending::Failed { expired: false, .. } | Ending::Cancelled => Resolution::Void,
         };
         let mut attempts = Attempts::default();
         loop {
@@ -242,7 +261,7 @@ impl Table {
             };
             let mut actions = vec![
                 self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
-                self.update(&keys::job(id), ended(&standing.job, ending, now)?)?,
+                self.update(&keys::job(id), ended(ending, now)?)?,
             ];
             actions.extend(self.leave_place(&standing.job)?);
             if let Some(cap) = &standing.job.cap {
@@ -250,6 +269,10 @@ impl Table {
             }
             if let Ending::Complete { clip: Some(clip), .. } = ending {
                 actions.extend(self.add_clip(clip)?);
+            }
+            if matches!(ending, Ending::Cancelled) {
+                let left = leftovers::all(&standing.job);
+                actions.push(self.write_chore(&chore_id()?, left.iter(), now)?);
             }
             let account = &standing.record.account;
             actions.extend(self.wallet_actions(
@@ -331,16 +354,18 @@ fn hold_becomes(hold: Hold, from: Amount) -> Result<Changes, StoreError> {
         ))
 }
 
-fn ended(job: &Job, ending: &Ending, now: Timestamp) -> Result<Changes, StoreError> {
+fn ended(ending: &Ending, now: Timestamp) -> Result<Changes, StoreError> {
     let change = match ending {
         Ending::Complete { cost, .. } => {
             Changes::default().set("status", &Status::Complete)?.set("cost", cost)?.set("progress", &100)?
         }
         // The bar stays where the work stopped.
-        Ending::Failed { failure, .. } => Changes::default()
-            .set("status", &Status::Failed)?
-            .set("failure", failure)?
-            .set("progress", &job.progress)?,
+        Ending::Failed { failure, .. } => {
+            Changes::default().set("status", &Status::Failed)?.set("failure", failure)?
+        }
+        Ending::Cancelled => {
+            Changes::default().set("status", &Status::Cancelled)?.set("cost", &Amount::ZERO)?
+        }
     };
     Ok(not_ended(
         change

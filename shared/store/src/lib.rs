@@ -15,6 +15,7 @@ pub mod incoming;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod leftovers;
 pub mod library;
 pub mod looks;
 pub mod multipart;

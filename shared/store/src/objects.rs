@@ -10,7 +10,7 @@ use aws_sdk_s3::{
     types::{Delete, ObjectIdentifier},
 };
 use bytes::Bytes;
-use domain::expiry::DOWNLOAD_LINK_SECONDS;
+use domain::expiry::LINK_SECONDS_MAX;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::{fs::File, io::AsyncWriteExt, sync::oneshot};
 
@@ -170,15 +170,7 @@ impl Objects {
         request.send().await.map(drop).map_err(StoreError::aws("DeleteObjects"))
     }
 
-    /// A link that downloads the object under `file_name`, valid for an hour. Made anew on each read, never stored.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn download_link(&self, key: &str, file_name: &str) -> Result<String, StoreError> {
-        self.download_link_for(key, file_name, DOWNLOAD_LINK_SECONDS).await
-    }
-
-    /// As [`Objects::download_link`], valid for so many seconds.
+    /// A link that downloads the object under `file_name`, valid for so many seconds. Made anew on each read, never stored.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -196,7 +188,7 @@ impl Objects {
     /// # Errors
     /// [`StoreError`].
     pub async fn link(&self, key: &str) -> Result<String, StoreError> {
-        self.link_for(key, DOWNLOAD_LINK_SECONDS).await
+        self.link_for(key, LINK_SECONDS_MAX).await
     }
 
     /// As [`Objects::link`], valid for so many seconds.

@@ -243,7 +243,7 @@ impl Table {
         self.transact_on_clip(&self.remove_clip(&clip)?).await
     }
 
-    fn write_chore<'a>(
+    pub(crate) fn write_chore<'a>(
         &self,
         id: &str,
         keys: impl Iterator<Item = &'a String>,
@@ -264,6 +264,6 @@ fn untaken(change: Changes) -> Changes {
     change.when("attribute_exists(pk) AND attribute_not_exists(#taken)", ["taken"], [])
 }
 
-fn chore_id() -> Result<String, StoreError> {
+pub(crate) fn chore_id() -> Result<String, StoreError> {
     Ok(JobId::from_random(random()?).to_string())
 }

@@ -55,19 +55,19 @@ async fn clip_now(id: &JobId) -> Clip {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_that_breaks_off_anywhere_loses_nothing_and_leaves_nothing() {
     let account = cloud().account(Amount::cents(100)).await;
-    let id = kept(&account, FILE.len() as u64, now()).await.id;
+    let id = kept(cloud(), &account, FILE.len() as u64, now()).await.id;
     for shelf in [Shelf::Pinned, Shelf::Day] {
         for count in 1..=4 {
             let was = clip_now(&id).await;
             let begun = steps(&was, shelf, count).await;
             sweep(&begun.chore).await;
-            agrees(&account, &id, now()).await;
+            agrees(cloud(), &account, &id, now()).await;
             let is_moved = (clip_now(&id).await.expires_at.is_none()) == (shelf == Shelf::Pinned);
             assert_eq!(is_moved, count == 4, "{shelf:?} {count}");
             // Too late: what the sweeper has taken over cannot be finished any more.
             if count < 4 {
                 assert_eq!(cloud().table().finish_move(&begun).await.unwrap(), Moved::Overtaken);
-                agrees(&account, &id, now()).await;
+                agrees(cloud(), &account, &id, now()).await;
             }
             assert_eq!(
                 bucket(cloud()).get_bytes(&clip_now(&id).await.output.object_key).await.unwrap(),
@@ -77,14 +77,14 @@ async fn a_move_that_breaks_off_anywhere_loses_nothing_and_leaves_nothing() {
     }
     let chore = cloud().table().discard_clip(&clip_now(&id).await, now()).await.unwrap().unwrap();
     sweep(&chore).await;
-    agrees(&account, &id, now()).await;
+    agrees(cloud(), &account, &id, now()).await;
     assert!(cloud().table().clip(&id, now()).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_in_parts_is_whole_or_given_up() {
     let account = cloud().account(Amount::cents(100)).await;
-    let clip = kept(&account, 14, now()).await;
+    let clip = kept(cloud(), &account, 14, now()).await;
     let (table, objects) = (cloud().table(), bucket(cloud()));
     let sizes = CopySizes { whole_bytes_max: 6 << 20, part_bytes: 5 << 20 };
     let bytes: Vec<u8> = (0..12_u32 << 20).map(|at| (at / 7 % 251) as u8).collect();
@@ -93,7 +93,7 @@ async fn a_copy_in_parts_is_whole_or_given_up() {
     objects.copy_all(&table, &begun, sizes).await.unwrap();
     assert!(matches!(table.finish_move(&begun).await.unwrap(), Moved::Done(_)));
     table.carry_out(&begun.chore, &objects).await.unwrap();
-    agrees(&account, &clip.id, now()).await;
+    agrees(cloud(), &account, &clip.id, now()).await;
     let pinned = clip_now(&clip.id).await;
     let head = objects.stored(&pinned.output.object_key).await.unwrap().unwrap();
     assert_eq!((head.len, head.media_type.as_str()), (bytes.len() as u64, "video/mp4"));
@@ -107,7 +107,7 @@ async fn a_copy_in_parts_is_whole_or_given_up() {
     assert!(table.note_copy(&begun, &copy).await.unwrap());
     // As the sweeper does, but here: the local S3 lets only those give up an upload who began it.
     table.carry_out(&begun.chore, &objects).await.unwrap();
-    agrees(&account, &clip.id, now()).await;
+    agrees(cloud(), &account, &clip.id, now()).await;
     let bucket = &cloud().info.buckets["MediaBucket"];
     let parts = s3(cloud()).list_parts().bucket(bucket).key(&key).upload_id(&upload).send().await;
     assert!(parts.is_err(), "the upload is no more");
@@ -118,7 +118,7 @@ async fn a_copy_in_parts_is_whole_or_given_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pins_and_unpins_at_once() {
     let account = cloud().account(Amount::cents(100)).await;
-    let id = kept(&account, FILE.len() as u64, now()).await.id;
+    let id = kept(cloud(), &account, FILE.len() as u64, now()).await.id;
     let both = |account: Account, id: JobId| async move {
         tokio::join!(pin(&account, &id), pin(&account, &id), unpin(&account, &id), unpin(&account, &id))
     };
@@ -127,7 +127,7 @@ async fn pins_and_unpins_at_once() {
         for (status, answer) in [a, b, c, d] {
             assert!(matches!(status, 200 | 503), "{status} {answer}");
         }
-        agrees(&account, &id, now()).await;
+        agrees(cloud(), &account, &id, now()).await;
         assert_eq!(bucket(cloud()).get_bytes(&clip_now(&id).await.output.object_key).await.unwrap(), FILE);
     }
 }

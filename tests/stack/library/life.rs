@@ -62,13 +62,16 @@ async fn a_clip_is_listed_renamed_pinned_unpinned_and_deleted() {
     }
 
     // Pinned: other files, the same bytes, and it counts.
-    let before = objects_of(&id).await;
+    let before = objects_of(cloud(), &id).await;
     for _ in 0..2 {
         assert_eq!(pin(&account, &id).await, (200, json!({ "id": id, "pinned": true })));
     }
-    agrees(&account, &id, now()).await;
+    agrees(cloud(), &account, &id, now()).await;
     assert!(
-        objects_of(&id).await.iter().all(|key| key.starts_with("clips/pinned/") && !before.contains(key))
+        objects_of(cloud(), &id)
+            .await
+            .iter()
+            .all(|key| key.starts_with("clips/pinned/") && !before.contains(key))
     );
     let pinned = list(&account, "").await;
     let clip = &pinned["clips"][0];
@@ -96,8 +99,13 @@ async fn a_clip_is_listed_renamed_pinned_unpinned_and_deleted() {
     let (status, unpinned) = unpin(&account, &id).await;
     assert_eq!((status, &unpinned["pinned"]), (200, &json!(false)), "{unpinned}");
     assert_eq!(unpin(&account, &id).await, (200, unpinned.clone()), "a repeat changes nothing");
-    agrees(&account, &id, now()).await;
-    assert!(objects_of(&id).await.iter().all(|key| key.starts_with("clips/24h/") && !before.contains(key)));
+    agrees(cloud(), &account, &id, now()).await;
+    assert!(
+        objects_of(cloud(), &id)
+            .await
+            .iter()
+            .all(|key| key.starts_with("clips/24h/") && !before.contains(key))
+    );
     let clip = cloud().table().clip(&id, now()).await.unwrap().unwrap();
     let expires = clip.expires_at.unwrap();
     assert!(expires >= begun.plus_ms(DAY_MS) && expires <= now().plus_ms(DAY_MS), "{expires:?}");
@@ -115,7 +123,7 @@ async fn a_clip_is_listed_renamed_pinned_unpinned_and_deleted() {
         (200, json!({ "id": id, "deleted": true, "storage_freed": bytes.len() }))
     );
     assert_eq!(reqwest::get(&link).await.unwrap().status(), 404);
-    agrees(&account, &id, now()).await;
+    agrees(cloud(), &account, &id, now()).await;
     gone(&account, &id).await;
     assert_eq!(account.get(&format!("/v1/clip/{id}")).await.0, 404);
     assert_eq!(list(&account, "").await["total_items"], 0);
@@ -142,7 +150,8 @@ async fn gone(account: &crate::stack::Account, id: &JobId) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_expired_is_gone_at_once_and_then_cleared_away() {
     let account = cloud().account(Amount::cents(100)).await;
-    let (old, young) = (kept(&account, 14, now().plus_ms(-DAY_MS)).await, kept(&account, 14, now()).await);
+    let (old, young) =
+        (kept(cloud(), &account, 14, now().plus_ms(-DAY_MS)).await, kept(cloud(), &account, 14, now()).await);
     let listed = list(&account, "").await;
     assert_eq!(
         (&listed["total_items"], &listed["clips"][0]["id"]),
@@ -154,8 +163,8 @@ async fn what_expired_is_gone_at_once_and_then_cleared_away() {
     assert_eq!(account.get(&format!("/v1/clip/{}", old.id)).await.0, 404);
     cloud().invoke("SweepFunction", &json!({})).await;
     for id in [&old.id, &young.id] {
-        agrees(&account, id, now()).await;
+        agrees(cloud(), &account, id, now()).await;
     }
-    assert!(objects_of(&old.id).await.is_empty());
-    assert_eq!(objects_of(&young.id).await.len(), 4);
+    assert!(objects_of(cloud(), &old.id).await.is_empty());
+    assert_eq!(objects_of(cloud(), &young.id).await.len(), 4);
 }

@@ -1,5 +1,7 @@
 //! What an account keeps: the list, names, pins, the end of a clip, and the room that there is.
 
+mod calls;
+mod clock;
 mod crash;
 mod life;
 mod scale;
@@ -19,30 +21,35 @@ use store::jobs::Ending;
 use crate::stack::cloud::{Answer, answer};
 use crate::stack::queue::{accept_job, accepted};
 use crate::stack::upload::{bucket, s3};
-use crate::stack::{Account, cloud};
+use crate::stack::{Account, Cloud};
 
 /// What the files of a [`kept`] clip hold.
 const FILE: &[u8] = b"a clip's bytes";
 
-/// A clip with all the files that one can have, as if a job had ended at `created`. Its record says that its file has
-/// `size` bytes.
-async fn kept(account: &Account, size: u64, created: Timestamp) -> Clip {
-    let job = accept_job(account, accepted(account, "https://example.com/a.mp4"), 5).await;
-    let key = |extension: &str| store::keys::clip_object(&job.id, extension);
-    let output = Output {
+/// What a job has published, with all the files that there can be.
+pub(crate) fn output(id: &JobId, size_bytes: u64) -> Output {
+    let key = |extension: &str| store::keys::clip_object(id, extension);
+    Output {
         object_key: key("mp4"),
         poster_key: Some(key("jpg")),
         file_name: "clip_0-01-0-02.mp4".to_owned(),
         format: Format::Mp4,
-        size_bytes: size,
+        size_bytes,
         duration: MediaTime(1_000_000),
         picture: Some(PictureSize { width: 320, height: 180 }),
         method: "smart".to_owned(),
         span: None,
         sprite: Some(Sprite { picture_key: key("sprite.jpg"), cues_key: key("sprite.vtt") }),
-    };
+    }
+}
+
+/// A clip with all the files that one can have, as if a job had ended at `created`. Its record says that its file has
+/// `size` bytes.
+async fn kept(cloud: &Cloud, account: &Account, size: u64, created: Timestamp) -> Clip {
+    let job = accept_job(account, accepted(account, "https://example.com/a.mp4"), 5).await;
+    let output = output(&job.id, size);
     for key in output.keys() {
-        bucket(cloud()).put_bytes(key, FILE.to_vec(), "video/mp4").await.unwrap();
+        bucket(cloud).put_bytes(key, FILE.to_vec(), "video/mp4").await.unwrap();
     }
     let clip = Clip {
         id: job.id.clone(),
@@ -53,7 +60,7 @@ async fn kept(account: &Account, size: u64, created: Timestamp) -> Clip {
         created_at: created,
         expires_at: Some(domain::expiry::clip_expires_at(created)),
     };
-    let table = cloud().table();
+    let table = cloud.table();
     assert!(table.set_output(&job.id, &clip.output).await.unwrap());
     let ending = Ending::Complete { cost: Amount::cents(1), clip: Some(Box::new(clip.clone())) };
     assert!(table.end(&job.id, &ending, created).await.unwrap());
@@ -61,8 +68,8 @@ async fn kept(account: &Account, size: u64, created: Timestamp) -> Clip {
 }
 
 /// The keys of all of a clip's objects that are in the bucket.
-async fn objects_of(id: &JobId) -> BTreeSet<String> {
-    let list = s3(cloud()).list_objects_v2().bucket(&cloud().info.buckets["MediaBucket"]).prefix("clips/");
+async fn objects_of(cloud: &Cloud, id: &JobId) -> BTreeSet<String> {
+    let list = s3(cloud).list_objects_v2().bucket(&cloud.info.buckets["MediaBucket"]).prefix("clips/");
     let mut pages = list.into_paginator().send();
     let mut keys = BTreeSet::new();
     while let Some(page) = pages.next().await {
@@ -95,11 +102,11 @@ async fn list(account: &Account, query: &str) -> Value {
 }
 
 /// The clip's files, its place in the list, its account's sums and what is left to do all say the same.
-async fn agrees(account: &Account, id: &JobId, now: Timestamp) {
-    let table = cloud().table();
+async fn agrees(cloud: &Cloud, account: &Account, id: &JobId, now: Timestamp) {
+    let table = cloud.table();
     let clip = table.clip(id, now).await.unwrap();
     let named = clip.iter().flat_map(|clip| clip.output.keys()).cloned().collect();
-    assert_eq!(objects_of(id).await, named, "no file is lost, none is left");
+    assert_eq!(objects_of(cloud, id).await, named, "no file is lost, none is left");
     let listed = table.oldest_clips(&account.id, 100).await.unwrap();
     let is_listed = listed.iter().any(|listed| listed.id == *id);
     assert_eq!(is_listed, clip.is_some());

@@ -20,13 +20,15 @@ async fn buy(account: &Account, body: &Value, key: Option<&str>) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn full_storage_is_a_conflict_until_more_is_bought() {
     let account = cloud().account(Amount::cents(340)).await;
-    let (large, small) =
-        (kept(&account, 999_999_990, now()).await, kept(&account, 11, now().plus_ms(1)).await);
+    let (large, small) = (
+        kept(cloud(), &account, 999_999_990, now()).await,
+        kept(cloud(), &account, 11, now().plus_ms(1)).await,
+    );
     assert_eq!(pin(&account, &large.id).await.0, 200);
     let (status, full) = pin(&account, &small.id).await;
     assert_eq!((status, &full["code"]), (409, &json!("storage_full")), "{full}");
     assert!(full["detail"].as_str().unwrap().contains("10 of 1000000000 are free"), "{full}");
-    agrees(&account, &small.id, now()).await;
+    agrees(cloud(), &account, &small.id, now()).await;
 
     for body in
         [json!({}), json!({ "gb": 0 }), json!({ "gb": 1.5 }), json!({ "gb": -1 }), json!({ "gb": 10001 })]
@@ -52,19 +54,22 @@ async fn full_storage_is_a_conflict_until_more_is_bought() {
     let charges = rows.iter().filter(|row| row.entry.kind == EntryKind::Charge);
     assert_eq!(charges.filter(|row| row.reference.starts_with("storage-")).count(), 1);
     assert_eq!(pin(&account, &small.id).await.0, 200);
-    agrees(&account, &small.id, now()).await;
+    agrees(cloud(), &account, &small.id, now()).await;
 }
 
 /// Two clips of which one fits, at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_room_is_given_once() {
     let account = cloud().account(Amount::cents(100)).await;
-    let (a, b) = (kept(&account, 600_000_000, now()).await, kept(&account, 600_000_000, now()).await);
+    let (a, b) = (
+        kept(cloud(), &account, 600_000_000, now()).await,
+        kept(cloud(), &account, 600_000_000, now()).await,
+    );
     let (first, second) = tokio::join!(pin(&account, &a.id), pin(&account, &b.id));
     let mut statuses = [first.0, second.0];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409], "{first:?} {second:?}");
     for id in [&a.id, &b.id] {
-        agrees(&account, id, now()).await;
+        agrees(cloud(), &account, id, now()).await;
     }
 }

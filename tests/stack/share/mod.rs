@@ -59,7 +59,7 @@ async fn expire_at(id: &JobId, at: Timestamp) {
 }
 
 /// parse5 reads it as browsers do and names what the standard calls an error.
-fn is_well_formed(html: &str) {
+pub(crate) fn is_well_formed(html: &str) {
     let program = format!(
         "import {{ parse }} from {:?}; import {{ readFileSync }} from 'node:fs';\
          parse(readFileSync(0, 'utf8'), {{ onParseError: (error) => console.log(JSON.stringify(error)) }});",
@@ -165,6 +165,18 @@ async fn a_page_says_what_it_shows_and_lets_nothing_else_in() {
     assert_eq!(status, 200);
     is_well_formed(&html);
     assert!(self::policy(&headers).contains("frame-ancestors *"));
+
+    // Who only asks whether it is there is told, without the page itself.
+    for (path, status) in
+        [(path, 200), (format!("/embed/{id}"), 200), ("/c/aaaaaaaaaaaaaaaa".to_owned(), 404)]
+    {
+        let head = reqwest::Client::new().head(cloud().url(&path)).send().await.unwrap();
+        assert_eq!(
+            (head.status().as_u16(), head.headers()["content-type"].to_str().unwrap()),
+            (status, "text/html; charset=utf-8")
+        );
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
+    expiry::link_seconds,
     library::{PER_PAGE, PER_PAGE_MAX, SKIPPED_MAX, file_name, hours_left},
     quality::PictureSize,
     time::Timestamp,
@@ -44,7 +45,7 @@ pub struct ListedClip {
     /// Hours until then, in tenths; null while it is pinned.
     #[schema(example = 23.9)]
     pub hours_left: Option<f64>,
-    /// Link to the file; works for an hour, a new one is made on each request.
+    /// Link to the file; works for an hour, but no longer than the clip lives. A new one is made on each request.
     pub download_url: String,
     /// Path of its share page.
     #[schema(example = "/c/a1b2c3d4e5f6g7h8")]
@@ -122,7 +123,11 @@ async fn view(app: &App, clip: &Clip, now: Timestamp) -> Result<ListedClip, ApiE
         hours_left: clip.expires_at.map(|expires| hours_left(expires, now)),
         download_url: app
             .objects()?
-            .download_link(&output.object_key, &file_name(&clip.name, format))
+            .download_link_for(
+                &output.object_key,
+                &file_name(&clip.name, format),
+                link_seconds(clip.expires_at, now),
+            )
             .await?,
         share_url: format!("/c/{id}"),
         embed_url: format!("/embed/{id}"),
