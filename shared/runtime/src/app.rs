@@ -293,6 +293,12 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// An answer without what it was asked for.
+    #[must_use]
+    pub fn empty(operation: &'static str) -> Self {
+        Self::Aws { operation, message: "the answer is empty".to_owned() }
+    }
+
     /// What the SDK says of a failed call, with its causes.
     #[must_use]
     pub fn aws(operation: &'static str, error: &dyn std::error::Error) -> Self {
