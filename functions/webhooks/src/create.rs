@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
 
-use crate::{root, topics, view::WebhookView};
+use crate::{change, root, topics, view::WebhookView};
 
 /// Which address, and what it is told of.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,13 +54,11 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let receiver = Receiver::Endpoint(id);
     // Before it is there: an endpoint whose secret nobody was told would be of no use.
     let secret = root::secret(&app).await?.derive(&caller.account, &receiver, endpoint.secret.current);
-    let added = app.table()?.change_webhooks(&caller.account, |webhooks| {
-        if webhooks.add(endpoint.clone()) { Ok(()) } else { Err(()) }
-    });
-    if added.await?.is_err() {
+    let too_many = || {
         let detail = format!("an account has {ENDPOINTS_MAX} webhooks at most; delete one first");
-        return Err(ApiError::conflict("too_many_webhooks", detail));
-    }
+        ApiError::conflict("too_many_webhooks", detail)
+    };
+    change(&app, &caller.account, too_many, |webhooks| webhooks.add(endpoint.clone()).then_some(())).await?;
     info!(account = %caller.account, webhook = %receiver, "made a webhook");
     let webhook = WebhookView::of(&endpoint, now);
     Ok(ApiResponse::ok(&MadeWebhook { secret: secret.reveal(), webhook }))

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
 
-use crate::no_webhook;
+use crate::{change, no_webhook};
 
 /// The webhook is gone.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,10 +26,7 @@ pub struct DeletedWebhook {
 /// 401 without a key, 404 for a webhook that is not the caller's.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let id = WebhookId::parse(&request.path("id")).ok_or_else(no_webhook)?;
-    let removed = app
-        .table()?
-        .change_webhooks(&caller.account, |webhooks| if webhooks.remove(&id) { Ok(()) } else { Err(()) });
-    removed.await?.map_err(|()| no_webhook())?;
+    change(&app, &caller.account, no_webhook, |webhooks| webhooks.remove(&id).then_some(())).await?;
     info!(account = %caller.account, webhook = %id, "deleted a webhook");
     Ok(ApiResponse::ok(&DeletedWebhook { id: id.to_string(), deleted: true }))
 }

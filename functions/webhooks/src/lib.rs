@@ -3,10 +3,12 @@
 
 use domain::{
     account::Scope,
+    ids::AccountId,
     rate::Limit,
-    webhook::{Receiver, Topic},
+    webhook::{Receiver, Topic, Webhooks},
 };
-use runtime::{ApiError, ApiRequest, Endpoint, Route, Trigger, Var, handler};
+use runtime::{ApiError, ApiRequest, App, Endpoint, Route, Trigger, Var, handler};
+use store::StoreError;
 
 pub mod create;
 pub mod delete;
@@ -162,6 +164,24 @@ pub const ENDPOINTS: &[Endpoint] = &[
 /// The receiver that a path names: an endpoint's id, or `jobs`.
 fn receiver(request: &ApiRequest) -> Result<Receiver, ApiError> {
     Receiver::parse(&request.path("id")).ok_or_else(no_webhook)
+}
+
+/// Changes the caller's webhooks by `decide`; what it refuses is `refusal`.
+///
+/// # Errors
+/// `refusal`; 401 if the account was closed a moment ago.
+async fn change<T>(
+    app: &App,
+    account: &AccountId,
+    refusal: impl FnOnce() -> ApiError,
+    decide: impl Fn(&mut Webhooks) -> Option<T>,
+) -> Result<T, ApiError> {
+    let changed = app.table()?.change_webhooks(account, |webhooks| decide(webhooks).ok_or(()));
+    match changed.await {
+        Ok(changed) => changed.map_err(|()| refusal()),
+        Err(StoreError::NotFound) => Err(ApiError::invalid_key()),
+        Err(problem) => Err(problem.into()),
+    }
 }
 
 fn no_webhook() -> ApiError {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
 
-use crate::{no_webhook, receiver, root};
+use crate::{change, no_webhook, receiver, root};
 
 /// The new secret.
 #[derive(Serialize, ToSchema)]
@@ -32,11 +32,11 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let (receiver, now) = (receiver(&request)?, app.now());
     // Before it counts: a version that nobody was told of would be of no use.
     let root = root::secret(&app).await?;
-    let rotated = app.table()?.change_webhooks(&caller.account, |webhooks| {
-        let version = webhooks.rotate(&receiver, now).ok_or(())?;
-        Ok((version, webhooks.versions(&receiver).and_then(Versions::former_until)))
+    let rotated = change(&app, &caller.account, no_webhook, |webhooks| {
+        let version = webhooks.rotate(&receiver, now)?;
+        Some((version, webhooks.versions(&receiver).and_then(Versions::former_until)))
     });
-    let (version, former_until) = rotated.await?.map_err(|()| no_webhook())?;
+    let (version, former_until) = rotated.await?;
     info!(account = %caller.account, webhook = %receiver, version, "made another secret");
     Ok(ApiResponse::ok(&RotatedSecret {
         id: receiver.to_string(),

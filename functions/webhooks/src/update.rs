@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tracing::info;
 use utoipa::ToSchema;
 
-use crate::{no_webhook, topics, view::WebhookView};
+use crate::{change, no_webhook, topics, view::WebhookView};
 
 /// What to change.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,8 +37,8 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     if let Some(url) = &url {
         app.may_send_to(url).await?;
     }
-    let changed = app.table()?.change_webhooks(&caller.account, |webhooks| {
-        let endpoint = webhooks.endpoint_mut(&id).ok_or(())?;
+    let changed = change(&app, &caller.account, no_webhook, |webhooks| {
+        let endpoint = webhooks.endpoint_mut(&id)?;
         if let Some(url) = &url {
             endpoint.url = url.to_string();
         }
@@ -48,9 +48,9 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         if let Some(on) = ask.enabled {
             endpoint.switch(on);
         }
-        Ok(endpoint.clone())
+        Some(endpoint.clone())
     });
-    let endpoint = changed.await?.map_err(|()| no_webhook())?;
+    let endpoint = changed.await?;
     info!(account = %caller.account, webhook = %id, "changed a webhook");
     Ok(ApiResponse::ok(&WebhookView::of(&endpoint, app.now())))
 }
