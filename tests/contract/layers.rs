@@ -20,8 +20,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn layers_hold() {
-    let areas =
-        ["accounts", "clips", "stages", "media-functions", "pages"].map(|area| format!("clipwright-{area}"));
+    let areas = ["accounts", "clips", "stages", "media-functions", "pages", "webhooks"]
+        .map(|area| format!("clipwright-{area}"));
     let of = |names: &[&str]| names.iter().map(|name| format!("clipwright-{name}")).collect::<BTreeSet<_>>();
     let mut allowed = BTreeMap::from([
         ("clipwright-domain".to_owned(), of(&[])),
@@ -31,7 +31,7 @@ fn layers_hold() {
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "media", "sources"])),
         ("clipwright-devstack".to_owned(), of(&["domain", "store"])),
         ("clipwright-bench".to_owned(), of(&["domain", "media", "sources"])),
-        ("clipwright-openapi".to_owned(), of(&["runtime", "accounts", "clips", "pages"])),
+        ("clipwright-openapi".to_owned(), of(&["runtime", "accounts", "clips", "pages", "webhooks"])),
         ("xtask".to_owned(), of(&[])),
         ("clipwright-tests".to_owned(), of(&[])),
     ]);

@@ -10,10 +10,17 @@ use serde_json::Value;
 use crate::root::{read, root, tool};
 
 pub(crate) fn endpoints() -> Vec<&'static Endpoint> {
-    [accounts::ENDPOINTS, clips::ENDPOINTS, stages::ENDPOINTS, media_functions::ENDPOINTS, pages::ENDPOINTS]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        accounts::ENDPOINTS,
+        clips::ENDPOINTS,
+        stages::ENDPOINTS,
+        media_functions::ENDPOINTS,
+        pages::ENDPOINTS,
+        webhooks::ENDPOINTS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 pub(crate) fn template() -> Value {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use store::{Table, accounts, ledger::Immediate};
 
 use crate::root::root;
+use crate::stack::webhooks::tls;
 
 /// Longer than any job here takes, with its retries; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,6 +51,8 @@ impl Cloud {
             .arg(state)
             .arg("--root")
             .arg(root())
+            .arg("--trust")
+            .arg(tls::authority())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -196,6 +199,11 @@ impl Account {
         };
         self.table.create_key(&key, &record).await.unwrap();
         Self { key, ..self.clone() }
+    }
+
+    /// The same account on a cloud that was started again with the same state.
+    pub(crate) fn on(self, cloud: &Cloud) -> Self {
+        Self { base: cloud.info.base_url.clone(), table: cloud.table(), ..self }
     }
 
     /// A request of this account, to be sent as the test likes.

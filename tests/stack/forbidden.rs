@@ -12,7 +12,7 @@ use crate::stack::cloud::binary;
 use crate::stack::source::{served, usual};
 
 #[path = "../../shared/sources/tests/kit/table.rs"]
-mod table;
+pub(crate) mod table;
 
 /// Requests of one key pass in a minute: each has its part of the table.
 const REQUESTS_MAX: usize = 50;

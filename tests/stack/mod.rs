@@ -26,5 +26,6 @@ pub(crate) mod source;
 mod streams;
 mod transcript;
 mod upload;
+mod webhooks;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

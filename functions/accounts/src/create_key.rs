@@ -20,7 +20,7 @@ pub struct KeyRequest {
     /// A name to tell it from others, 64 characters at most.
     #[schema(example = "laptop")]
     pub name: String,
-    /// What it may do: `clips:read`, `clips:write`, `billing`; everything if this is left out.
+    /// What it may do: `clips:read`, `clips:write`, `billing`, `webhooks`; everything if this is left out.
     #[serde(default)]
     #[schema(value_type = Vec<String>, example = json!(["clips:read"]))]
     pub scopes: Vec<Scope>,

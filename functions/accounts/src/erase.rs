@@ -1,5 +1,5 @@
 //! Erase: what is left to do for a closed account. Clips go with their files and with the jobs that made them, uploads
-//! with theirs, then the address and the settings. The ledger's rows stay: they name jobs and amounts, and no person.
+//! with theirs, then webhooks, the address and the settings. The ledger's rows stay: they name jobs and amounts, and no person.
 //!
 //! Jobs that failed, idempotency records and sign-in links are not listed under the account; they expire by
 //! themselves, within eight days.
@@ -46,6 +46,7 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
         let clips = table.oldest_clips(&account, A_ROUND).await?;
         if clips.is_empty() {
             table.forget_storage(&account).await?;
+            table.forget_webhooks(&account).await?;
             table.forget_account(&account).await?;
             info!(%account, erased, "erased");
             return Ok(());

@@ -23,7 +23,7 @@ pub struct KeyView {
     /// How it ends.
     #[schema(example = "f9e8")]
     pub last_four: String,
-    /// What it may do: `clips:read`, `clips:write`, `billing`; everything if this is empty.
+    /// What it may do: `clips:read`, `clips:write`, `billing`, `webhooks`; everything if this is empty.
     pub scopes: Vec<&'static str>,
     /// Dollars that may be spent with it in a day (UTC); null without a cap.
     pub daily_cap: Option<f64>,

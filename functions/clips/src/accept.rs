@@ -12,11 +12,13 @@ use domain::{
     quote::{self, Quote},
     source::{Location, SourceInfo},
     spec::Spec,
+    webhook,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Serialize;
 use store::accept::{Acceptance, Terms};
 use tracing::{error, info};
+use url::Url;
 use utoipa::ToSchema;
 
 use crate::upload;
@@ -39,6 +41,19 @@ pub(crate) struct Ask {
     pub(crate) spec: Spec,
     /// The most that it may cost.
     pub(crate) max_cost: Option<Amount>,
+    /// Where to tell of its end.
+    pub(crate) webhook: Option<Url>,
+}
+
+/// The address to tell of a job's end, if there is one.
+///
+/// # Errors
+/// 400 for what cannot be one. Whether it may be sent to is checked when the job is accepted.
+pub(crate) fn webhook(text: Option<&str>) -> Result<Option<Url>, ApiError> {
+    let read = |text| {
+        webhook::address(text).map_err(|problem| ApiError::bad_request(format!("`webhook` {problem}")))
+    };
+    text.map(read).transpose()
 }
 
 /// Looks at the source of what is asked for, checks the two against each other, and prices it.
@@ -62,8 +77,9 @@ pub(crate) async fn price(
 /// Accepts the job that the request was found to ask for, and answers it.
 ///
 /// # Errors
-/// 402 without money or above `max_cost`, 404 and 409 for an upload that cannot be used, 422 for a source that cannot
-/// serve the request or a reused `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
+/// 400 for a webhook that may not be sent to, 402 without money or above `max_cost`, 404 and 409 for an upload that
+/// cannot be used, 422 for a source that cannot serve the request or a reused `Idempotency-Key`, 429 past the limits.
+/// Nothing is spent or left behind then.
 pub(crate) async fn accept(
     app: &App,
     caller: Caller,
@@ -80,6 +96,9 @@ pub(crate) async fn accept(
     if !outlook.jobs.allowed && intention.is_none() {
         return Err(ApiError::rate_limited("clip jobs", outlook.jobs));
     }
+    if let Some(webhook) = &ask.webhook {
+        app.may_send_to(webhook).await?;
+    }
     let (source, quote) = price(app, &caller.account, &ask).await?;
 
     let id = JobId::from_random(random()?);
@@ -89,6 +108,7 @@ pub(crate) async fn accept(
     let priced = (quote.price_book, quote.cost);
     let mut job = Job::accepted(id, caller.account, ask.spec, source, priced, app.now());
     (job.cap, job.max_cost) = (caller.cap, ask.max_cost);
+    job.webhook = ask.webhook.map(String::from);
     let terms = Terms {
         slots_max: app.config().clip_slots()?,
         quota,

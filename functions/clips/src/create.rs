@@ -17,7 +17,7 @@ use utoipa::{
 };
 
 use crate::{
-    accept::{Ask, accept},
+    accept::{Ask, accept, webhook},
     max_cost::{self, MaxCost},
 };
 
@@ -51,6 +51,9 @@ pub struct ClipRequest {
     #[serde(default)]
     #[schema(schema_with = max_cost::schema)]
     pub max_cost: MaxCost,
+    /// Where to tell of its end: an https URL, 2048 characters at most. See the account's webhooks.
+    #[schema(example = "https://example.com/hooks/clips")]
+    pub webhook: Option<String>,
 }
 
 impl ClipRequest {
@@ -63,7 +66,11 @@ impl ClipRequest {
         let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
         let spec = ClipSpec::of(location, span, self.format.as_deref(), self.quality.as_deref())?
             .with_precision(self.precision.as_deref())?;
-        Ok(Ask { spec: spec.into(), max_cost: self.max_cost.amount()? })
+        Ok(Ask {
+            spec: spec.into(),
+            max_cost: self.max_cost.amount()?,
+            webhook: webhook(self.webhook.as_deref())?,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    accept::{Ask, accept},
+    accept::{Ask, accept, webhook},
     max_cost::{self, MaxCost},
 };
 
@@ -35,6 +35,9 @@ pub struct DownloadRequest {
     #[serde(default)]
     #[schema(schema_with = max_cost::schema)]
     pub max_cost: MaxCost,
+    /// Where to tell of its end: an https URL, 2048 characters at most. See the account's webhooks.
+    #[schema(example = "https://example.com/hooks/clips")]
+    pub webhook: Option<String>,
 }
 
 impl DownloadRequest {
@@ -46,7 +49,11 @@ impl DownloadRequest {
         let save = self.save_to_library.unwrap_or(false);
         let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
         let spec = DownloadSpec::of(location, self.format.as_deref(), self.quality.as_deref(), save)?;
-        Ok(Ask { spec: spec.into(), max_cost: self.max_cost.amount()? })
+        Ok(Ask {
+            spec: spec.into(),
+            max_cost: self.max_cost.amount()?,
+            webhook: webhook(self.webhook.as_deref())?,
+        })
     }
 }
 

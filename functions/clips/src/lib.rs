@@ -127,7 +127,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Limit::Requests,
             handler!(cancel::handle; app, caller, request),
         ),
-        env: &[Var::TableName, Var::ClipMachineArn, Var::DispatchQueueUrl],
+        env: &[Var::TableName, Var::ClipMachineArn, Var::DispatchQueueUrl, Var::WebhooksQueueUrl],
         actions: &[
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",

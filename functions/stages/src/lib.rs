@@ -10,8 +10,8 @@ pub mod reserve;
 pub mod settle;
 pub mod sweep;
 
-/// What it takes to end a job: read it, move its money, wake `dispatch`, clear its work files.
-const END_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl];
+/// What it takes to end a job: read it, move its money, tell of it, wake `dispatch`, clear its work files.
+const END_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl, Var::WebhooksQueueUrl];
 const END_ACTIONS: &[&str] = &[
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
@@ -63,7 +63,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         handler: "stages.sweep",
         trigger: Trigger::Schedule(handler!(sweep::handle; app)),
-        env: &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl, Var::ClipMachineArn],
+        env: &[
+            Var::TableName,
+            Var::MediaBucket,
+            Var::DispatchQueueUrl,
+            Var::WebhooksQueueUrl,
+            Var::ClipMachineArn,
+        ],
         actions: &[
             "dynamodb:DeleteItem",
             "dynamodb:GetItem",

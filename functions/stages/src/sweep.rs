@@ -1,5 +1,5 @@
-//! Sweep: once a minute, look after jobs that should have moved on, clear away clips that have expired, and delete files
-//! that a change of a clip has left behind.
+//! Sweep: once a minute, look after jobs that should have moved on, tell of clips that expire soon and clear away those
+//! that have, and delete files that a change of a clip has left behind.
 //!
 //! It proves that every job ends, every clip goes and no file stays: whatever crashed, what is left to do is in the
 //! `open` index with a time at which the sweeper looks at it.
@@ -17,7 +17,7 @@ use crate::end::fail;
 
 /// Jobs looked at in one run; the rest waits a minute.
 const JOBS_MAX: i32 = 100;
-/// Clips cleared away in one run. Until it is their turn they are expired all the same.
+/// Clips told of or cleared away in one run. Until it is their turn they are expired all the same.
 const CLIPS_MAX: i32 = 200;
 /// Chores carried out in one run.
 const CHORES_MAX: i32 = 100;
@@ -42,8 +42,13 @@ pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
         }
     }
     for id in table.due_clips(app.now(), CLIPS_MAX).await? {
-        if let Err(problem) = table.clear_clip(&id, objects, app.now()).await {
-            error!(clip_id = %id, %problem, "could not be cleared away");
+        let done = match table.clear_clip(&id, objects, app.now()).await {
+            // It is still there: then its end is near.
+            Ok(false) => table.warn_of_expiry(&id, app.now()).await,
+            done => done,
+        };
+        if let Err(problem) = done {
+            error!(clip_id = %id, %problem, "could not be looked after");
         }
     }
     Ok(())

@@ -6,7 +6,8 @@
 //! 4. container functions become zip functions of the same handler, because there is no Docker;
 //! 5. every function's code becomes a zip that starts the binary built on this machine, whose architecture is
 //!    not declared;
-//! 6. a state machine's definition file is put inline.
+//! 6. a state machine's definition file is put inline;
+//! 7. secrets that are to be generated get their values here (`secrets`).
 //!
 //! The rest of the template reaches CloudFormation as it stands.
 

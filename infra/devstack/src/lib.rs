@@ -27,6 +27,7 @@ mod meter;
 mod ministack;
 mod routes;
 mod s3;
+mod secrets;
 pub mod seed;
 mod stack;
 mod strict;

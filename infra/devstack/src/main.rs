@@ -19,6 +19,7 @@ devstack up [options]     start it; one line of JSON on stdout says that it is r
   --template FILE         the SAM template (template.yaml of the checkout)
   --parameter NAME=VALUE  a stack parameter, as often as needed
   --faults FOLDER         crash functions on demand; see the shim module
+  --trust FILE            the certificates (PEM) that functions trust, in place of this machine's
   --count-calls           count the functions' calls of DynamoDB; GET /_local/calls and /_local/units tell
   --fresh                 throw the kept data away first
   --until-stdin-closes    end when stdin closes, not only on Ctrl-C
@@ -85,6 +86,7 @@ fn options(arguments: &mut lexopt::Parser) -> anyhow::Result<(Options, Manner)> 
             Long("root") => options.root = PathBuf::from(arguments.value()?),
             Long("template") => template = Some(PathBuf::from(arguments.value()?)),
             Long("faults") => options.faults = Some(PathBuf::from(arguments.value()?)),
+            Long("trust") => options.trust = Some(PathBuf::from(arguments.value()?)),
             Long("bin-dir") => options.bin_dir = PathBuf::from(arguments.value()?),
             Long("count-calls") => options.count_calls = true,
             Long("fresh") => options.fresh = true,

@@ -42,6 +42,8 @@ impl Ministack {
             command.args(["-m", "ministack"]).current_dir(&options.state);
             environment(&mut command, port, &temporary, [("DYNAMODB", dynamodb), ("S3", s3)]);
             command.env("PATH", path(&options.root)?);
+            // Where rustls looks first (and OpenSSL).
+            command.envs(options.trust.iter().map(|file| ("SSL_CERT_FILE", file)));
             let output = File::create(&log)?;
             let errors = output.try_clone()?;
             let process = Supervised::start_with(&options.exe, &command, output.into(), errors.into())?;

@@ -35,6 +35,8 @@ pub struct Options {
     pub parameters: BTreeMap<String, String>,
     /// Crash on demand: the folder of fault files that the [`crate::shim`] watches.
     pub faults: Option<PathBuf>,
+    /// A file with the certificates (PEM) that functions trust in place of this machine's.
+    pub trust: Option<PathBuf>,
     /// Count the functions' calls of DynamoDB; `/_local/calls` tells.
     pub count_calls: bool,
     /// Throw the state away first.
@@ -56,6 +58,7 @@ impl Options {
             bin_dir,
             parameters: BTreeMap::new(),
             faults: None,
+            trust: None,
             count_calls: false,
             fresh: false,
         })

@@ -18,7 +18,7 @@ use crate::meter::Meter;
 use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, REGION, SECRET_KEY};
 use crate::s3::S3;
-use crate::{Options, bend, bundle, cloudformation, front, mail, routes, seed, template};
+use crate::{Options, bend, bundle, cloudformation, front, mail, routes, secrets, seed, template};
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -150,8 +150,8 @@ fn prepare_state(options: &mut Options) -> anyhow::Result<File> {
         *path = std::path::absolute(&*path)?;
     }
     options.bin_dir = std::path::absolute(&options.bin_dir)?;
-    if let Some(faults) = &mut options.faults {
-        *faults = std::path::absolute(&*faults)?;
+    for path in [&mut options.faults, &mut options.trust].into_iter().flatten() {
+        *path = std::path::absolute(&*path)?;
     }
     if !options.exe.is_file() {
         bail!("{} is not built (cargo build -p clipwright-devstack)", options.exe.display());
@@ -203,9 +203,11 @@ fn read_template(options: &Options) -> anyhow::Result<Bent> {
     let path = &options.template;
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let folder = path.parent().unwrap_or(&options.root);
-    template::parse(&text)
+    let mut bent = template::parse(&text)
         .and_then(|parsed| bend::bend(parsed, &options.stack_name, folder))
-        .with_context(|| format!("cannot use {}", path.display()))
+        .with_context(|| format!("cannot use {}", path.display()))?;
+    secrets::keep(&mut bent.template, &options.state)?;
+    Ok(bent)
 }
 
 /// Uploads the code, creates the stack, registers the routes, and notes in `info` what came of it.

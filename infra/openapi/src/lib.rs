@@ -6,6 +6,7 @@
 mod accounts_area;
 mod library;
 mod pages_area;
+mod webhooks_area;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use utoipa::{
 /// Every HTTP endpoint of the product.
 #[must_use]
 pub fn endpoints() -> Vec<&'static Endpoint> {
-    [accounts::ENDPOINTS, clips::ENDPOINTS, pages::ENDPOINTS]
+    [accounts::ENDPOINTS, clips::ENDPOINTS, pages::ENDPOINTS, webhooks::ENDPOINTS]
         .into_iter()
         .flatten()
         .filter(|endpoint| endpoint.route().is_some())
@@ -155,7 +156,8 @@ fn operation(handler: &str) -> Option<Operation> {
         handler => {
             return library::operation(handler)
                 .or_else(|| accounts_area::operation(handler))
-                .or_else(|| pages_area::operation(handler));
+                .or_else(|| pages_area::operation(handler))
+                .or_else(|| webhooks_area::operation(handler));
         }
     })
 }

@@ -8,12 +8,13 @@ use anyhow::{Context as _, bail};
 use crate::say;
 
 /// The packages whose binaries the local cloud runs.
-const BINARIES: [&str; 6] = [
+const BINARIES: [&str; 7] = [
     "clipwright-accounts",
     "clipwright-clips",
     "clipwright-stages",
     "clipwright-media-functions",
     "clipwright-pages",
+    "clipwright-webhooks",
     "clipwright-devstack",
 ];
 

@@ -45,11 +45,11 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
 fn python_tools() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("venv-tools");
     let list = setup::root().join("infra/xtask/tools/requirements.txt");
-    setup::venv(&folder, &list, "cfn-lint and requests")
+    setup::venv(&folder, &list, "cfn-lint, requests and standardwebhooks")
 }
 
 /// asl-validator, which reads state machines as strictly as AWS does (ministack takes anything); parse5, which tells what is
-/// wrong with HTML; and axe, which finds what keeps people from using a page.
+/// wrong with HTML; axe, which finds what keeps people from using a page; and standardwebhooks, which checks signatures.
 fn node_tools() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("node-tools");
     let tools = setup::root().join("infra/xtask/tools");
@@ -61,7 +61,7 @@ fn node_tools() -> anyhow::Result<PathBuf> {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
             .current_dir(&folder);
-        setup::run(&mut npm, "installing asl-validator, parse5 and axe (once)")
+        setup::run(&mut npm, "installing asl-validator, parse5, axe and standardwebhooks (once)")
     })?;
     Ok(folder.join("node_modules"))
 }

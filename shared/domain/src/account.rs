@@ -28,6 +28,9 @@ pub enum Scope {
     /// Read balances and transactions, and reload.
     #[serde(rename = "billing")]
     Billing,
+    /// Read and change webhooks. What they tell includes jobs, clips and the balance.
+    #[serde(rename = "webhooks")]
+    Webhooks,
 }
 
 impl Scope {
@@ -38,6 +41,7 @@ impl Scope {
             Self::ClipsRead => "clips:read",
             Self::ClipsWrite => "clips:write",
             Self::Billing => "billing",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -82,7 +86,7 @@ mod tests {
         assert!(Scope::Billing.allowed_by(&[]));
         assert!(Scope::ClipsRead.allowed_by(&[Scope::ClipsRead, Scope::ClipsWrite]));
         assert!(!Scope::ClipsWrite.allowed_by(&[Scope::ClipsRead]));
-        for scope in [Scope::ClipsRead, Scope::ClipsWrite, Scope::Billing] {
+        for scope in [Scope::ClipsRead, Scope::ClipsWrite, Scope::Billing, Scope::Webhooks] {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.word());
         }
     }

@@ -11,6 +11,12 @@ pub const fn clip_expires_at(created: Timestamp) -> Timestamp {
     created.plus_ms(24 * HOUR_MS)
 }
 
+/// When the owner of a clip that expires at `expires` is told so: an hour before.
+#[must_use]
+pub const fn clip_warned_at(expires: Timestamp) -> Timestamp {
+    expires.plus_ms(-HOUR_MS)
+}
+
 /// Until when a finished job can be asked for: as long as the clip, and a week more so that a client that comes
 /// late still learns what happened.
 #[must_use]

@@ -5,9 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::time::Timestamp;
+
 /// The alphabet of public ids: FastClip's are 16 lower-case letters and digits.
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
+/// The digits of numbers in base 36, in their order, which is also that of their bytes.
+const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 /// Length of a public id in characters; 36^16 is about 2^82.
 const ID_LENGTH: usize = 16;
 
@@ -30,6 +34,11 @@ pub struct KeyId(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileId(String);
+
+/// The id of an endpoint that webhooks are sent to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WebhookId(String);
 
 macro_rules! id {
     ($name:ident) => {
@@ -71,6 +80,53 @@ id!(JobId);
 id!(AccountId);
 id!(KeyId);
 id!(FileId);
+id!(WebhookId);
+
+/// The id of an event that webhooks tell of, the `webhook-id` of all requests that do. Ids sort by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(String);
+
+/// What an event's id begins with.
+const EVENT_PREFIX: &str = "evt_";
+/// Digits of base 36 for the milliseconds of an event's id: enough until the year 5188.
+const EVENT_TIME_DIGITS: usize = 9;
+
+impl EventId {
+    /// The id of an event at `at`, from 16 random bytes.
+    #[must_use]
+    pub fn new(at: Timestamp, bytes: [u8; ID_LENGTH]) -> Self {
+        let mut rest = at.0.unsigned_abs();
+        let mut digits = [b'0'; EVENT_TIME_DIGITS];
+        for digit in digits.iter_mut().rev() {
+            *digit = BASE36[usize::try_from(rest % 36).unwrap_or_default()];
+            rest /= 36;
+        }
+        let time: String = digits.into_iter().map(char::from).collect();
+        Self(format!("{EVENT_PREFIX}{time}{}", JobId::from_random(bytes)))
+    }
+
+    /// Reads an id from a path or a message; `None` if it cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(EVENT_PREFIX)?;
+        let valid = digits.len() == EVENT_TIME_DIGITS + ID_LENGTH
+            && digits.bytes().all(|byte| BASE36.contains(&byte));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// An API key's text begins with this.
 pub const API_KEY_PREFIX: &str = "sk_live_";
@@ -202,6 +258,18 @@ mod tests {
             ["", "short", "A1B2C3D4E5F6G7H8", "a1b2c3d4e5f6g7h8x", "a1b2c3d4e5f6g7h/", "ä1b2c3d4e5f6g7h"]
         {
             assert_eq!(JobId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_of_events_sort_by_time() {
+        let at = |ms| EventId::new(Timestamp(ms), [7; 16]);
+        assert_eq!(EventId::parse(at(0).as_str()), Some(at(0)));
+        for pair in [0, 9, 10, 35, 36, 1_800_000_000_000, 2_821_109_907_456, 9_999_999_999_999].windows(2) {
+            assert!(at(pair[0]) < at(pair[1]), "{pair:?}");
+        }
+        for text in ["", "evt_", "evt_short", &at(1).as_str()[4..], &at(1).as_str().to_uppercase()] {
+            assert_eq!(EventId::parse(text), None, "{text}");
         }
     }
 

@@ -208,6 +208,9 @@ pub struct Job {
     /// The most that it may cost, if its owner said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost: Option<Amount>,
+    /// Where its owner wants to be told of its end, beside the account's endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
     /// The price book that the job was priced by.
     pub price_book: String,
     /// What is set aside for it.
@@ -262,6 +265,7 @@ impl Job {
             spec: spec.into(),
             cap: None,
             max_cost: None,
+            webhook: None,
             price_book,
             reserved,
             status: Status::Pending,

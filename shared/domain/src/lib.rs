@@ -32,3 +32,4 @@ pub mod time;
 pub mod transcript;
 pub mod transfer;
 pub mod upload;
+pub mod webhook;

@@ -14,9 +14,12 @@ use domain::{
 use serde::Serialize;
 use serde_json::json;
 use sources::{Guard, Limits, SourceClient, SourceError};
-use store::{Table, objects::Objects};
+use store::{Table, objects::Objects, webhooks::DeliveryKey};
+use tracing::error;
+use url::Url;
 
 use crate::{
+    ApiError,
     env::{Config, ConfigError, Var},
     probe::{self, Prober},
 };
@@ -129,6 +132,20 @@ impl App {
         Ok(if private { Guard::allowing_private() } else { Guard::public_only() })
     }
 
+    /// Checks that the guard lets webhooks be sent to `url`, as far as its name tells today: each request checks anew. A
+    /// name that nobody knows may be known tomorrow.
+    ///
+    /// # Errors
+    /// 400.
+    pub async fn may_send_to(&self, url: &Url) -> Result<(), ApiError> {
+        match self.guard()?.addresses(url).await {
+            Err(SourceError::Forbidden(why)) => {
+                Err(ApiError::bad_request(format!("webhooks are not sent to this address: {why}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A client for files in our own bucket, to be opened by links that we signed ourselves. The guard is for users'
     /// URLs: our own S3 may have a private address.
     ///
@@ -208,14 +225,42 @@ impl App {
         self.enqueue(Var::DispatchQueueUrl, &json!({ "account": account })).await
     }
 
+    /// Puts the orders to deliver webhooks into their queue. Whoever raised the events has written them down already: an
+    /// order that is lost here is given again by `webhooks.sweep`, so a failure is logged and nobody else's.
+    pub async fn deliver(&self, orders: &[DeliveryKey]) {
+        for order in orders {
+            if let Err(problem) = self.enqueue(Var::WebhooksQueueUrl, order).await {
+                error!(event_id = %order.event, %problem, "not ordered, left to the sweeper");
+            }
+        }
+    }
+
     /// Puts a message, as JSON, into the queue whose URL is in `queue`.
     ///
     /// # Errors
     /// [`AppError`].
     pub async fn enqueue<T: Serialize>(&self, queue: Var, message: &T) -> Result<(), AppError> {
+        self.enqueue_for_later(queue, message, 0).await
+    }
+
+    /// As [`App::enqueue`]; nobody sees the message for `seconds`, 900 at most.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn enqueue_for_later<T: Serialize>(
+        &self,
+        queue: Var,
+        message: &T,
+        seconds: i32,
+    ) -> Result<(), AppError> {
         let body = serde_json::to_string(message).map_err(|error| AppError::aws("SendMessage", &error))?;
         let send = self.queues.send_message().queue_url(self.config.get(queue)?).message_body(body);
-        send.send().await.map(drop).map_err(|error| AppError::aws("SendMessage", &error))
+        let delay = (seconds > 0).then_some(seconds);
+        send.set_delay_seconds(delay)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| AppError::aws("SendMessage", &error))
     }
 
     /// What a client of one more AWS service is made from: one that so few functions use that the others should
@@ -252,6 +297,12 @@ pub enum AppError {
 }
 
 impl AppError {
+    /// An answer without what it was asked for.
+    #[must_use]
+    pub fn empty(operation: &'static str) -> Self {
+        Self::Aws { operation, message: "the answer is empty".to_owned() }
+    }
+
     /// What the SDK says of a failed call, with its causes.
     #[must_use]
     pub fn aws(operation: &'static str, error: &dyn std::error::Error) -> Self {

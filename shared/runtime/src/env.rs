@@ -26,6 +26,12 @@ pub enum Var {
     MailQueueUrl,
     /// URL of the queue of accounts to erase.
     EraseQueueUrl,
+    /// URL of the queue of webhooks to deliver.
+    WebhooksQueueUrl,
+    /// URL of the queue of webhooks that nobody took.
+    WebhooksDeadLettersUrl,
+    /// ARN of the secret that all secrets of webhooks are made from.
+    WebhooksSecretArn,
     /// The address that mail comes from.
     MailFrom,
     /// Where people reach the product; links in mails begin with it.
@@ -55,7 +61,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -63,6 +69,9 @@ impl Var {
         Self::UploadsQueueUrl,
         Self::MailQueueUrl,
         Self::EraseQueueUrl,
+        Self::WebhooksQueueUrl,
+        Self::WebhooksDeadLettersUrl,
+        Self::WebhooksSecretArn,
         Self::MailFrom,
         Self::PublicUrl,
         Self::PageUrl,
@@ -88,6 +97,9 @@ impl Var {
             Self::UploadsQueueUrl => "UPLOADS_QUEUE_URL",
             Self::MailQueueUrl => "MAIL_QUEUE_URL",
             Self::EraseQueueUrl => "ERASE_QUEUE_URL",
+            Self::WebhooksQueueUrl => "WEBHOOKS_QUEUE_URL",
+            Self::WebhooksDeadLettersUrl => "WEBHOOKS_DEAD_LETTERS_URL",
+            Self::WebhooksSecretArn => "WEBHOOKS_SECRET_ARN",
             Self::MailFrom => "MAIL_FROM",
             Self::PublicUrl => "PUBLIC_URL",
             Self::PageUrl => "PAGE_URL",
@@ -105,12 +117,14 @@ impl Var {
 
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
-            Self::ClipMachineArn => value.starts_with("arn:"),
+            Self::ClipMachineArn | Self::WebhooksSecretArn => value.starts_with("arn:"),
             Self::PageSecretArn => value.is_empty() || value.starts_with("arn:"),
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
             | Self::MailQueueUrl
             | Self::EraseQueueUrl
+            | Self::WebhooksQueueUrl
+            | Self::WebhooksDeadLettersUrl
             | Self::PublicUrl => value.starts_with("http://") || value.starts_with("https://"),
             Self::PageUrl => {
                 value.is_empty() || value.starts_with("http://") || value.starts_with("https://")
@@ -131,11 +145,14 @@ impl Var {
 
     const fn expected(self) -> &'static str {
         match self {
-            Self::ClipMachineArn => "must be an ARN",
+            Self::ClipMachineArn | Self::WebhooksSecretArn => "must be an ARN",
             Self::PageSecretArn => "must be empty or an ARN",
-            Self::DispatchQueueUrl | Self::UploadsQueueUrl | Self::MailQueueUrl | Self::EraseQueueUrl => {
-                "must be a queue's URL"
-            }
+            Self::DispatchQueueUrl
+            | Self::UploadsQueueUrl
+            | Self::MailQueueUrl
+            | Self::EraseQueueUrl
+            | Self::WebhooksQueueUrl
+            | Self::WebhooksDeadLettersUrl => "must be a queue's URL",
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",
             Self::PageUrl => "must be empty or an http or https URL",

@@ -114,7 +114,7 @@ impl Table {
         let mut wallet = outlook.wallet;
         let now = job.created_at;
         loop {
-            let actions = match self.acceptance(&job, wallet, terms) {
+            let actions = match self.acceptance(&job, wallet, terms).await {
                 // The same request may have been accepted a moment ago, and taken the last of the money.
                 Err(StoreError::Ledger(problem @ LedgerError::Insufficient { .. })) => {
                     let Some((intention, _)) = terms.intention else { return Err(problem.into()) };
@@ -158,7 +158,7 @@ impl Table {
     }
 
     /// The transaction that accepts a job, decided on `wallet`.
-    fn acceptance(
+    async fn acceptance(
         &self,
         job: &Job,
         wallet: Wallet,
@@ -180,7 +180,7 @@ impl Table {
             actions.push(spend(self, cap, (job.reserved, room))?);
         }
         let payer = (&job.account, WALLET);
-        actions.extend(self.wallet_actions(payer, wallet, &change, job.id.as_str(), job.created_at)?);
+        actions.extend(self.wallet_actions(payer, wallet, &change, job.id.as_str(), job.created_at).await?);
         Ok(actions)
     }
 

@@ -5,10 +5,12 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{
+    expiry,
     ids::{AccountId, JobId},
     job::Output,
     storage::Storage,
     time::Timestamp,
+    webhook::Event,
 };
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +117,8 @@ impl Table {
         Ok(actions)
     }
 
-    /// The action that puts a clip among those that expire.
+    /// The action that puts a clip among those that expire. It is looked at twice: when its owner is to be told, and when
+    /// it is over.
     pub(crate) fn will_expire(
         &self,
         clip: &Clip,
@@ -123,10 +126,29 @@ impl Table {
     ) -> Result<TransactWriteItem, StoreError> {
         let open = [
             (keys::OPEN, AttributeValue::S(keys::OPEN_CLIP.to_owned())),
-            (keys::DUE_AT, AttributeValue::N(expires.0.to_string())),
+            (keys::DUE_AT, AttributeValue::N(expiry::clip_warned_at(expires).0.to_string())),
         ];
         let pointer = ClipPointer { clip: clip.id.clone(), expires_at: Some(expires) };
         self.create_with(&keys::expiring(&clip.account, expires, &clip.id), &pointer, open)
+    }
+
+    /// Tells that a clip expires soon, once; its next look is at the end. `false` if it is not there any more, or has no
+    /// end, or that was told before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn warn_of_expiry(&self, id: &JobId, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(clip) = self.clip(id, now).await? else { return Ok(false) };
+        let Some(expires) = clip.expires_at else { return Ok(false) };
+        let event = Event::clip_expiring(&clip.id, &clip.name, expires, now);
+        let last_look = Changes::default().set(keys::DUE_AT, &expires)?.when(
+            "attribute_exists(pk) AND #due_at < :expires",
+            [keys::DUE_AT],
+            [("expires", AttributeValue::N(expires.0.to_string()))],
+        );
+        let mut actions = vec![self.update(&keys::expiring(&clip.account, expires, &clip.id), last_look)?];
+        actions.extend(self.tell(&clip.account, &event, None).await?.0);
+        self.transact_on_clip(&actions).await
     }
 
     /// The actions that remove a clip as it was read. The first one fails if it has been moved since.

@@ -9,6 +9,7 @@ use domain::{
     money::{Amount, WalletKind},
     quote,
     time::Timestamp,
+    webhook::Event,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::{
     rate::respend,
     shelves::chore_id,
     table::{Attempts, Changes, Refused, StoreError, Table},
+    webhooks::DeliveryKey,
 };
 
 /// The wallet that clip jobs are paid from.
@@ -56,6 +58,17 @@ pub enum Ending {
     },
     /// Its owner wants it no more: give everything back.
     Cancelled,
+}
+
+impl Ending {
+    /// What is told of it.
+    fn event(&self, job: &Job, now: Timestamp) -> Event {
+        match self {
+            Self::Complete { cost, .. } => Event::job_completed(job, *cost, now),
+            Self::Failed { failure, .. } => Event::job_failed(job, failure, now),
+            Self::Cancelled => Event::job_cancelled(job, now),
+        }
+    }
 }
 
 impl Table {
@@ -226,13 +239,8 @@ impl Table {
                 actions.push(respend(self, cap, (standing.record.hold.amount, amount))?);
             }
             let account = &standing.record.account;
-            actions.extend(self.wallet_actions(
-                (account, WALLET),
-                standing.wallet,
-                &change,
-                id.as_str(),
-                now,
-            )?);
+            let payer = (account, WALLET);
+            actions.extend(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?);
             match self.transact(actions).await {
                 Ok(()) => return Ok(()),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
@@ -241,12 +249,26 @@ impl Table {
         }
     }
 
-    /// Ends a job: resolves its hold, writes its end, frees its place and, on success, writes the clip, all in one
-    /// transaction. `false` if the job had ended before: then nothing changed.
+    /// Ends a job: resolves its hold, writes its end, frees its place, tells whoever listens and, on success, writes the
+    /// clip, all in one transaction. `false` if the job had ended before: then nothing changed.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn end(&self, id: &JobId, ending: &Ending, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.end_and_tell(id, ending, now).await?.is_some())
+    }
+
+    /// As [`Table::end`]; answers the orders to tell of it, which the caller should put into the queue. Those that are
+    /// lost are found by the next sweep. `None` if the job had ended before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_and_tell(
+        &self,
+        id: &JobId,
+        ending: &Ending,
+        now: Timestamp,
+    ) -> Result<Option<Vec<DeliveryKey>>, StoreError> {
         let how = match ending {
             Ending::Complete { cost, .. } => Resolution::Post(*cost),
             Ending::Failed { expired: true, .. } => Resolution::Expire,
@@ -256,7 +278,7 @@ impl Table {
         loop {
             let standing = self.standing(id).await?;
             let (change, hold) = match standing.wallet.resolve(standing.record.hold, how) {
-                Err(LedgerError::Resolved(_)) => return Ok(false),
+                Err(LedgerError::Resolved(_)) => return Ok(None),
                 decided => decided?,
             };
             let mut actions = vec![
@@ -275,15 +297,13 @@ impl Table {
                 actions.push(self.write_chore(&chore_id()?, left.iter(), now)?);
             }
             let account = &standing.record.account;
-            actions.extend(self.wallet_actions(
-                (account, WALLET),
-                standing.wallet,
-                &change,
-                id.as_str(),
-                now,
-            )?);
+            let payer = (account, WALLET);
+            actions.extend(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?);
+            let event = ending.event(&standing.job, now);
+            let (news, orders) = self.tell(account, &event, standing.job.webhook.as_deref()).await?;
+            actions.extend(news);
             match self.transact(actions).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(Some(orders)),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
             }

@@ -11,6 +11,8 @@
 //! | clip that expires, the next to go first | `ACCOUNT#{account}` | `EXPIRES#{expires at}#{clip}` |
 //! | what its clips take up | `ACCOUNT#{account}` | `STORAGE` |
 //! | upload | `ACCOUNT#{account}` | `UPLOAD#{file}` |
+//! | endpoints of webhooks, all of them | `ACCOUNT#{account}` | `WEBHOOKS` |
+//! | an event on its way to a receiver | `ACCOUNT#{account}` | `DELIVERY#{endpoint or jobs}#{event}` |
 //! | jobs, reloads or uploads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
 //! | requests in a window, by whom there is no key for | `RATE#{sha256}` | `{quota}_{end}` |
 //! | spent with an API key in a day | `KEY#{sha256}` | `SPENT#{end}` |
@@ -32,8 +34,8 @@
 //! | who saw a clip in a day | `VIEW#{salted sha256}` | `VIEW` |
 //! | the secret of a day's viewers | `SALT#{end}` | `SALT` |
 //!
-//! Index `open` (`open`, `due_at`): what the sweeper looks after, by the time it does: jobs that have not ended, clips
-//! that expire, chores.
+//! Index `open` (`open`, `due_at`): what the sweepers look after, by the time they do: jobs that have not ended, clips
+//! that expire (an hour before, and when they do), chores, deliveries.
 
 use std::collections::HashMap;
 
@@ -41,12 +43,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     email::EmailAddress,
     idempotency::Intention,
-    ids::{AccountId, ApiKey, FileId, JobId, KeyId, SessionToken, digest},
+    ids::{AccountId, ApiKey, EventId, FileId, JobId, KeyId, SessionToken, digest},
     job::Cap,
     money::WalletKind,
     rate::Quota,
     time::Timestamp,
+    webhook::Receiver,
 };
+
+use crate::webhooks::DeliveryKey;
 
 /// Partition key attribute.
 pub const PK: &str = "pk";
@@ -65,6 +70,8 @@ pub const OPEN_VALUE: &str = "job";
 pub const OPEN_CLIP: &str = "clip";
 /// The value of [`OPEN`] of a chore.
 pub const OPEN_CHORE: &str = "chore";
+/// The value of [`OPEN`] of a delivery with an attempt to come.
+pub const OPEN_DELIVERY: &str = "delivery";
 /// Sort key of [`OPEN_INDEX`], epoch milliseconds.
 pub const DUE_AT: &str = "due_at";
 
@@ -91,9 +98,12 @@ impl Key {
 /// Which queue of work a job belongs to; each lane has slots of its own per account.
 pub const CLIP_LANE: &str = "clip";
 
+/// What the partition of an account begins with.
+const ACCOUNTS: &str = "ACCOUNT#";
+
 /// Partition of everything that belongs to one account.
 pub(crate) fn account_partition(account: &AccountId) -> String {
-    format!("ACCOUNT#{account}")
+    format!("{ACCOUNTS}{account}")
 }
 
 pub(crate) fn profile(account: &AccountId) -> Key {
@@ -174,6 +184,31 @@ pub(crate) const UPLOADS: &str = "UPLOAD#";
 /// Under its account: who asks for somebody else's finds nothing.
 pub(crate) fn upload(account: &AccountId, file: &FileId) -> Key {
     Key::new(account_partition(account), format!("{UPLOADS}{file}"))
+}
+
+/// The endpoints of an account.
+pub(crate) fn webhooks(account: &AccountId) -> Key {
+    Key::new(account_partition(account), "WEBHOOKS")
+}
+
+/// Prefix of an account's deliveries.
+pub(crate) const DELIVERIES: &str = "DELIVERY#";
+
+/// Prefix of the deliveries to one receiver, oldest first.
+pub(crate) fn deliveries(receiver: &Receiver) -> String {
+    format!("{DELIVERIES}{receiver}#")
+}
+
+/// Under its account: who asks for somebody else's finds nothing.
+pub(crate) fn delivery(key: &DeliveryKey) -> Key {
+    Key::new(account_partition(&key.account), format!("{}{}", deliveries(&key.receiver), key.event))
+}
+
+/// The delivery with this key.
+pub(crate) fn delivery_of(pk: &str, sk: &str) -> Option<DeliveryKey> {
+    let account = AccountId::parse(pk.strip_prefix(ACCOUNTS)?)?;
+    let (receiver, event) = sk.strip_prefix(DELIVERIES)?.split_once('#')?;
+    Some(DeliveryKey { account, receiver: Receiver::parse(receiver)?, event: EventId::parse(event)? })
 }
 
 /// Prefix of an account's clips.

@@ -7,6 +7,7 @@ use domain::{
     ledger::{Change, Entry, EntryKind, LedgerError, Wallet},
     money::{Amount, WalletKind},
     time::Timestamp,
+    webhook::{Event, crosses_low},
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +73,7 @@ impl Table {
             };
             let record = TransferRecord { account: account.clone(), at: now };
             let mut actions = vec![self.create(&keys::transfer(transfer), &record)?];
-            actions.extend(self.wallet_actions((account, kind), wallet, &change, transfer, now)?);
+            actions.extend(self.wallet_actions((account, kind), wallet, &change, transfer, now).await?);
             match self.transact(actions).await {
                 Ok(()) => return Ok(true),
                 Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
@@ -111,8 +112,9 @@ impl Table {
         Ok(rows)
     }
 
-    /// The actions that write `change`, decided on `before`: the wallet first, then each entry.
-    pub(crate) fn wallet_actions(
+    /// The actions that write `change`, decided on `before`: the wallet first, then each entry; then the news of it, if
+    /// the balance falls low.
+    pub(crate) async fn wallet_actions(
         &self,
         (account, kind): (&AccountId, WalletKind),
         before: Wallet,
@@ -134,6 +136,11 @@ impl Table {
         for &entry in &change.entries {
             let row = EntryRow { entry, reference: reference.to_owned(), at: now };
             actions.push(self.create(&keys::entry(account, kind, entry.seq), &row)?);
+        }
+        if kind == WalletKind::Usd && crosses_low(before.available, after.available) {
+            // The order waits for the next sweep: whoever spends does not wait for it.
+            let (news, _) = self.tell(account, &Event::balance_low(after.available, now), None).await?;
+            actions.extend(news);
         }
         Ok(actions)
     }

@@ -28,5 +28,6 @@ pub mod shelves;
 pub mod sign_in;
 mod table;
 pub mod uploads;
+pub mod webhooks;
 
 pub use table::{StoreError, Table};

@@ -79,7 +79,7 @@ impl Table {
         let mut attempts = Attempts::default();
         let mut wallet = self.wallet(account, kind).await?;
         loop {
-            let actions = match self.payment(purchase, wallet, room) {
+            let actions = match self.payment(purchase, wallet, room).await {
                 // The same request may have been paid a moment ago, with the last of the money.
                 Err(StoreError::Ledger(problem @ LedgerError::Insufficient { .. })) => {
                     let Some((intention, _)) = intention else { return Err(problem.into()) };
@@ -113,7 +113,7 @@ impl Table {
     }
 
     /// The transaction that pays, decided on `wallet`.
-    fn payment(
+    async fn payment(
         &self,
         purchase: &Purchase<'_>,
         wallet: Wallet,
@@ -128,7 +128,7 @@ impl Table {
         if let Some((cap, room)) = room {
             actions.push(spend(self, cap, (amount, room))?);
         }
-        actions.extend(self.wallet_actions((account, kind), wallet, &change, reference, now)?);
+        actions.extend(self.wallet_actions((account, kind), wallet, &change, reference, now).await?);
         if purchase.storage_gb > 0 {
             let more = Changes::default().add("purchased_gb", signed(purchase.storage_gb));
             actions.push(self.update(&keys::storage(account), more)?);

@@ -216,8 +216,8 @@ impl Table {
         Ok(due.iter().filter_map(|(pk, _)| pk.strip_prefix(keys::CHORES).map(str::to_owned)).collect())
     }
 
-    /// Clips that have expired and are not cleared away, the oldest first; `limit` at most. The index is eventually
-    /// consistent.
+    /// Clips that are to be looked at: those whose owner is to be told that they expire soon, and those that have expired
+    /// and are not cleared away. The longest overdue first; `limit` at most. The index is eventually consistent.
     ///
     /// # Errors
     /// [`StoreError`].

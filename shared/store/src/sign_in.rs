@@ -180,7 +180,7 @@ impl Table {
                 }
                 None => {
                     let account = Account::new(AccountId::from_random(random()?), Some(&claim.address), now);
-                    actions.extend(self.opening_actions(&account, &claim.address, bonus.is_none())?);
+                    actions.extend(self.opening_actions(&account, &claim.address, bonus.is_none()).await?);
                     account.id
                 }
             };
@@ -198,7 +198,7 @@ impl Table {
     }
 
     /// The actions that open an account, with its bonus if the address has not had one.
-    fn opening_actions(
+    async fn opening_actions(
         &self,
         account: &Account,
         address: &EmailAddress,
@@ -216,7 +216,7 @@ impl Table {
                 let empty = Wallet::default();
                 let change = empty.grant(EntryKind::SignupBonus, amount)?;
                 let wallet = (&account.id, kind);
-                actions.extend(self.wallet_actions(wallet, empty, &change, BONUS_REFERENCE, now)?);
+                actions.extend(self.wallet_actions(wallet, empty, &change, BONUS_REFERENCE, now).await?);
             }
         }
         Ok(actions)

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     types::{
-        AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnValue,
+        AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
@@ -301,6 +301,20 @@ impl Table {
             .build()
             .map_err(StoreError::aws("TransactWriteItems"))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// An action that changes nothing and fails if the condition in `condition` does not hold.
+    pub(crate) fn check(&self, key: &Key, condition: Changes) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .set_condition_expression(condition.condition)
+            .set_expression_attribute_names(Some(condition.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::aws("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// An action that updates an item.

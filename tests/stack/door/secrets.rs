@@ -50,7 +50,7 @@ pub(crate) async fn whole_table(cloud: &Cloud) -> Vec<String> {
 }
 
 /// Every log file of the functions, with its name, and ministack's.
-fn logs(cloud: &Cloud) -> Vec<(String, String)> {
+pub(crate) fn logs(cloud: &Cloud) -> Vec<(String, String)> {
     let files = std::fs::read_dir(&cloud.info.logs).unwrap().map(|entry| entry.unwrap().path());
     let ministack = cloud.info.logs.parent().unwrap().join("ministack.log");
     let read = |path: std::path::PathBuf| {
@@ -61,7 +61,7 @@ fn logs(cloud: &Cloud) -> Vec<(String, String)> {
 }
 
 /// Whether `secret` stands in `text` as a word of its own: six digits also stand within longer numbers.
-fn has(text: &str, secret: &str) -> bool {
+pub(crate) fn has(text: &str, secret: &str) -> bool {
     text.match_indices(secret).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + secret.len()..].chars().next();

@@ -45,7 +45,7 @@ pub(crate) fn output(id: &JobId, size_bytes: u64) -> Output {
 
 /// A clip with all the files that one can have, as if a job had ended at `created`. Its record says that its file has
 /// `size` bytes.
-async fn kept(cloud: &Cloud, account: &Account, size: u64, created: Timestamp) -> Clip {
+pub(crate) async fn kept(cloud: &Cloud, account: &Account, size: u64, created: Timestamp) -> Clip {
     let job = accept_job(account, accepted(account, "https://example.com/a.mp4"), 5).await;
     let output = output(&job.id, size);
     for key in output.keys() {
@@ -83,11 +83,11 @@ async fn send(account: &Account, method: &str, path: &str) -> Answer {
     answer(account.request(method.parse().unwrap(), path)).await
 }
 
-async fn pin(account: &Account, id: &JobId) -> Answer {
+pub(crate) async fn pin(account: &Account, id: &JobId) -> Answer {
     send(account, "POST", &format!("/v1/clips/{id}/pin")).await
 }
 
-async fn unpin(account: &Account, id: &JobId) -> Answer {
+pub(crate) async fn unpin(account: &Account, id: &JobId) -> Answer {
     send(account, "POST", &format!("/v1/clips/{id}/unpin")).await
 }
 

@@ -1,0 +1,27 @@
+//! The root secret, which Secrets Manager keeps and all secrets of webhooks are made from. It is made with the stack and
+//! never changes: another one would change all secrets at once.
+
+use aws_sdk_secretsmanager::Client;
+use domain::webhook::RootSecret;
+use runtime::{App, AppError, Var};
+use tokio::sync::OnceCell;
+
+static ROOT: OnceCell<RootSecret> = OnceCell::const_new();
+
+/// The root secret, read once in a function's life.
+///
+/// # Errors
+/// [`AppError`], without a word of the secret.
+pub(crate) async fn secret(app: &App) -> Result<&'static RootSecret, AppError> {
+    ROOT.get_or_try_init(|| read(app)).await
+}
+
+async fn read(app: &App) -> Result<RootSecret, AppError> {
+    let arn = app.config().get(Var::WebhooksSecretArn)?;
+    let answer = Client::new(app.sdk()).get_secret_value().secret_id(arn).send().await;
+    let value = answer.map_err(|error| AppError::aws("GetSecretValue", &error))?;
+    match value.secret_string() {
+        Some(text) if !text.is_empty() => Ok(RootSecret::new(text)),
+        _ => Err(AppError::empty("GetSecretValue")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Sweep: once a minute, give the orders to deliver webhooks whose time has come: those after a pause that is longer than a
+//! queue holds a message back, and those that were lost.
+
+use std::sync::Arc;
+
+use domain::webhook::State;
+use runtime::{App, StageError, Var};
+use store::webhooks::DeliveryKey;
+use tracing::error;
+
+/// Orders given in one run; the rest waits a minute.
+const ORDERS_MAX: i32 = 500;
+
+/// Gives what orders are due. One that fails does not keep the others from being given.
+///
+/// # Errors
+/// [`StageError::Passing`] if they cannot be listed.
+pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
+    for key in app.table()?.due_deliveries(app.now(), ORDERS_MAX).await? {
+        if let Err(problem) = order(&app, &key).await {
+            error!(event_id = %key.event, %problem, "could not be ordered");
+        }
+    }
+    Ok(())
+}
+
+async fn order(app: &App, key: &DeliveryKey) -> Result<(), StageError> {
+    // The index lags behind: only the delivery itself tells whether it is still due.
+    let (table, now) = (app.table()?, app.now());
+    let due = table.delivery(key, now).await?.filter(|one| one.state == State::Pending && one.due_at <= now);
+    let Some(delivery) = due else { return Ok(()) };
+    // First the mark, then the order: a crash between the two costs a while, the other way round a second request.
+    if table.order_again(&delivery, now).await? {
+        app.enqueue(Var::WebhooksQueueUrl, key).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! No secret of a webhook is stored or logged, nor the one that they are made from; and they outlive a restart.
+
+use std::time::Duration;
+
+use domain::money::Amount;
+use serde_json::json;
+
+use super::receiver::Receiver;
+use super::verify::accepts;
+use super::{act, hook, is, latest};
+use crate::stack::Cloud;
+use crate::stack::door::secrets::{has, logs, whole_table};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_a_webhook_is_stored_or_logged_and_a_restart_changes_none() {
+    let state = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start(state.path(), &[]);
+    let receiver = Receiver::willing().await;
+    let account = cloud.account(Amount::ZERO).await;
+    let made = hook(&account, &receiver.url("/?token=in-the-address"), &[]).await;
+    let text = |answer: serde_json::Value| answer["secret"].as_str().unwrap().to_owned();
+    let second = text(act(&account, &made.id, "rotate").await.1);
+    let jobs = text(act(&account, "jobs", "rotate").await.1);
+    act(&account, &made.id, "test").await;
+    latest(&account, &made.id, is("delivered")).await;
+    // The functions write their last lines behind their answers.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let root = std::fs::read_to_string(state.path().join("cloud/secrets/WebhooksSecret")).unwrap();
+    let (items, logs) = (whole_table(&cloud).await, logs(&cloud));
+    assert!(items.iter().any(|item| item.contains(&made.id)), "the scan sees the webhook at all");
+    let logged = |word: &str| logs.iter().any(|(_, text)| text.contains(word));
+    assert!(logged("made a webhook") && logged("made another secret") && logged("attempted"));
+    for secret in [&made.secret, &second, &jobs, &root] {
+        let bare = secret.trim_start_matches("whsec_");
+        assert!(bare.len() >= 44);
+        for item in &items {
+            assert!(!has(item, bare), "stored: {item}");
+        }
+        for (name, text) in &logs {
+            assert!(!has(text, bare), "logged in {name}");
+        }
+    }
+    for (name, text) in logs.iter().filter(|(name, _)| !name.ends_with("ministack.log")) {
+        assert!(!text.contains("in-the-address"), "an address may be a secret, too: {name}");
+    }
+    cloud.stop();
+
+    let cloud = Cloud::start(state.path(), &[]);
+    let account = account.on(&cloud);
+    let (status, sent) = act(&account, &made.id, "test").await;
+    assert_eq!((status, &sent["event"]), (200, &json!("webhook.test")));
+    let hit = receiver.heard(2).await.remove(1);
+    assert!(accepts(&second, &hit).await && accepts(&made.secret, &hit).await);
+    cloud.stop();
+}
