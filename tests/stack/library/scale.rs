@@ -6,7 +6,7 @@ use domain::ids::JobId;
 use domain::money::Amount;
 use domain::storage::Storage;
 use domain::time::Timestamp;
-use dynoxide::types::Item;
+use dynoxide::types::{AttributeValue, Item};
 use dynoxide::{Database, ImportOptions};
 use serde_json::{Map, Value, json};
 use store::clips::Clip;
@@ -103,14 +103,20 @@ fn fill(state: &Path, table: &str, account: &Account, first: u64, count: u64) {
     let database = Database::new(state.join("cloud/dynamodb.sqlite").to_str().unwrap()).unwrap();
     database.enable_bulk_loading().unwrap();
     let partition = format!("ACCOUNT#{}", account.id);
+    // Made once and then varied, because there are very many.
+    let (pattern, text) = (value(&clip(account, first)), |text: String| AttributeValue::S(text));
+    let (pattern, pointer) = (item(String::new(), "CLIP".to_owned(), pattern), Item::new());
+    let vary = |item: &Item, attributes: Vec<(&str, AttributeValue)>| {
+        let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value));
+        item.clone().into_iter().chain(attributes).collect::<Item>()
+    };
     let items = |number: u64| {
-        let clip = clip(account, number);
-        let place = format!("CLIP#{number:015}#{}", clip.id);
-        let pointer = json!({ "clip": clip.id });
-        [
-            item(partition.clone(), place, pointer),
-            item(format!("CLIP#{}", clip.id), "CLIP".to_owned(), value(&clip)),
-        ]
+        let (id, time) = (format!("{number:016}"), AttributeValue::N(number.to_string()));
+        let place = text(format!("CLIP#{number:015}#{id}"));
+        let place = vec![("pk", text(partition.clone())), ("sk", place), ("clip", text(id.clone()))];
+        let (pk, name) = (text(format!("CLIP#{id}")), text(format!("Clip {number}")));
+        let clip = vec![("pk", pk), ("id", text(id)), ("name", name), ("created_at", time)];
+        [vary(&pointer, place), vary(&pattern, clip)]
     };
     let import = |items: Vec<Item>| database.import_items(table, items, ImportOptions::default()).unwrap();
     for begin in (first..first + count).step_by(AT_ONCE as usize) {
