@@ -13,8 +13,7 @@ fn base(name: &str, codec: &str) -> PathBuf {
 
 const X264: &str =
     "-c:v libx264 -preset veryfast -x264-params open-gop=1:keyint=60:min-keyint=60:scenecut=0:bframes=3";
-const X265: &str =
-    "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params open-gop=1:keyint=60:min-keyint=60:scenecut=0:bframes=3:log-level=none";
+const X265: &str = "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params open-gop=1:keyint=60:min-keyint=60:scenecut=0:bframes=3:log-level=none";
 
 fn hls(base: &Path, name: &str, options: &str) -> PathBuf {
     let words = format!("-i {} -c copy -f hls -hls_time 2 -hls_playlist_type vod {options}", base.display());

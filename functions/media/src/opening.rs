@@ -96,6 +96,12 @@ pub(crate) struct Begins {
 }
 
 impl Begins {
+    /// Of a transport stream that begins with `bytes`; `None` if none of its streams has begun.
+    pub(crate) fn of_transport(bytes: &[u8]) -> Option<Self> {
+        let opening = ts::opening(bytes)?;
+        Some(Self { earliest: opening.earliest, picture: opening.picture })
+    }
+
     /// The same on a clock that shows `by` less.
     pub(crate) fn since(self, by: MediaTime) -> Self {
         Self { earliest: self.earliest.since(by), picture: self.picture.map(|picture| picture.since(by)) }
@@ -117,12 +123,7 @@ impl Begins {
 
 /// When a segment begins whose first bytes are `bytes`, behind its `init`. Where more bytes could tell more, that is an
 /// error unless `is_last`.
-async fn begins(
-    kind: Kind,
-    init: &[u8],
-    bytes: &[u8],
-    is_last: bool,
-) -> Result<Begins, StageError> {
+async fn begins(kind: Kind, init: &[u8], bytes: &[u8], is_last: bool) -> Result<Begins, StageError> {
     let none = || unsupported("The stream's first segment does not say when it begins.");
     match kind {
         Kind::Packed => Ok(Begins { earliest: ts::packed(bytes).ok_or_else(none)?.0, picture: None }),

@@ -13,7 +13,7 @@ use media::{
 };
 use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, titled};
 use serde_json::Value;
-use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::{Rendition, Segment}, ytdlp::is_page};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Segment, ytdlp::is_page};
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -90,7 +90,7 @@ pub(crate) async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceIn
 
 /// Its playlist tells how long it is and often what; else its first segment does.
 async fn look_at_stream(stream: &Stream, folder: &Path) -> Result<SourceInfo, StageError> {
-    let duration = stream.lanes.iter().map(Rendition::duration).max().unwrap_or_default();
+    let duration = stream.duration();
     let (mut picture, mut has_audio) = (stream.picture, stream.has_audio);
     if picture.is_none() || has_audio.is_none() {
         let first = stream.lanes.first().and_then(|lane| lane.segments.first());

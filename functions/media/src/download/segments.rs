@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{clip::Precision, cut::Span, spec::Spec, time::MediaTime};
+use domain::{clip::Precision, cut::Span, job::Failure, spec::Spec, time::MediaTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use media::{
     ffmpeg::Tools,
@@ -82,6 +82,7 @@ impl Fetch<'_> {
             Spec::Clip(clip) => (clip.span, clip.precision == Precision::Keyframe),
             Spec::Download(_) => (Span { start: MediaTime::ZERO, end: MediaTime(i64::MAX) }, false),
         };
+        self.must_reach(span)?;
         let mut taken = Vec::new();
         for (lane, rendition) in self.stream.lanes.iter().enumerate() {
             let mut range = rendition.around(span.start, span.end);
@@ -102,6 +103,22 @@ impl Fetch<'_> {
             locals.push(self.lane(lane, taken, span, front).await?);
         }
         self.leave(locals).await
+    }
+
+    /// What was accepted must still be there.
+    fn must_reach(&self, span: Span) -> Result<(), StageError> {
+        let end = self.stream.duration();
+        if !matches!(self.room.job.spec, Spec::Clip(_))
+            || span.end <= end
+            || self.room.job.source.duration <= end
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "The stream has become shorter since the clip was asked for: it ends at {end} now. \
+             Ask for a clip that ends earlier. You were not charged."
+        );
+        Err(StageError::Job(Failure { code: "source_unavailable".to_owned(), message }))
     }
 
     fn has_picture(&self) -> bool {
@@ -134,7 +151,13 @@ impl Fetch<'_> {
     }
 
     async fn keep(&self, lane: usize, n: usize, segment: &Segment) -> Result<PathBuf, StageError> {
-        let bytes = self.stream.read(&segment.piece).await?;
+        let bytes = self.stream.read(&segment.piece).await.map_err(|error| match error {
+            SourceError::Unavailable(why) => SourceError::Unavailable(format!(
+                "the part of the stream from {} to {}: {why}",
+                segment.start, segment.end
+            )),
+            error => error,
+        })?;
         let path = self.room.folder.join(format!("segment-{lane}-{n}"));
         tokio::fs::write(&path, &bytes).await.map_err(passing)?;
         Ok(path)

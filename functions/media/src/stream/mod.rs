@@ -18,7 +18,10 @@ use aws_lc_rs::{
     iv::FixedLength,
 };
 use bytes::Bytes;
-use domain::quality::{PictureSize, Quality};
+use domain::{
+    quality::{PictureSize, Quality},
+    time::MediaTime,
+};
 use sources::{
     Container, Limits, RemoteFile, SourceClient, SourceError, Traffic, sniff,
     streams::{
@@ -172,6 +175,11 @@ impl tokio::io::AsyncWrite for Capped {
 }
 
 impl Stream {
+    /// How long it is, as its playlists say.
+    pub(crate) fn duration(&self) -> MediaTime {
+        self.lanes.iter().map(Rendition::duration).max().unwrap_or_default()
+    }
+
     /// Bytes read so far.
     pub(crate) fn bytes(&self) -> u64 {
         let traffic = self.traffic.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,7 +1,11 @@
 //! Finding and reading the `moov` of a source with as few reads as possible.
 
 use bytes::Bytes;
-use domain::{cut::{Span, ticks_ceil}, source::SourceInfo, time::MediaTime};
+use domain::{
+    cut::{Span, ticks_ceil},
+    source::SourceInfo,
+    time::MediaTime,
+};
 
 use super::{
     boxes::{Children, Cursor, FourCc, Header, ParseError, find, need},

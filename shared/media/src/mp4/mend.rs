@@ -29,7 +29,8 @@ impl Samples {
 fn free_place(pictures: &[Sample]) -> Option<i64> {
     let mut times: Vec<i64> = pictures.iter().map(Sample::pts).collect();
     times.sort_unstable();
-    let gaps = || times.windows(2).filter_map(|pair| if let [a, b] = pair { Some((*a, b - a)) } else { None });
+    let gaps =
+        || times.windows(2).filter_map(|pair| if let [a, b] = pair { Some((*a, b - a)) } else { None });
     let step = gaps().map(|(_, gap)| gap).min().filter(|step| *step > 0)?;
     let mut wide = gaps().filter(|(_, gap)| *gap != step);
     let (before, gap) = wide.next()?;

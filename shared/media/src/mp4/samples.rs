@@ -75,7 +75,8 @@ impl Samples {
             return false;
         }
         times.sort_unstable();
-        let gaps = || times.windows(2).filter_map(|pair| if let [a, b] = pair { Some((*a, b - a)) } else { None });
+        let gaps =
+            || times.windows(2).filter_map(|pair| if let [a, b] = pair { Some((*a, b - a)) } else { None });
         let Some(step) = gaps().map(|(_, gap)| gap).filter(|gap| *gap > 0).min() else { return false };
         // A tick more or less is rounding.
         gaps().any(|(at, gap)| at + step <= end && gap * 2 > step * 3)

@@ -160,7 +160,10 @@ mod tests {
         assert_eq!(packets[..4], [SYNC, 0x41, 0, 0x3f], "the counter before 0 is 15");
         assert!(packets.ends_with(SETS));
         let mended = [&bare[..at], &packets, &bare[at..]].concat();
-        assert_eq!(super::super::opening(&mended).unwrap().picture, super::super::opening(&bare).unwrap().picture);
+        assert_eq!(
+            super::super::opening(&mended).unwrap().picture,
+            super::super::opening(&bare).unwrap().picture
+        );
         assert_eq!(Picture::first(&mended).unwrap().sets().unwrap(), SETS);
         assert!(sets_for(&mended, &first).is_none(), "it has its own now");
         assert!(sets_for(&bare, &bare).is_none(), "there are none");
@@ -170,10 +173,14 @@ mod tests {
     fn long_sets_take_several_packets() {
         let long = [&[0, 0, 0, 1, 0x67][..], &[7; 400], &[0, 0, 0, 1, 0x68, 3]].concat();
         for cut in 0..PACKET {
-            let picture = Picture { kind: AVC, pid: 0x100, at: 0, counter: 1, header: pes(0), body: Vec::new() };
+            let picture =
+                Picture { kind: AVC, pid: 0x100, at: 0, counter: 1, header: pes(0), body: Vec::new() };
             let packets = picture.led_by(&long[cut..]);
-            let payloads: Vec<u8> =
-                packets.chunks(PACKET).flat_map(|one| super::super::payload(one).unwrap().2).copied().collect();
+            let payloads: Vec<u8> = packets
+                .chunks(PACKET)
+                .flat_map(|one| super::super::payload(one).unwrap().2)
+                .copied()
+                .collect();
             assert!(packets.len() % PACKET == 0 && payloads.ends_with(&long[cut..]), "{cut}");
             let last = packets.len() - PACKET;
             assert_eq!(packets[last + 3] & 0x0f, 0, "the picture's own packet has 1");
