@@ -226,6 +226,8 @@ async fn requests_that_cannot_be() {
         (json!({}), 400, "url"),
         (json!({ "url": "not a url" }), 400, "url"),
         (json!({ "url": "ftp://example.com/a.mp4" }), 400, "http"),
+        (json!({ "url": url, "start": 1, "end": 2 }), 400, "POST /v1/clip"),
+        (json!({ "url": url, "end": "0:02" }), 400, "POST /v1/clip"),
         (json!({ "url": url, "format": "gif" }), 400, "mp4 or mp3"),
         (json!({ "url": url, "format": "avi" }), 400, "mp4 or mp3"),
         (json!({ "url": url, "format": 4 }), 400, "expected a string"),

@@ -17,6 +17,7 @@ mod limits;
 mod local;
 mod misbehave;
 mod money;
+mod open_groups;
 mod pages;
 mod queue;
 mod quote;

@@ -93,6 +93,27 @@ async fn pages_are_cut_frame_by_frame() {
     assert!(site.asked.lock().unwrap().iter().any(|(path, _)| path == "/video"));
 }
 
+/// A page whose video is a stream in segments: yt-dlp names the playlist, and its segments are cut as ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_playlist_behind_a_page() {
+    let whole = usual();
+    let words = format!("-i {} -c copy -f hls -hls_time 2 -hls_playlist_type vod", whole.display());
+    let media = served(&made("page-hls/index.m3u8", &words)).await;
+    let list = media.url().to_owned();
+    let site = Site::start(move |_, _| {
+        let video = format!("<video><source src='{list}' type='application/x-mpegURL'></video>");
+        page("A stream", "", &video)
+    })
+    .await;
+    let answer = check_at(&site.url("/stream"), "playlist", &whole, 1.5, 4.25).await;
+    assert_eq!(answer["method"], "smart", "{answer}");
+    let segments: Vec<_> = media.take_files().into_keys().filter(|name| name.ends_with(".ts")).collect();
+    assert!(
+        segments.contains(&"index1.ts".to_owned()) && !segments.contains(&"index3.ts".to_owned()),
+        "{segments:?}"
+    );
+}
+
 /// Picture and sound in two files, as YouTube has them: a DASH manifest whose representations are whole files.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_files_behind_a_page_are_cut_as_one() {

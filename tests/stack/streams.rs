@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::stack::cloud;
 use crate::stack::exact::{check_from, times};
+use crate::stack::pages::{Site, typed};
 use crate::stack::source::{distance, ffprobe, frames, lavfi, made, served};
 
 /// How much a look at the beginning of a segment costs at most.
@@ -89,6 +90,13 @@ async fn hls_in_transport_streams() {
         read <= asked && asked <= read + (8 << 10),
         "{asked} served, {read} reported: the look reads playlists"
     );
+    // From border to border of a segment, whoever counts: the look at the first one included.
+    for span in [(4.0, 6.0), (4.0, 8.0), (4.02, 5.98)] {
+        let (_, files) = cut("hls ts", &master, &base(), span).await;
+        let asked = files.keys().filter(|name| name.ends_with(".ts")).count();
+        let needed = if span.1 > 6.0 { 2 } else { 1 };
+        assert!(asked <= needed + 2, "{span:?}: {files:?}");
+    }
     // The times of the file that it was made of, although its sound begins 21 ms before the picture.
     for span in [(0.0, 1.55), (3.95, 4.31), (10.22, 12.0)] {
         cut("hls ts", &media, &base(), span).await;
@@ -122,6 +130,12 @@ async fn hls_in_fragments_with_the_sound_apart_and_byte_ranges() {
         let read = answer["source_bytes_read"].as_u64().unwrap();
         assert!(read < whole * 3 / 4, "{read} of {whole} bytes for {span:?}: {files:?}");
     }
+    // Without ranges each file is read once, from its front up to what is needed.
+    let server = FileServer::start(&master, Behaviour::NoRanges).await.unwrap();
+    let answer = check_from(&server, "hls apart, no ranges", &base(), 5.12, 7.91).await;
+    let sound = std::fs::metadata(video.with_file_name("sound.m4s")).unwrap().len();
+    let read = answer["source_bytes_read"].as_u64().unwrap();
+    assert!(read < whole + sound, "{read} of {} bytes", whole + sound);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +221,7 @@ async fn dash_in_segments() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dash_in_two_files() {
-    let flags = "-c copy -movflags +frag_keyframe+dash+global_sidx";
+    let flags = "-c copy -movflags +frag_keyframe+dash+global_sidx+delay_moov";
     let base = base();
     let video = made("dash-files/v.mp4", &format!("-i {} -an {flags}", base.display()));
     made("dash-files/a.mp4", &format!("-i {} -vn {flags}", base.display()));
@@ -224,16 +238,11 @@ async fn dash_in_two_files() {
         set("audio", "mp4a.40.2", "a.mp4", ""),
     );
     let manifest = beside(&video, "m.mpd", &text);
-    let server = served(&manifest).await;
-    let account = cloud().account(Amount::cents(100)).await;
-    let (answer, bytes) =
-        account.clip(&json!({ "url": server.url(), "start": 5.1, "end": 7.9, "format": "mp4" })).await;
-    assert_eq!(answer["method"], "smart");
-    let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
-    std::fs::write(clip.path(), bytes).unwrap();
-    let wanted = times(&video).into_iter().filter(|at| (5.1..7.9).contains(at)).count();
-    assert_eq!(frames(clip.path()).len(), wanted);
-    assert_eq!(ffprobe(clip.path(), "a", "stream=codec_name"), ["aac"]);
+    for span in [(0.0, 1.4), (4.0, 6.0), (5.1, 7.9)] {
+        let (answer, _) = cut("dash files", &manifest, &base, span).await;
+        assert_ne!(answer["method"], "encode", "{span:?}");
+    }
+    let (answer, _) = cut("dash files", &manifest, &base, (5.1, 7.9)).await;
     let whole = std::fs::metadata(&video).unwrap().len();
     let read = answer["source_bytes_read"].as_u64().unwrap();
     assert!(read < whole / 2, "{read} of {whole} bytes for 2.8 of 12 s");
@@ -363,4 +372,42 @@ async fn pieces_of_media_are_cut_on_one_side() {
     assert_eq!(cut.len(), wanted);
     let first = times(&other).iter().position(|at| *at >= 1.0).unwrap();
     assert!(distance(&cut[0], &all[first]) < 4.0);
+}
+
+/// A playlist that ends earlier when the job comes than when it was accepted, and one whose segments are gone by then:
+/// words that tell it, and no charge.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_change_before_the_job_comes() {
+    let media = served(&transport()).await;
+    let files = media.url().rsplit_once('/').unwrap().0.to_owned();
+    let text = move |segments: u32, name: &str| {
+        let line = |n| format!("#EXTINF:2.0,\n{files}/{name}{n}.ts\n");
+        let lines: String = (0..segments).map(line).collect();
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n{lines}#EXT-X-ENDLIST\n").into_bytes()
+    };
+    // The look before the acceptance asks twice: what it is, then what it says.
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(BTreeMap::<String, u32>::new()));
+    let site = Site::start(move |path, _| {
+        let mut asked = asked.lock().unwrap();
+        let count = asked.entry(path.to_owned()).or_default();
+        *count += 1;
+        let (segments, name) = match (path, *count) {
+            (_, 1 | 2) => (6, "index"),
+            ("/shorter.m3u8", _) => (2, "index"),
+            _ => (6, "gone"),
+        };
+        typed("application/vnd.apple.mpegurl", text(segments, name))
+    })
+    .await;
+    let account = cloud().account(Amount::cents(100)).await;
+    for (path, told) in [("/shorter.m3u8", "ends at"), ("/gone.m3u8", "part of the stream from")] {
+        let job = account.ask(&json!({ "url": site.url(path), "start": 5.1, "end": 7.9 })).await;
+        let answer = account.finish(&job).await;
+        assert_eq!(
+            (&answer["status"], &answer["error_code"]),
+            (&json!("failed"), &json!("source_unavailable"))
+        );
+        assert!(answer["error"].as_str().unwrap().contains(told), "{answer}");
+    }
+    assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{download::DownloadSpec, source::Location};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use utoipa::ToSchema;
 
 use crate::{
@@ -38,6 +38,13 @@ pub struct DownloadRequest {
     /// Where to tell of its end: an https URL, 2048 characters at most. See the account's webhooks.
     #[schema(example = "https://example.com/hooks/clips")]
     pub webhook: Option<String>,
+    /// Belongs to a clip; here it would be paid for and not heeded.
+    #[serde(default)]
+    #[schema(ignore)]
+    start: Option<IgnoredAny>,
+    #[serde(default)]
+    #[schema(ignore)]
+    end: Option<IgnoredAny>,
 }
 
 impl DownloadRequest {
@@ -49,6 +56,10 @@ impl DownloadRequest {
         let save = self.save_to_library.unwrap_or(false);
         let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
         let spec = DownloadSpec::of(location, self.format.as_deref(), self.quality.as_deref(), save)?;
+        if self.start.is_some() || self.end.is_some() {
+            let why = "`start` and `end` are for POST /v1/clip; a download is the whole video";
+            return Err(ApiError::bad_request(why));
+        }
         Ok(Ask {
             spec: spec.into(),
             max_cost: self.max_cost.amount()?,

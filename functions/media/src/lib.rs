@@ -8,6 +8,7 @@ pub mod download;
 pub mod inspect;
 mod job;
 pub mod join;
+mod opening;
 mod page;
 pub mod plan;
 pub mod probe;

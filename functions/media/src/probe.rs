@@ -5,6 +5,7 @@
 
 use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use domain::{job::Failure, quality::Quality, source::SourceInfo};
 use media::{
     ffmpeg::{Probe, ProbeError, Tools},
@@ -12,7 +13,7 @@ use media::{
 };
 use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, titled};
 use serde_json::Value;
-use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Rendition, ytdlp::is_page};
+use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Segment, ytdlp::is_page};
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -20,6 +21,7 @@ use tokio::{
 
 use crate::{
     job::{passing, scratch},
+    opening::Opening,
     page,
     source::Source,
     stream::{Stream, Wish},
@@ -88,24 +90,36 @@ pub(crate) async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceIn
 
 /// Its playlist tells how long it is and often what; else its first segment does.
 async fn look_at_stream(stream: &Stream, folder: &Path) -> Result<SourceInfo, StageError> {
-    let duration = stream.lanes.iter().map(Rendition::duration).max().unwrap_or_default();
+    let duration = stream.duration();
     let (mut picture, mut has_audio) = (stream.picture, stream.has_audio);
     if picture.is_none() || has_audio.is_none() {
         let first = stream.lanes.first().and_then(|lane| lane.segments.first());
         let first = first.ok_or_else(|| passing("a rendition without segments"))?;
-        let mut bytes = match &first.init {
-            Some(init) => stream.read(init).await?.to_vec(),
-            None => Vec::new(),
-        };
-        bytes.extend_from_slice(&stream.read(&first.piece).await?);
-        let path = folder.join("segment");
-        tokio::fs::write(&path, &bytes).await.map_err(passing)?;
-        let found = probe(&path).await?.info();
+        let found = look_at_segment(stream, first, folder).await?;
         picture = found.picture;
         has_audio = Some(found.has_audio || stream.lanes.len() > 1);
     }
     let has_audio = has_audio.unwrap_or_default();
     Ok(SourceInfo { title: stream.name.clone(), duration, picture, has_audio, ..SourceInfo::default() })
+}
+
+/// What a segment has, told by its beginning; by all of it only if that is not enough.
+async fn look_at_segment(
+    stream: &Stream,
+    segment: &Segment,
+    folder: &Path,
+) -> Result<SourceInfo, StageError> {
+    let opening = Opening::look(stream, segment).await?;
+    let path = folder.join("segment");
+    let write = |bytes: Bytes| tokio::fs::write(&path, [&opening.init[..], &bytes].concat());
+    write(opening.bytes.clone()).await.map_err(passing)?;
+    match probe(&path).await.map(|found| found.info()) {
+        Ok(info) if info.picture.is_some() == opening.begins.picture.is_some() => return Ok(info),
+        Ok(_) | Err(StageError::Job(_)) => {}
+        Err(error) => return Err(error),
+    }
+    write(stream.read(&segment.piece).await?).await.map_err(passing)?;
+    Ok(probe(&path).await?.info())
 }
 
 async fn probe(path: &Path) -> Result<Probe, StageError> {

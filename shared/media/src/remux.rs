@@ -6,8 +6,8 @@ use domain::time::MediaTime;
 
 use crate::{
     engine::{EngineError, silent},
-    ffmpeg::{Args, Tools},
-    mp4::{Index, LocalFile},
+    ffmpeg::{Args, Probe, Tools},
+    mp4::{Index, LocalFile, Sample},
 };
 
 /// The containers that are tried. MP4 keeps every clock to the tick; Matroska takes any codec, but counts in
@@ -52,12 +52,12 @@ pub struct Remuxed {
     pub zero: MediaTime,
 }
 
-/// What a stream shows first, by its own clock: what a reader of the file itself counts from.
+/// What a stream is. Its `zero` is what a reader of the file itself counts from.
 ///
 /// # Errors
 /// [`EngineError`]: `Source` if it is no media.
-pub async fn first(tools: &Tools, path: &Path) -> Result<MediaTime, EngineError> {
-    Ok(tools.probe(path).await?.zero)
+pub async fn probe(tools: &Tools, path: &Path) -> Result<Probe, EngineError> {
+    Ok(tools.probe(path).await?)
 }
 
 /// Copies picture and sound of the transport stream (or packed sound) at `path` to the MP4 file `out`. `None` if not every picture has the very
@@ -93,9 +93,12 @@ pub async fn transport(tools: &Tools, path: &Path, out: &Path) -> Result<Option<
     let packets = tools.packets(path, video).await?;
     let there: Vec<_> = packets.iter().map(|packet| packet.pts.map(|pts| pts - from + lead)).collect();
     let here = samples.list.iter().map(|sample| Some(sample.pts()));
+    // An edit list hides what leads the first key picture, and cannot be decoded.
+    let first = samples.list.first().map_or(0, Sample::pts);
+    let is_kept = |sample: &Sample| track.shown.contains(&sample.pts()) || sample.pts() < first;
     let same = track.timescale == TICKS
         && (video.time_base.num, video.time_base.den) == (1, TICKS)
-        && samples.list.iter().all(|sample| track.shown.contains(&sample.pts()))
+        && samples.list.iter().all(is_kept)
         && here.eq(there);
     if !same {
         tracing::info!("the stream's clock is not kept by MP4");

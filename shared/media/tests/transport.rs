@@ -29,7 +29,7 @@ async fn segments_of_a_transport_stream_are_cut_smartly() {
 
     let tools = Tools::default();
     let copy = dir.path().join("some.mp4");
-    let first = remux::first(&tools, &some).await.unwrap();
+    let first = remux::probe(&tools, &some).await.unwrap().zero;
     let remuxed = remux::transport(&tools, &some, &copy).await.unwrap().expect("the clock is kept");
     let origin = ts::nearest(first.since(zero.earliest), MediaTime(3_000_000));
     let file = LocalFile::open(&copy).unwrap();

@@ -3,10 +3,16 @@
 //! For an MP4 file the samples of the span are fetched. A source that has to be fetched whole (another container, a
 //! server without ranges) is; if it turns out to be an MP4 file, only its span goes on.
 
+use std::path::Path;
+
 use domain::{spec::Spec, time::MediaTime};
-use media::mp4::{Index, LocalFile};
+use media::{
+    mp4::{Index, LocalFile},
+    ts,
+};
 use runtime::{StageError, read_index};
 use sources::{Container, RemoteFile, sniff};
+use tokio::{fs::File, io::AsyncReadExt as _};
 
 use super::{
     Room,
@@ -14,8 +20,12 @@ use super::{
 };
 use crate::{
     job::passing,
+    opening::Begins,
     work::{Plan, SOURCE},
 };
+
+/// In so many bytes of a transport stream each of its streams begins.
+const OPENING_BYTES: u64 = 4 << 20;
 
 /// A file on its way into the work prefix.
 pub(super) struct Fetch<'a> {
@@ -50,7 +60,22 @@ impl Fetch<'_> {
                 return Ok(plan);
             }
         }
+        let origin = match &room.job.spec {
+            Spec::Clip(_) => origin(&whole).await?,
+            Spec::Download(_) => MediaTime::ZERO,
+        };
         room.put(&whole, SOURCE).await?;
-        Ok(Plan::One { origin: MediaTime::ZERO, around: None })
+        Ok(Plan::One { origin, around: None })
     }
+}
+
+/// The source's time at which a reader of the local file begins to count: with what comes first, which in a transport
+/// stream may be the silence in front of its sound. Its zero is the one that the same video has as a stream in segments.
+async fn origin(path: &Path) -> Result<MediaTime, StageError> {
+    let mut head = Vec::new();
+    let file = File::open(path).await.map_err(passing)?;
+    file.take(OPENING_BYTES).read_to_end(&mut head).await.map_err(passing)?;
+    let begins =
+        Some(head).filter(|head| ts::is_transport(head)).and_then(|head| Begins::of_transport(&head));
+    Ok(begins.map_or(MediaTime::ZERO, |begins| begins.earliest.since(begins.zero())))
 }

@@ -4,7 +4,6 @@
 //! and a [`Plan`] that says how.
 
 mod file;
-mod opening;
 mod pair;
 mod segments;
 mod span;

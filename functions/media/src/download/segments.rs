@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use domain::{clip::Precision, cut::Span, spec::Spec, time::MediaTime};
+use domain::{clip::Precision, cut::Span, job::Failure, spec::Spec, time::MediaTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use media::{
     ffmpeg::Tools,
@@ -29,11 +29,11 @@ use tokio::{fs::File, io::AsyncWriteExt};
 
 use super::{
     Room,
-    opening::{self, Begins, Kind, kind},
     span::{Cutting, Held, create, must_fit},
 };
 use crate::{
     job::{passing, unsupported},
+    opening::{Begins, Kind, Opening, kind},
     stream::Stream,
     work::{Plan, SOURCE, told},
 };
@@ -42,11 +42,8 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// How often neighbours are fetched; each time there are twice as many.
 const ROUNDS_MAX: u32 = 6;
-/// Sound is needed from a little before the span, so that its decoder has settled.
-const SETTLING: MediaTime = MediaTime(150_000);
-/// The first look at a segment of which only the beginning matters, and the last one, in bytes.
-const OPENING_BYTES: u64 = 64 << 10;
-const OPENING_BYTES_MAX: u64 = 4 << 20;
+/// What is looked at of a local segment, in bytes.
+const HEAD_BYTES: u64 = 64 << 10;
 
 /// A stream on its way into the work prefix.
 pub(super) struct Fetch<'a> {
@@ -64,6 +61,14 @@ struct Local {
     origin: MediaTime,
 }
 
+/// What is known of a rendition's beginning.
+#[derive(Clone, Copy)]
+struct Front<'a> {
+    opening: Option<&'a Opening>,
+    /// What the media's clock shows at the presentation's zero, unless the manifest tells it.
+    zero: Option<MediaTime>,
+}
+
 /// A rendition's segments that were fetched.
 struct Taken {
     range: Range<usize>,
@@ -77,23 +82,43 @@ impl Fetch<'_> {
             Spec::Clip(clip) => (clip.span, clip.precision == Precision::Keyframe),
             Spec::Download(_) => (Span { start: MediaTime::ZERO, end: MediaTime(i64::MAX) }, false),
         };
+        self.must_reach(span)?;
         let mut taken = Vec::new();
         for (lane, rendition) in self.stream.lanes.iter().enumerate() {
-            let before = if lane > 0 || !self.has_picture() { SETTLING } else { MediaTime::ZERO };
-            let from = MediaTime(span.start.0.saturating_sub(before.0));
-            let mut range = rendition.around(from, span.end);
+            let mut range = rendition.around(span.start, span.end);
             if grows {
                 // The next place to cut at is where the next segment begins.
                 range.end = (range.end + 1).min(run_of(rendition, range.start).end.max(range.end));
             }
             taken.push(self.take(lane, range).await?);
         }
-        let zero = self.zero(&taken).await?;
+        let mut openings = Vec::new();
+        for (lane, taken) in taken.iter().enumerate() {
+            openings.push(self.opening(lane, taken).await?);
+        }
+        let zero = self.zero(&openings);
         let mut locals = Vec::new();
-        for (lane, taken) in taken.into_iter().enumerate() {
-            locals.push(self.lane(lane, taken, span, zero).await?);
+        for ((lane, taken), opening) in taken.into_iter().enumerate().zip(&openings) {
+            let front = Front { opening: opening.as_ref(), zero };
+            locals.push(self.lane(lane, taken, span, front).await?);
         }
         self.leave(locals).await
+    }
+
+    /// What was accepted must still be there.
+    fn must_reach(&self, span: Span) -> Result<(), StageError> {
+        let end = self.stream.duration();
+        if !matches!(self.room.job.spec, Spec::Clip(_))
+            || span.end <= end
+            || self.room.job.source.duration <= end
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "The stream has become shorter since the clip was asked for: it ends at {end} now. \
+             Ask for a clip that ends earlier. You were not charged."
+        );
+        Err(StageError::Job(Failure { code: "source_unavailable".to_owned(), message }))
     }
 
     fn has_picture(&self) -> bool {
@@ -126,55 +151,43 @@ impl Fetch<'_> {
     }
 
     async fn keep(&self, lane: usize, n: usize, segment: &Segment) -> Result<PathBuf, StageError> {
-        let bytes = self.stream.read(&segment.piece).await?;
+        let bytes = self.stream.read(&segment.piece).await.map_err(|error| match error {
+            SourceError::Unavailable(why) => SourceError::Unavailable(format!(
+                "the part of the stream from {} to {}: {why}",
+                segment.start, segment.end
+            )),
+            error => error,
+        })?;
         let path = self.room.folder.join(format!("segment-{lane}-{n}"));
         tokio::fs::write(&path, &bytes).await.map_err(passing)?;
         Ok(path)
     }
 
-    /// What the media's clock shows at the presentation's zero: where all renditions begin, each looked at in the first
-    /// segment of the run that is needed. A manifest may tell it instead.
-    async fn zero(&self, taken: &[Taken]) -> Result<Option<MediaTime>, StageError> {
-        let mut all: Option<Begins> = None;
-        for (lane, taken) in taken.iter().enumerate() {
-            let rendition = self.rendition(lane)?;
-            if rendition.zero.is_some() {
-                continue;
+    /// The first segment of the run that is needed, where the manifest does not tell when that begins.
+    async fn opening(&self, lane: usize, taken: &Taken) -> Result<Option<Opening>, StageError> {
+        let rendition = self.rendition(lane)?;
+        let first = run_of(rendition, taken.range.start).start;
+        let Some(segment) = rendition.segments.get(first).filter(|_| rendition.zero.is_none()) else {
+            return Ok(None);
+        };
+        let mut opening = match taken.paths.first().filter(|_| first == taken.range.start) {
+            Some(path) => {
+                let bytes = tokio::fs::read(path).await.map_err(passing)?;
+                Opening::of(self.stream, segment, &bytes, true).await?
             }
-            let first = run_of(rendition, taken.range.start).start;
-            let Some(segment) = rendition.segments.get(first) else { continue };
-            let begins = match taken.paths.first().filter(|_| first == taken.range.start) {
-                Some(path) => {
-                    let bytes = tokio::fs::read(path).await.map_err(passing)?;
-                    self.begins(segment, &bytes, true).await?
-                }
-                None => self.look(segment).await?,
-            };
-            let begins = begins.since(segment.start);
-            all = Some(all.map_or(begins, |all| all.with(begins)));
-        }
+            None => Opening::look(self.stream, segment).await?,
+        };
+        opening.begins = opening.begins.since(segment.start);
+        Ok(Some(opening))
+    }
+
+    /// What the media's clock shows at the presentation's zero: where all renditions begin.
+    fn zero(&self, openings: &[Option<Opening>]) -> Option<MediaTime> {
+        let begins = openings.iter().flatten().map(|opening| opening.begins);
+        let all = begins.reduce(Begins::with)?;
         // A whole stream begins with all that it has: nothing of it lies before zero.
         let is_whole = matches!(self.room.job.spec, Spec::Download(_));
-        Ok(all.map(|all| if is_whole { all.earliest } else { all.zero() }))
-    }
-
-    /// Reads as much of a segment as tells when it begins.
-    async fn look(&self, segment: &Segment) -> Result<Begins, StageError> {
-        let mut len = OPENING_BYTES;
-        loop {
-            let (bytes, is_all) = self.stream.read_head(&segment.piece, len).await?;
-            let is_last = is_all || len >= OPENING_BYTES_MAX;
-            match self.begins(segment, &bytes, is_last).await {
-                Err(_) if !is_last => len *= 4,
-                told => return told,
-            }
-        }
-    }
-
-    async fn begins(&self, segment: &Segment, bytes: &[u8], is_last: bool) -> Result<Begins, StageError> {
-        let kind = kind(segment, bytes)?;
-        let init = if kind == Kind::Fragments { self.init(segment).await? } else { Bytes::new() };
-        opening::begins(kind, &init, bytes, is_last).await
+        Some(if is_whole { all.earliest } else { all.zero() })
     }
 
     async fn init(&self, segment: &Segment) -> Result<Bytes, StageError> {
@@ -190,12 +203,12 @@ impl Fetch<'_> {
         lane: usize,
         mut taken: Taken,
         span: Span,
-        zero: Option<MediaTime>,
+        front: Front<'_>,
     ) -> Result<Local, StageError> {
         let rendition = self.rendition(lane)?;
         let run = run_of(rendition, taken.range.start);
         for round in 0..ROUNDS_MAX {
-            let local = self.local(lane, &taken, zero).await?;
+            let local = self.local(lane, &taken, front).await?;
             let (early, late) = match &local.index {
                 Some((_, index)) => index.misses(span),
                 // Sound may lie a segment away from the picture that it belongs to.
@@ -220,7 +233,7 @@ impl Fetch<'_> {
     }
 
     /// The segments as one file.
-    async fn local(&self, lane: usize, taken: &Taken, zero: Option<MediaTime>) -> Result<Local, StageError> {
+    async fn local(&self, lane: usize, taken: &Taken, front: Front<'_>) -> Result<Local, StageError> {
         let rendition = self.rendition(lane)?;
         let none = || passing("no segment was fetched");
         let segment = rendition.segments.get(taken.range.start).ok_or_else(none)?;
@@ -229,8 +242,9 @@ impl Fetch<'_> {
         let init = if kind == Kind::Fragments { self.init(segment).await? } else { Bytes::new() };
         let mut sink = create(&path).await?;
         sink.write_all(&init).await.map_err(passing)?;
+        let mut first = front.opening;
         for path in &taken.paths {
-            append(path, kind, &mut sink).await?;
+            append(path, kind, first.take(), &mut sink).await?;
             if matches!(self.room.job.spec, Spec::Download(_)) {
                 // Nothing is missing that could be put in front, and the disk is small.
                 tokio::fs::remove_file(path).await.map_err(passing)?;
@@ -238,7 +252,7 @@ impl Fetch<'_> {
         }
         sink.flush().await.map_err(passing)?;
         drop(sink);
-        let zero = rendition.zero.or(zero).unwrap_or_default();
+        let zero = rendition.zero.or(front.zero).unwrap_or_default();
         if kind == Kind::Fragments {
             let file = LocalFile::open(&path).map_err(passing)?;
             let index = Index::read(&file).await.map_err(|error| {
@@ -251,7 +265,8 @@ impl Fetch<'_> {
             return Ok(Local { kind, path, index: Some((file, index)), origin: MediaTime(-zero.0) });
         }
         let begins = if kind == Kind::Packed { ts::packed(&head).map(|(at, _)| at) } else { None };
-        self.transport(kind, &path, (begins, segment.start), zero).await
+        let has_picture = front.opening.is_some_and(|opening| opening.begins.picture.is_some());
+        self.transport(kind, &path, (begins, segment.start), (zero, has_picture)).await
     }
 
     /// A transport stream or packed sound, copied into MP4. `begins` is when it begins where only a tag tells, and when
@@ -261,10 +276,17 @@ impl Fetch<'_> {
         kind: Kind,
         path: &Path,
         (begins, expected): (Option<MediaTime>, MediaTime),
-        zero: MediaTime,
+        (zero, has_picture): (MediaTime, bool),
     ) -> Result<Local, StageError> {
         let tools = Tools::default();
-        let first = remux::first(&tools, path).await.map_err(told)?;
+        let probe = remux::probe(&tools, path).await.map_err(told)?;
+        if has_picture && probe.video.is_none() && self.has_picture() {
+            return Err(unsupported(format!(
+                "The stream's segments from {expected} on do not say how their picture is coded. \
+                 Choose an earlier start, or use another form of the video."
+            )));
+        }
+        let first = probe.zero;
         let begins = begins.unwrap_or(first);
         let origin = ts::nearest(begins.since(zero), expected);
         let copy = path.with_extension("mp4");
@@ -354,17 +376,29 @@ async fn head(path: &Path) -> Result<Vec<u8>, StageError> {
     use tokio::io::AsyncReadExt as _;
     let mut bytes = Vec::new();
     let file = File::open(path).await.map_err(passing)?;
-    file.take(OPENING_BYTES).read_to_end(&mut bytes).await.map_err(passing)?;
+    file.take(HEAD_BYTES).read_to_end(&mut bytes).await.map_err(passing)?;
     Ok(bytes)
 }
 
-/// Writes a segment behind the others; what tags packed sound stays out.
-async fn append(path: &Path, kind: Kind, sink: &mut File) -> Result<(), StageError> {
+/// Writes a segment behind the others; what tags packed sound stays out. Before the first one comes what only the
+/// stream's `opening` tells of its picture.
+async fn append(
+    path: &Path,
+    kind: Kind,
+    opening: Option<&Opening>,
+    sink: &mut File,
+) -> Result<(), StageError> {
     let mut bytes = Bytes::from(tokio::fs::read(path).await.map_err(passing)?);
     if kind == Kind::Packed
         && let Some((_, skip)) = ts::packed(&bytes)
     {
         bytes = bytes.slice(skip..);
+    }
+    if kind == Kind::Transport
+        && let Some((at, sets)) = opening.and_then(|opening| ts::sets_for(&bytes, &opening.bytes))
+    {
+        sink.write_all(&bytes.split_to(at)).await.map_err(passing)?;
+        sink.write_all(&sets).await.map_err(passing)?;
     }
     sink.write_all(&bytes).await.map_err(passing)
 }

@@ -143,8 +143,10 @@ const FORGETS_THE_UNKNOWN: &str = "mmco: unref short failure";
 /// FFmpeg ends with status 0 after hundreds of decoding errors; only its silence is success.
 pub(crate) fn silent(finished: Finished) -> Result<(), EngineError> {
     let Finished { success, stderr } = finished;
-    let quiet =
-        stderr.lines().all(|line| line.starts_with("[h264 @ ") && line.ends_with(FORGETS_THE_UNKNOWN));
+    // FFmpeg counts a line that it would print again.
+    let again = |line: &str| line.trim_start().starts_with("Last message repeated ");
+    let forgets = |line: &str| line.starts_with("[h264 @ ") && line.ends_with(FORGETS_THE_UNKNOWN);
+    let quiet = stderr.lines().all(|line| forgets(line) || again(line));
     match (success, quiet) {
         (true, true) => Ok(()),
         (true, false) => Err(EngineError::Damaged(stderr)),

@@ -125,12 +125,15 @@ impl Filling {
             track.shown.end = i64::MAX;
         }
         let every = self.handler == *b"soun" || self.sync.len() == self.list.len();
-        let samples = Samples {
+        let mut samples = Samples {
             sync: (!every).then_some(self.sync),
             last_duration: self.last_duration,
             description: self.description.unwrap_or(1),
             list: self.list,
         };
+        if !every {
+            samples.mend();
+        }
         track.samples = match check_sound(self.handler, samples) {
             Ok(samples) => Ok(samples),
             Err(ParseError::Unsupported(why)) => Err(why),

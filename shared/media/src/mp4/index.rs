@@ -1,7 +1,11 @@
 //! Finding and reading the `moov` of a source with as few reads as possible.
 
 use bytes::Bytes;
-use domain::{cut::Span, source::SourceInfo, time::MediaTime};
+use domain::{
+    cut::{Span, ticks_ceil},
+    source::SourceInfo,
+    time::MediaTime,
+};
 
 use super::{
     boxes::{Children, Cursor, FourCc, Header, ParseError, find, need},
@@ -183,8 +187,13 @@ impl Index {
     #[must_use]
     pub fn misses(&self, span: Span) -> (bool, bool) {
         let (early, _) = part::missing(self, span);
-        let ends = |track: &Track| track.samples.is_ok() && track.end() < span.end;
-        (early, [&self.video, &self.audio].into_iter().flatten().any(ends))
+        let late = |track: &Track| match &track.samples {
+            Ok(samples) => {
+                track.end() < span.end || samples.may_lack_before(ticks_ceil(span.end, track.timescale))
+            }
+            Err(_) => false,
+        };
+        (early, [&self.video, &self.audio].into_iter().flatten().any(late))
     }
 
     /// The track with this number.

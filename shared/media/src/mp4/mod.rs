@@ -15,6 +15,7 @@ mod edit;
 mod filling;
 mod fragments;
 mod index;
+mod mend;
 pub(crate) mod movie;
 mod part;
 mod pieces;

@@ -9,11 +9,15 @@ use domain::{cut::Span, time::MediaTime};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
+    aac::Aac,
     boxes::{Children, Header},
     fragments::{Moof, Movie},
     index::{Index, IndexError, MOOV_LEN_MAX},
     read::ReadAt,
+    samples::Samples,
+    span::PRIMING,
     subsegments::Subsegments,
+    track::Track,
     walk::{Bounded, Walk},
 };
 
@@ -271,10 +275,18 @@ pub(super) fn missing(index: &Index, span: Span) -> (bool, bool) {
         };
         let first = samples.sync.as_ref().map_or(Some(0), |sync| sync.first().map(|first| *first as usize));
         let Some(last) = time(samples.list.len().wrapping_sub(1)) else { continue };
-        let settled = span.start.0.saturating_sub(super::span::PRIMING.0);
-        let from = if track.is_sound() { MediaTime(settled) } else { span.start };
+        let from = if track.is_sound() { settled(track, samples, span.start) } else { span.start };
         early |= first.and_then(time).is_none_or(|first| first > from);
         late |= last < span.end;
     }
     (early, late)
+}
+
+/// Where decoding has to begin so that sound is right from `start` on. AAC needs one packet before.
+fn settled(track: &Track, samples: &Samples, start: MediaTime) -> MediaTime {
+    let priming = match Aac::read(&track.stsd) {
+        Some(_) => MediaTime::from_ticks(2 * samples.duration(0), track.timescale).min(PRIMING),
+        None => PRIMING,
+    };
+    MediaTime(start.0.saturating_sub(priming.0))
 }

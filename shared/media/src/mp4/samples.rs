@@ -62,6 +62,26 @@ impl Samples {
         self.list.iter().enumerate().filter_map(at).min()
     }
 
+    /// Whether a picture that is shown before `end`, in ticks, may come behind the last of these in decoding order: one
+    /// that leads the key picture of an open group. Its time is a gap then.
+    pub(crate) fn may_lack_before(&self, end: i64) -> bool {
+        let Some(last_key) = self.sync.as_ref().and_then(|sync| sync.last()) else { return false };
+        let Some(group) = self.list.get(*last_key as usize..) else { return false };
+        let mut times: Vec<i64> = group.iter().map(Sample::pts).collect();
+        // What leads a key picture is decoded right behind it, and no picture is shown before it is decoded.
+        let offset_min = group.iter().map(|sample| sample.cts).min().unwrap_or(0).min(0);
+        let next = group.last().map_or(0, |last| last.dts) + i64::from(self.last_duration);
+        if times.first().is_some_and(|key| *key >= end) || next + i64::from(offset_min) >= end {
+            return false;
+        }
+        times.sort_unstable();
+        let gaps =
+            || times.windows(2).filter_map(|pair| if let [a, b] = pair { Some((*a, b - a)) } else { None });
+        let Some(step) = gaps().map(|(_, gap)| gap).filter(|gap| *gap > 0).min() else { return false };
+        // A tick more or less is rounding.
+        gaps().any(|(at, gap)| at + step <= end && gap * 2 > step * 3)
+    }
+
     /// Moves every time by `ticks`.
     pub(crate) fn delay(&mut self, ticks: i64) {
         self.list.iter_mut().for_each(|sample| sample.dts += ticks);

@@ -3,6 +3,8 @@
 //! Invariants: every address in a playlist goes through the guarded client; what is read in all is bounded, and counted
 //! as the job's own.
 
+mod parts;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -16,7 +18,10 @@ use aws_lc_rs::{
     iv::FixedLength,
 };
 use bytes::Bytes;
-use domain::quality::{PictureSize, Quality};
+use domain::{
+    quality::{PictureSize, Quality},
+    time::MediaTime,
+};
 use sources::{
     Container, Limits, RemoteFile, SourceClient, SourceError, Traffic, sniff,
     streams::{
@@ -28,6 +33,9 @@ use sources::{
 use tokio::sync::Mutex;
 use url::Url;
 
+pub(crate) use parts::Front;
+
+use self::parts::Parts;
 use crate::source::Source;
 
 /// The largest segment, which is held in memory while it is decrypted: a minute of 4K.
@@ -63,7 +71,7 @@ pub(crate) struct Stream {
     /// The last one that was read.
     init: Mutex<Option<(Piece, Bytes)>>,
     /// Files of which parts are read.
-    parted: Mutex<HashMap<Url, Arc<RemoteFile>>>,
+    parted: Mutex<HashMap<Url, Arc<Parts>>>,
 }
 
 /// Opens what the playlist or manifest `file` leads to.
@@ -167,6 +175,11 @@ impl tokio::io::AsyncWrite for Capped {
 }
 
 impl Stream {
+    /// How long it is, as its playlists say.
+    pub(crate) fn duration(&self) -> MediaTime {
+        self.lanes.iter().map(Rendition::duration).max().unwrap_or_default()
+    }
+
     /// Bytes read so far.
     pub(crate) fn bytes(&self) -> u64 {
         let traffic = self.traffic.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -263,37 +276,28 @@ impl Stream {
         Ok(bytes)
     }
 
-    /// The first bytes of a piece, `len` or all that it has, decrypted; and whether it has no more.
-    pub(crate) async fn read_head(&self, piece: &Piece, len: u64) -> Result<(Bytes, bool), SourceError> {
-        if piece.key.is_some() {
-            return Ok((self.read(piece).await?, true));
-        }
-        let (file, start, end) = match &piece.place.range {
-            Some(range) => (self.parted(&piece.place.url).await?, range.start, Some(range.end)),
-            None => {
-                let file = Arc::new(self.file(&piece.place.url).await?);
-                let end = file.len();
-                (file, 0, end)
+    /// The beginning of a piece, decrypted.
+    pub(crate) async fn front(&self, piece: &Piece) -> Result<Front, SourceError> {
+        if piece.key.is_none() {
+            let file = match &piece.place.range {
+                Some(_) => self.parted(&piece.place.url).await?,
+                None => Arc::new(Parts::new(self.file(&piece.place.url).await?)?),
+            };
+            if let Some(front) = Front::of(file, piece.place.range.clone()).await {
+                return Ok(front);
             }
-        };
-        let Some(end) = end else {
-            let bytes = all(&file, SEGMENT_BYTES_MAX).await?;
-            return Ok((bytes.unwrap_or_default(), true));
-        };
-        let until = end.min(start.saturating_add(len));
-        Ok((file.read(start..until).await?, until == end))
+        }
+        Ok(Front::all(&self.read(piece).await?))
     }
 
-    /// A file of which parts are read, opened once; without ranges it is read from the front each time.
-    async fn parted(&self, url: &Url) -> Result<Arc<RemoteFile>, SourceError> {
+    /// A file of which parts are read, opened once.
+    async fn parted(&self, url: &Url) -> Result<Arc<Parts>, SourceError> {
         let mut parted = self.parted.lock().await;
         if let Some(file) = parted.get(url) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(self.file(url).await?);
-        if file.serves_ranges() {
-            parted.insert(url.clone(), Arc::clone(&file));
-        }
+        let file = Arc::new(Parts::new(self.file(url).await?)?);
+        parted.insert(url.clone(), Arc::clone(&file));
         Ok(file)
     }
 

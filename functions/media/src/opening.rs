@@ -9,18 +9,65 @@ use media::{
 use runtime::StageError;
 use sources::streams::Segment;
 
-use crate::job::unsupported;
+use crate::{job::unsupported, stream::Stream};
+
+/// The first look at a segment of which only the beginning matters, and the longest one, in bytes. The first is no
+/// more than opening a file costs.
+const LOOK_BYTES: u64 = 16 << 10;
+const LOOK_BYTES_MAX: u64 = 4 << 20;
 
 /// How segments hold their media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Fragments,
     Transport,
     /// Sound alone, behind a tag that tells its time.
     Packed,
 }
 
-pub(super) fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> {
+/// The beginning of a rendition.
+pub(crate) struct Opening {
+    pub(crate) begins: Begins,
+    /// What has to stand in front of the first segment; empty where nothing has to.
+    pub(crate) init: Bytes,
+    /// The first segment, as far as it was looked at.
+    pub(crate) bytes: Bytes,
+}
+
+impl Opening {
+    /// Reads as much of a segment as tells when it begins.
+    pub(crate) async fn look(stream: &Stream, segment: &Segment) -> Result<Self, StageError> {
+        let mut front = stream.front(&segment.piece).await?;
+        let mut len = LOOK_BYTES;
+        loop {
+            let (bytes, is_all) = front.read(len).await?;
+            let is_last = is_all || len >= LOOK_BYTES_MAX;
+            match Self::of(stream, segment, bytes, is_last).await {
+                Err(StageError::Job(_)) if !is_last => len *= 4,
+                told => return told,
+            }
+        }
+    }
+
+    /// As [`Self::look`], of a segment that begins with `bytes`. Where more bytes could tell more, that is an error
+    /// unless `is_last`.
+    pub(crate) async fn of(
+        stream: &Stream,
+        segment: &Segment,
+        bytes: &[u8],
+        is_last: bool,
+    ) -> Result<Self, StageError> {
+        let kind = kind(segment, bytes)?;
+        let init = match &segment.init {
+            Some(piece) if kind == Kind::Fragments => stream.read_init(piece).await?,
+            _ => Bytes::new(),
+        };
+        let begins = begins(kind, &init, bytes, is_last).await?;
+        Ok(Self { begins, init, bytes: Bytes::copy_from_slice(bytes) })
+    }
+}
+
+pub(crate) fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> {
     const BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"free"];
     if ts::is_transport(bytes) {
         return Ok(Kind::Transport);
@@ -43,19 +90,25 @@ const PRIMING_MAX: MediaTime = MediaTime(100_000);
 
 /// When media begins, by its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Begins {
-    pub(super) earliest: MediaTime,
-    picture: Option<MediaTime>,
+pub(crate) struct Begins {
+    pub(crate) earliest: MediaTime,
+    pub(crate) picture: Option<MediaTime>,
 }
 
 impl Begins {
+    /// Of a transport stream that begins with `bytes`; `None` if none of its streams has begun.
+    pub(crate) fn of_transport(bytes: &[u8]) -> Option<Self> {
+        let opening = ts::opening(bytes)?;
+        Some(Self { earliest: opening.earliest, picture: opening.picture })
+    }
+
     /// The same on a clock that shows `by` less.
-    pub(super) fn since(self, by: MediaTime) -> Self {
+    pub(crate) fn since(self, by: MediaTime) -> Self {
         Self { earliest: self.earliest.since(by), picture: self.picture.map(|picture| picture.since(by)) }
     }
 
     /// Of two renditions. A transport stream's clock begins anew once a day.
-    pub(super) fn with(self, other: Self) -> Self {
+    pub(crate) fn with(self, other: Self) -> Self {
         let by = other.earliest.since(ts::nearest(other.earliest, self.earliest));
         let other = other.since(by);
         Self { earliest: self.earliest.min(other.earliest), picture: self.picture.or(other.picture) }
@@ -63,19 +116,14 @@ impl Begins {
 
     /// What the clock shows at the zero of a presentation that begins so: the first picture, as in the same video's MP4
     /// file, where an edit list hides the silence in front. Sound that begins earlier than that is meant to.
-    pub(super) fn zero(self) -> MediaTime {
+    pub(crate) fn zero(self) -> MediaTime {
         self.picture.filter(|picture| picture.since(self.earliest) <= PRIMING_MAX).unwrap_or(self.earliest)
     }
 }
 
 /// When a segment begins whose first bytes are `bytes`, behind its `init`. Where more bytes could tell more, that is an
 /// error unless `is_last`.
-pub(super) async fn begins(
-    kind: Kind,
-    init: &[u8],
-    bytes: &[u8],
-    is_last: bool,
-) -> Result<Begins, StageError> {
+async fn begins(kind: Kind, init: &[u8], bytes: &[u8], is_last: bool) -> Result<Begins, StageError> {
     let none = || unsupported("The stream's first segment does not say when it begins.");
     match kind {
         Kind::Packed => Ok(Begins { earliest: ts::packed(bytes).ok_or_else(none)?.0, picture: None }),
@@ -85,7 +133,7 @@ pub(super) async fn begins(
             Ok(Begins { earliest: opening.earliest, picture: opening.picture })
         }
         Kind::Fragments => {
-            let front = Front::new([init, bytes].concat()).ok_or_else(none)?;
+            let front = Beginning::new([init, bytes].concat()).ok_or_else(none)?;
             let index = Index::read_part(&front, Part::Opening).await;
             let (picture, sound) = index.map_err(|_| none())?.beginnings();
             let earliest = picture.into_iter().chain(sound).min().ok_or_else(none)?;
@@ -95,9 +143,9 @@ pub(super) async fn begins(
 }
 
 /// The beginning of a file whose rest is not here: with all of its first fragment's header, or `None`.
-struct Front(Bytes);
+struct Beginning(Bytes);
 
-impl Front {
+impl Beginning {
     fn new(bytes: Vec<u8>) -> Option<Self> {
         let mut at = 0_usize;
         loop {
@@ -116,7 +164,7 @@ impl Front {
     }
 }
 
-impl ReadAt for Front {
+impl ReadAt for Beginning {
     type Error = ();
 
     fn len(&self) -> u64 {

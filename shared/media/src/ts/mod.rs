@@ -1,8 +1,12 @@
 //! The beginning of an MPEG transport stream (ISO/IEC 13818-1): when it begins, by its own clock.
 
+mod sets;
+
 use std::collections::BTreeMap;
 
 use domain::time::MediaTime;
+
+pub use sets::sets_for;
 
 /// Length of a packet in bytes (2.4.3.2).
 const PACKET: usize = 188;
@@ -86,6 +90,8 @@ struct Reader {
 /// Picture or sound, and its first presentation time.
 #[derive(Clone, Copy)]
 struct Elementary {
+    /// Its `stream_type`.
+    kind: u8,
     is_picture: bool,
     first: Option<i64>,
 }
@@ -96,14 +102,7 @@ impl Reader {
     }
 
     fn packet(&mut self, packet: &[u8]) {
-        let [SYNC, high, low, control, rest @ ..] = packet else { return };
-        let (begins, pid) = (high & 0x40 != 0, u16::from_be_bytes([high & 0x1f, *low]));
-        let skip = match control >> 4 & 3 {
-            1 => 0,
-            3 => 1 + rest.first().map_or(0, |len| usize::from(*len)),
-            _ => return,
-        };
-        let Some(payload) = rest.get(skip..).filter(|_| begins) else { return };
+        let Some((pid, true, payload)) = payload(packet) else { return };
         if pid == 0 && self.map.is_none() {
             self.map = section(payload, 0).and_then(first_programme);
         } else if self.map == Some(pid) && self.streams.is_empty() {
@@ -112,6 +111,17 @@ impl Reader {
             *first = presentation_time(payload);
         }
     }
+}
+
+/// A packet's stream, whether a unit of it begins here, and its payload (2.4.3.2); `None` for one without.
+fn payload(packet: &[u8]) -> Option<(u16, bool, &[u8])> {
+    let [SYNC, high, low, control, rest @ ..] = packet else { return None };
+    let skip = match control >> 4 & 3 {
+        1 => 0,
+        3 => 1 + rest.first().map_or(0, |len| usize::from(*len)),
+        _ => return None,
+    };
+    Some((u16::from_be_bytes([high & 0x1f, *low]), high & 0x40 != 0, rest.get(skip..)?))
 }
 
 /// The body of the section of table `id` that begins in a packet (2.4.4), behind its length, without its checksum.
@@ -141,7 +151,7 @@ fn streams(body: &[u8]) -> BTreeMap<u16, Elementary> {
         let is_picture = PICTURES.contains(kind);
         if is_picture || SOUNDS.contains(kind) {
             let pid = u16::from_be_bytes([pid_high & 0x1f, *pid_low]);
-            streams.insert(pid, Elementary { is_picture, first: None });
+            streams.insert(pid, Elementary { kind: *kind, is_picture, first: None });
         }
         rest = behind.get(twelve(*high, *low)..).unwrap_or_default();
     }
@@ -177,7 +187,7 @@ mod tests {
     use super::*;
 
     /// A packet of `pid` that begins `payload`.
-    fn packet(pid: u16, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn packet(pid: u16, payload: &[u8]) -> Vec<u8> {
         let [high, low] = pid.to_be_bytes();
         let mut packet = vec![SYNC, high | 0x40, low, 0x10];
         packet.extend(payload);
@@ -185,14 +195,14 @@ mod tests {
         packet
     }
 
-    fn pes(pts: i64) -> Vec<u8> {
+    pub(super) fn pes(pts: i64) -> Vec<u8> {
         let byte = |shift: i64| u8::try_from(pts >> shift & 0x7f).unwrap() << 1 | 1;
         let (a, b, d) =
             (u8::try_from(pts >> 30 & 7).unwrap() << 1 | 0x21, (pts >> 22) as u8, (pts >> 7) as u8);
         vec![0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, a, b, byte(15), d, byte(0)]
     }
 
-    fn tables() -> Vec<u8> {
+    pub(super) fn tables() -> Vec<u8> {
         let mut bytes = packet(0, &[0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xe0, 0x20, 0, 0, 0, 0]);
         let map = [0x1b, 0xe1, 0, 0xf0, 0, 0x0f, 0xe1, 1, 0xf0, 0, 0x15, 0xe1, 2, 0xf0, 0];
         let mut section = vec![0, 2, 0xb0, 9 + 15 + 4, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0];
