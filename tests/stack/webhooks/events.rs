@@ -10,6 +10,7 @@ use super::receiver::Receiver;
 use crate::stack::cloud;
 use crate::stack::cloud::now;
 use crate::stack::library::{kept, pin, unpin};
+use crate::stack::queue::{accept_job, accepted};
 use crate::stack::source::{lavfi, made, served, usual};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,6 +35,26 @@ async fn a_job_that_fails_is_told_with_its_reason() {
         assert_eq!(event["data"][field], answer[field], "{field}");
     }
     assert_eq!(receiver.so_far().len(), 1, "the other one did not ask for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_cancelled_is_told_as_such() {
+    let (account, receiver) = (cloud().account(Amount::cents(500)).await, Receiver::willing().await);
+    hook(&account, &receiver.url("/cancelled"), &["job.cancelled"]).await;
+    let mut job = accepted(&account, "https://example.com/a.mp4");
+    job.webhook = Some(receiver.url("/job"));
+    let job = accept_job(&account, job, 5).await;
+    for _ in 0..2 {
+        assert_eq!(account.post(&format!("/v1/clip/{}/cancel", job.id), &json!({})).await.0, 200);
+    }
+    let mut hits = receiver.heard(2).await;
+    hits.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(hits.iter().map(|hit| hit.path.as_str()).collect::<Vec<_>>(), ["/cancelled", "/job"]);
+    for hit in &hits {
+        assert_eq!(hit.json()["type"], "job.cancelled");
+        assert_eq!(hit.json()["data"], json!({ "job_id": job.id, "status": "cancelled", "format": "mp4" }));
+    }
+    assert_eq!(receiver.so_far().len(), 2, "one end, one event");
 }
 
 #[tokio::test(flavor = "multi_thread")]
