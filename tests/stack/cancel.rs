@@ -1,8 +1,6 @@
 //! A job that its owner cancels ends, whatever it is doing, and costs nothing; of a cancellation and the job's own end one
 //! wins.
 
-use std::time::{Duration, Instant};
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use devstack::fileserver::{Behaviour, FileServer};
 use domain::ids::JobId;
@@ -11,7 +9,7 @@ use domain::money::Amount;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::stack::cloud::Answer;
+use crate::stack::cloud::{Answer, until};
 use crate::stack::door::secrets;
 use crate::stack::queue::{accept, states};
 use crate::stack::source::{lavfi, made, served, usual};
@@ -39,15 +37,6 @@ async fn is_cancelled(account: &Account, job: &JobId) {
     let read = account.get(&format!("/v1/clip/{job}?wait=20")).await;
     assert_eq!(read, (200, answer));
     assert_eq!(account.movements(job).await, REFUNDED);
-}
-
-/// Waits until something about a job is so.
-async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 async fn is_under_way(account: &Account, job: &JobId) -> bool {

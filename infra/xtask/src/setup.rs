@@ -72,7 +72,7 @@ pub(crate) fn media_tools() -> anyhow::Result<()> {
 /// that is not possible the machine's own do, which can more and start more slowly.
 pub(crate) fn image_tools() -> anyhow::Result<PathBuf> {
     let (folder, recipe) = (local().join("ffmpeg"), root().join("functions/media/ffmpeg"));
-    if !is_root() || !works("apt-get", &["--version"]) {
+    if !may_install() {
         say::line("xtask: the image's FFmpeg can be built as root on Debian only; the system's is used");
         return Ok(folder.join("bin"));
     }
@@ -83,8 +83,10 @@ pub(crate) fn image_tools() -> anyhow::Result<PathBuf> {
     Ok(folder.join("bin"))
 }
 
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+/// Whether we are root where packages are Debian's.
+fn may_install() -> bool {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    root && works("apt-get", &["--version"])
 }
 
 /// yt-dlp reads web pages. What the functions' container has is what they have here; devstack puts the folder into their
@@ -170,7 +172,7 @@ fn works(program: &str, arguments: &[&str]) -> bool {
 /// Installs Debian packages if we may, otherwise says what to type.
 fn install(packages: &[&str]) -> anyhow::Result<()> {
     let list = packages.join(" ");
-    if !is_root() || !works("apt-get", &["--version"]) {
+    if !may_install() {
         bail!("{list} needed. On Debian or Ubuntu: sudo apt-get install --no-install-recommends {list}");
     }
     run(Command::new("apt-get").args(["update", "-q"]), "looking up system packages")?;

@@ -7,6 +7,7 @@ use super::receiver::Receiver;
 use super::verify::accepts;
 use super::{act, hook, is, latest};
 use crate::stack::Cloud;
+use crate::stack::cloud::until;
 use crate::stack::source::{served, usual};
 
 /// Kills the function that delivers before it begins and before its end is heard, and the stage that ends the job after it
@@ -31,13 +32,7 @@ async fn a_receiver_is_told_whatever_is_killed() {
         let delivery = latest(&account, &made.id, is("delivered")).await;
         assert_eq!(delivery["id"], hits[n].id());
         // A kill at the end happens a moment after what it kills was written down.
-        for _ in 0..100 {
-            if !file.exists() {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        assert!(!file.exists(), "{fault} did not happen");
+        until(fault, || async { !file.exists() }).await;
     }
     // What was told and written down is not told again, although its order comes again.
     act(&account, &made.id, "test").await;

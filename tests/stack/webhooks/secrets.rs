@@ -1,7 +1,5 @@
 //! No secret of a webhook is stored or logged, nor the one that they are made from; and they outlive a restart.
 
-use std::time::Duration;
-
 use domain::money::Amount;
 use serde_json::json;
 
@@ -9,6 +7,7 @@ use super::receiver::Receiver;
 use super::verify::accepts;
 use super::{act, hook, is, latest};
 use crate::stack::Cloud;
+use crate::stack::cloud::until;
 use crate::stack::door::secrets::{has, logs, whole_table};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +23,8 @@ async fn no_secret_of_a_webhook_is_stored_or_logged_and_a_restart_changes_none()
     act(&account, &made.id, "test").await;
     latest(&account, &made.id, is("delivered")).await;
     // The functions write their last lines behind their answers.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told = |word: &str| logs(&cloud).iter().any(|(_, text)| text.contains(word));
+    until("the attempt is logged", || async { told("attempted") }).await;
 
     let root = std::fs::read_to_string(state.path().join("cloud/secrets/WebhooksSecret")).unwrap();
     let (items, logs) = (whole_table(&cloud).await, logs(&cloud));
