@@ -68,10 +68,11 @@ impl Args {
         args.file(path)
     }
 
-    /// Standard input as the input file, under the same rules.
+    /// Standard input as the input file, under the same rules. It is a movie that we wrote: its header says all that there
+    /// is to know, so that no picture is decoded beforehand to find out more.
     pub(crate) fn piped(self) -> Self {
         let args = self.option("-protocol_whitelist", "pipe").option("-format_whitelist", FORMATS);
-        args.words("-i pipe:0")
+        args.words("-nofind_stream_info -i pipe:0")
     }
 }
 

@@ -127,7 +127,7 @@ impl PartialEq for Reason {
 
 /// How many pictures are decoded behind a place where the copied part begins: what depends on the wrong pictures shows
 /// at once.
-const BEHIND_JOIN: usize = 8;
+const BEHIND_JOIN: usize = 4;
 
 /// A clip to cut.
 #[derive(Clone, Copy)]
