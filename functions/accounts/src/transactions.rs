@@ -7,7 +7,7 @@ use domain::{
     ledger::EntryKind,
     money::WalletKind,
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, StatusCode};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, StatusCode, paging};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use store::{
@@ -178,13 +178,8 @@ struct Asked {
 impl Asked {
     fn of(parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
         let bad = |detail: String| ApiError::bad_request(detail);
-        let limit = parameter("limit").map_or(Ok(LIMIT), |text| {
-            let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-            limit.ok_or_else(|| bad(format!("`limit` must be a whole number from 1 to {LIMIT_MAX}")))
-        })?;
-        let cursor = parameter("cursor").map_or(Ok(Cursor::NEWEST), |text| {
-            Cursor::parse(&text).ok_or_else(|| bad("`cursor` must be one that a page gave you".to_owned()))
-        })?;
+        let limit = paging::count("limit", parameter("limit").as_deref(), LIMIT, LIMIT_MAX)?;
+        let cursor = paging::cursor(parameter("cursor").as_deref(), Cursor::parse)?.unwrap_or(Cursor::NEWEST);
         let only = parameter("wallet")
             .map(|word| wallet(&word).ok_or_else(|| bad("`wallet` must be usd, edit or track".to_owned())));
         let kind = parameter("type").map(|word| {

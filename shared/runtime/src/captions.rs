@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::primitives::Blob;
 use domain::{ids::AccountId, job::Failure, source::Location, time::MediaTime};
 use serde::{Deserialize, Serialize};
 use sources::{SourceError, captions::Segment};
 
-use crate::{App, AppError, ProbeError, env::Var};
+use crate::{App, AppError, ProbeError, env::Var, invoke::invoke};
 
 /// API Gateway gives up after 30 s.
 const TIMEOUT: Duration = Duration::from_secs(26);
@@ -48,29 +47,12 @@ impl App {
     /// [`ProbeError`].
     pub async fn captions(&self, request: &CaptionsRequest) -> Result<CaptionsAnswer, ProbeError> {
         let function = self.config().get(Var::CaptionsFunction).map_err(AppError::from)?;
-        let asked = self.invoke(function, request);
+        let lambda = aws_sdk_lambda::Client::new(self.sdk());
+        let asked = invoke(&lambda, function, request);
         let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| SourceError::Stalled)??;
         match answer {
             CaptionsAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
             answer => Ok(answer),
         }
-    }
-
-    /// Calls another function of the stack and waits for its answer.
-    async fn invoke<T: for<'a> Deserialize<'a>>(
-        &self,
-        function: &str,
-        request: &impl Serialize,
-    ) -> Result<T, AppError> {
-        let fault = |message: String| AppError::Aws { operation: "Invoke", message };
-        let request = serde_json::to_vec(request).map_err(|error| fault(error.to_string()))?;
-        let client = aws_sdk_lambda::Client::new(self.sdk());
-        let answer = client.invoke().function_name(function).payload(Blob::new(request)).send().await;
-        let answer = answer.map_err(|error| AppError::aws("Invoke", &error))?;
-        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
-        if let Some(error) = answer.function_error() {
-            return Err(fault(format!("{error}: {}", String::from_utf8_lossy(payload))));
-        }
-        serde_json::from_slice(payload).map_err(|error| fault(error.to_string()))
     }
 }

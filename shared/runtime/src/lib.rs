@@ -14,6 +14,8 @@ mod errors;
 mod events;
 mod http;
 mod index;
+mod invoke;
+pub mod paging;
 mod probe;
 mod serve;
 

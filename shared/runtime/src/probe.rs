@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::primitives::Blob;
 use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, source::SourceInfo};
 use media::mp4::Part;
 use serde::{Deserialize, Serialize};
 use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff, ytdlp::is_page};
 use store::objects::Objects;
 
-use crate::{ApiError, StageError, app::AppError, index::read_index};
+use crate::{ApiError, StageError, app::AppError, index::read_index, invoke::invoke};
 
 /// Bounds of a look: API Gateway gives up after 30 s, and an index is 64 MiB at most.
 pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 1 << 30 };
@@ -109,16 +108,7 @@ impl Prober {
 
     /// Asks `media.probe`.
     async fn ask(&self, url: &str) -> Result<SourceInfo, ProbeError> {
-        let fault = |message: String| AppError::Aws { operation: "Invoke", message };
-        let request = serde_json::to_vec(&ProbeRequest { url: url.to_owned() }).unwrap_or_default();
-        let answer =
-            self.lambda.invoke().function_name(&self.function).payload(Blob::new(request)).send().await;
-        let answer = answer.map_err(|error| AppError::aws("Invoke", &error))?;
-        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
-        if let Some(error) = answer.function_error() {
-            return Err(fault(format!("{error}: {}", String::from_utf8_lossy(payload))).into());
-        }
-        match serde_json::from_slice(payload).map_err(|error| fault(error.to_string()))? {
+        match invoke(&self.lambda, &self.function, &ProbeRequest { url: url.to_owned() }).await? {
             ProbeAnswer::Source(info) => Ok(info),
             ProbeAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
         }

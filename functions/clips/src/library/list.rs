@@ -8,7 +8,7 @@ use domain::{
     quality::PictureSize,
     time::Timestamp,
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, paging};
 use serde::Serialize;
 use store::{
     clips::Clip,
@@ -147,25 +147,15 @@ struct Asked {
 
 impl Asked {
     fn of(parameter: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
-        let number = |name: &str, otherwise: usize, max: usize| match parameter(name) {
-            None => Ok(otherwise),
-            Some(text) => {
-                let number = text.parse().ok().filter(|number| (1..=max).contains(number));
-                let bad =
-                    || ApiError::bad_request(format!("`{name}` must be a whole number from 1 to {max}"));
-                number.ok_or_else(bad)
-            }
-        };
-        let per_page = number("per_page", PER_PAGE, PER_PAGE_MAX)?;
-        if let Some(text) = parameter("cursor") {
+        let count = |name, otherwise, max| paging::count(name, parameter(name).as_deref(), otherwise, max);
+        let per_page = count("per_page", PER_PAGE, PER_PAGE_MAX)?;
+        if let Some(cursor) = paging::cursor(parameter("cursor").as_deref(), Cursor::parse)? {
             if parameter("page").is_some() {
                 return Err(ApiError::bad_request("name either `page` or `cursor`"));
             }
-            let cursor = Cursor::parse(&text)
-                .ok_or_else(|| ApiError::bad_request("`cursor` must be one that a page gave you"))?;
             return Ok(Self { start: Start::Behind(cursor), page: None, per_page });
         }
-        let page = number("page", 1, usize::MAX)?;
+        let page = count("page", 1, usize::MAX)?;
         let skipped = (page - 1).checked_mul(per_page).filter(|skipped| *skipped <= SKIPPED_MAX);
         let skipped = skipped.ok_or_else(|| {
             ApiError::bad_request(format!(
