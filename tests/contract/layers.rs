@@ -30,7 +30,7 @@ fn layers_hold() {
         ("clipwright-sources".to_owned(), of(&["domain"])),
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "media", "sources"])),
         ("clipwright-devstack".to_owned(), of(&["domain", "store"])),
-        ("clipwright-bench".to_owned(), of(&["domain", "media", "sources"])),
+        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources"])),
         ("clipwright-openapi".to_owned(), of(&["runtime", "accounts", "clips", "pages", "webhooks"])),
         ("xtask".to_owned(), of(&[])),
         ("clipwright-tests".to_owned(), of(&[])),

@@ -1,6 +1,7 @@
 //! Files that must agree.
 
 mod asl;
+mod calls;
 mod ffmpeg;
 mod generated;
 mod layers;

@@ -1,9 +1,11 @@
 //! One local cloud for all tests, and accounts on it: each test has its own, so that tests do not meet.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use devstack::Info;
@@ -53,6 +55,7 @@ impl Cloud {
             .arg(root())
             .arg("--trust")
             .arg(tls::authority())
+            .args(kept_logs())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -140,6 +143,16 @@ impl Drop for Cloud {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Where the functions' logs go, if the whole run wants to keep them: each start has a folder of its own, so that what was
+/// done before a crash stays.
+fn kept_logs() -> Vec<OsString> {
+    static STARTS: AtomicU32 = AtomicU32::new(0);
+    let number = STARTS.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::var_os("FUNCTION_LOGS").map(PathBuf::from);
+    let folder = folder.map(|folder| folder.join(format!("{}-{number}", std::process::id())));
+    folder.map_or_else(Vec::new, |folder| vec!["--logs".into(), folder.into()])
 }
 
 /// A program that `cargo xtask test` has built beside this one.

@@ -7,6 +7,7 @@ use domain::{ids::JobId, ledger::EntryKind, money::Amount};
 use serde_json::{Value, json};
 
 use crate::stack::source::{ffmpeg, ffprobe, lavfi, made, served, usual};
+use crate::stack::upload::uploaded;
 use crate::stack::{Account, Cloud, cloud};
 
 /// Downloads a video; answers the job and its file.
@@ -183,6 +184,20 @@ async fn a_damaged_source_is_delivered_as_it_is() {
     let file = stored(&bytes, ".mp4");
     assert_eq!(packets(file.path(), "v"), packets(path.path(), "v"));
     assert_ne!(packets(file.path(), "v"), packets(&usual(), "v"));
+}
+
+/// The same of a file of one's own, which is read anew to tell whether it was damaged before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_upload_is_delivered_as_it_is() {
+    let mut broken = std::fs::read(usual()).unwrap();
+    let middle = broken.len() / 2;
+    broken[middle - 20_000..middle + 20_000].fill(0x55);
+    let path = stored(&broken, ".mp4");
+    let account = cloud().account(Amount::cents(100)).await;
+    let id = uploaded(&account, path.path()).await;
+    let (answer, bytes) = download(&account, &json!({ "file_id": id })).await;
+    assert_eq!((&answer["method"], &answer["cost"]), (&json!("copy"), &json!(0.05)));
+    assert_eq!(packets(stored(&bytes, ".mp4").path(), "v"), packets(path.path(), "v"));
 }
 
 /// The first parts are carried, then there is another file: the job fails, the money is back, nothing is left.

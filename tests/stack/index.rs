@@ -1,12 +1,16 @@
 //! The index of a video is read once, however many clips are cut from it.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use devstack::fileserver::FileServer;
+use domain::download::DownloadSpec;
+use domain::job::Job;
 use domain::money::Amount;
 use serde_json::json;
 
+use crate::stack::cloud::now;
+use crate::stack::queue::{accept_job, accepted};
 use crate::stack::source::{ffprobe, lavfi, made, served};
 use crate::stack::{Account, cloud};
 
@@ -51,16 +55,39 @@ fn own_bytes(path: &Path, start: f64, end: f64) -> u64 {
     of("v", true) + of("a", false)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_index_is_read_once() {
+/// A file with its index at the end, which is larger than a look.
+fn long(name: &str) -> (PathBuf, Range<u64>) {
     let input = lavfi("320x180", "30", 150);
     let video = "-c:v libx264 -preset ultrafast -b:v 2M -minrate 2M -maxrate 2M -bufsize 2M -x264-params nal-hrd=cbr -g 30 -c:a aac";
-    let path = made("twice.mp4", &format!("{input} {video}"));
+    let path = made(name, &format!("{input} {video}"));
     let place = moov(&path);
-    assert!(
-        place.start > HEAD && place.end - place.start > 2 * HEAD,
-        "a moov at the end, larger than a look"
-    );
+    assert!(place.start > HEAD && place.end - place.start > 2 * HEAD);
+    (path, place)
+}
+
+/// What the acceptance has kept of the index is gone when the job begins: it is read and kept again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_lost_is_kept_again() {
+    let (path, place) = long("lost.mp4");
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&path).await;
+    let like = accepted(&account, server.url());
+    let spec = DownloadSpec::new(server.url(), None, None, false).unwrap();
+    let (source, price) = (like.source, (like.price_book, Amount::cents(5)));
+    let job = Job::accepted(like.id, account.id.clone(), spec, source, price, now());
+    let job = accept_job(&account, job, 5).await;
+    assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
+    cloud().invoke("SweepFunction", &json!({})).await;
+    let answer = account.finish(&job.id).await;
+    assert_eq!((&answer["status"], &answer["method"]), (&json!("complete"), &json!("copy")), "{answer}");
+    server.take_ranges();
+    let (reads, _) = cut(&account, &server, 20..21, &place).await;
+    assert_eq!(reads, 0, "a clip of the same file reads none of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_is_read_once() {
+    let (path, place) = long("twice.mp4");
     let account = cloud().account(Amount::cents(100)).await;
     let server = served(&path).await;
 

@@ -14,9 +14,10 @@ use domain::time::MediaTime;
 use serde_json::{Value, json};
 use store::accept::{Acceptance, Terms};
 
-use crate::stack::cloud::now;
+use crate::stack::cloud::{now, until};
 use crate::stack::source::{served, usual};
-use crate::stack::{Account, Cloud, cloud};
+use crate::stack::webhooks::{hook, log};
+use crate::stack::{Account, Cloud, cloud, download};
 
 /// A job as `clips.create` accepts it, from 1 to 2 s of the usual source.
 pub(crate) fn accepted(account: &Account, url: &str) -> Job {
@@ -62,13 +63,15 @@ async fn jobs_beyond_the_slots_wait_their_turn() {
         jobs.push(account.ask(&ask).await);
     }
     let mut finished = Vec::new();
+    // A whole video waits in the same queue.
+    jobs.push(download::ask(&account, &json!({ "url": server.url() })).await);
     for job in &jobs {
         let answer = account.finish(job).await;
         assert_eq!(answer["status"], "complete", "{answer}");
         finished.push(cloud.table().job(job).await.unwrap().unwrap().updated_at);
     }
     assert!(finished.is_sorted(), "the oldest comes first: {finished:?}");
-    assert_eq!(account.audit().await, (Amount::cents(60), Amount::ZERO));
+    assert_eq!(account.audit().await, (Amount::cents(55), Amount::ZERO));
     cloud.stop();
 }
 
@@ -103,6 +106,7 @@ async fn the_sweeper_wakes_what_waits_in_vain() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_execution_is_released() {
     let account = cloud().account(Amount::cents(100)).await;
+    let hook = hook(&account, "https://127.0.0.1:9/", &["job.failed"]).await;
     let path = usual();
     let stalled = devstack::fileserver::Behaviour::Stalled(70_000);
     let server = devstack::fileserver::FileServer::start(&path, stalled).await.unwrap();
@@ -118,6 +122,33 @@ async fn a_stopped_execution_is_released() {
         "{answer}"
     );
     assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
+    assert_eq!(log(&account, &hook.id).await.len(), 1, "its owner is told");
+}
+
+/// Under way for longer than any job may be: its execution is stopped, the money is given back, its owner is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_stops_what_takes_too_long() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let hook = hook(&account, "https://127.0.0.1:9/", &["job.failed"]).await;
+    let stalled = devstack::fileserver::Behaviour::Stalled(70_000);
+    let server = devstack::fileserver::FileServer::start(&usual(), stalled).await.unwrap();
+    let job = accept(&account, server.url(), 5).await;
+    let machine = &cloud().info.state_machines["ClipMachine"];
+    let start = json!({ "stateMachineArn": machine, "name": job.id, "input": json!({ "job_id": job.id }).to_string() });
+    let execution = states("StartExecution", &start).await["executionArn"].clone();
+    until("it is under way", async || {
+        let job = cloud().table().job(&job.id).await.unwrap().unwrap();
+        job.status == domain::job::Status::Downloading
+    })
+    .await;
+    assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
+    cloud().invoke("SweepFunction", &json!({})).await;
+    let answer = account.finish(&job.id).await;
+    assert_eq!((&answer["status"], &answer["error_code"]), (&json!("failed"), &json!("timeout")), "{answer}");
+    assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
+    let described = states("DescribeExecution", &json!({ "executionArn": execution })).await;
+    assert_eq!(described["status"], "ABORTED", "{described}");
+    assert_eq!(log(&account, &hook.id).await.len(), 1, "its owner is told once");
 }
 
 /// Overdue and its execution gone: the hold expires.

@@ -27,6 +27,17 @@ async fn untouched(account: &Account, balance: Amount) {
     assert_eq!(account.audit().await, (balance, Amount::ZERO));
 }
 
+/// A container that only ffprobe reads has a price, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_source_has_a_quote() {
+    let account = cloud().account(Amount::cents(100)).await;
+    let server = served(&made("quote.mkv", &format!("-i {} -c copy", usual().display()))).await;
+    let (status, quote) =
+        account.post("/v1/clip/quote", &json!({ "url": server.url(), "start": 1, "end": 2 })).await;
+    assert_eq!((status, &quote["kind"]), (200, &json!("clip")), "{quote}");
+    untouched(&account, Amount::cents(100)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_reserves_what_its_quote_told() {
     let account = cloud().account(Amount::cents(100)).await;

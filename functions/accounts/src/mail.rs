@@ -9,7 +9,7 @@ use std::sync::Arc;
 use askama::Template;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use domain::{sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp};
-use runtime::{App, AppError, StageError, Var};
+use runtime::{App, AppError, Calls, StageError, Var};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -93,9 +93,12 @@ async fn send(app: &App, to: &str, letter: Letter) -> Result<(), StageError> {
         .build();
     let subject = content(letter.subject.to_owned()).map_err(|error| failed(&error))?;
     let message = Message::builder().subject(subject).body(body).build();
-    let request = aws_sdk_sesv2::Client::new(app.sdk())
+    let from = app.config().get(Var::MailFrom)?;
+    let calls = Calls::only("ses:SendEmail", &format!("identity/{from}"));
+    let config = aws_sdk_sesv2::config::Builder::from(app.sdk()).interceptor(calls).build();
+    let request = aws_sdk_sesv2::Client::from_conf(config)
         .send_email()
-        .from_email_address(app.config().get(Var::MailFrom)?)
+        .from_email_address(from)
         .destination(Destination::builder().to_addresses(to).build())
         .content(EmailContent::builder().simple(message).build());
     request.send().await.map(drop).map_err(|error| failed(&error))

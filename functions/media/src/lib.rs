@@ -82,13 +82,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: "media.plan",
         trigger: Trigger::Stage(handler!(plan::handle; app, input)),
         env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
-        actions: &[
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "s3:AbortMultipartUpload",
-            "s3:GetObject",
-            "s3:PutObject",
-        ],
+        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
     },
     Endpoint {
         handler: "media.transfer",

@@ -17,7 +17,7 @@ use media::{
 use runtime::{App, StageError, read_index};
 use serde_json::{Value, json};
 use sources::{Limits, SourceError};
-use store::{keys, multipart::Upload};
+use store::keys;
 use tracing::info;
 
 use crate::{
@@ -110,6 +110,6 @@ async fn upload(app: &App, job: &Job, object_key: &str) -> Result<String, StageE
     if app.table()?.set_upload(&job.id, &upload).await? {
         return Ok(upload);
     }
-    objects.abort_upload(Upload { key: object_key, id: &upload }).await?;
+    // The job has ended. An upload without a part costs nothing until the bucket's rule takes it.
     Err(StageError::Ended)
 }

@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_secretsmanager::{Client, error::SdkError, operation::get_secret_value::GetSecretValueError};
-use runtime::{App, AppError, StageError, Var};
+use aws_sdk_secretsmanager::{
+    Client, config::Builder, error::SdkError, operation::get_secret_value::GetSecretValueError,
+};
+use runtime::{App, AppError, Calls, StageError, Var};
 use serde::Deserialize;
 use sources::Upstream;
 use tokio::sync::Mutex;
@@ -66,7 +68,9 @@ pub(crate) async fn read(app: &App) -> Result<PageSecrets, StageError> {
     if let Some((_, secrets)) = last.as_ref().filter(|(read, _)| read.elapsed() < KEPT) {
         return Ok(secrets.clone());
     }
-    let answer = Client::new(app.sdk()).get_secret_value().secret_id(arn).send().await;
+    let calls = Calls::only("secretsmanager:GetSecretValue", arn);
+    let client = Client::from_conf(Builder::from(app.sdk()).interceptor(calls).build());
+    let answer = client.get_secret_value().secret_id(arn).send().await;
     let secrets = match answer {
         // What the parser says of a value may quote it.
         Ok(value) => serde_json::from_str(value.secret_string().unwrap_or("{}"))

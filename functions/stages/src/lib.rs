@@ -10,9 +10,18 @@ pub mod reserve;
 pub mod settle;
 pub mod sweep;
 
-/// What it takes to end a job: read it, move its money, tell of it, wake `dispatch`, clear its work files.
+/// What it takes to end a job well: read it, move its money, tell of it, wake `dispatch`, clear its work files.
 const END_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl, Var::WebhooksQueueUrl];
 const END_ACTIONS: &[&str] = &[
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "s3:DeleteObject",
+    "sqs:SendMessage",
+];
+/// The same, and to give up an upload in parts.
+const FAIL_ACTIONS: &[&str] = &[
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
@@ -40,13 +49,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler: "stages.release",
         trigger: Trigger::Stage(handler!(release::handle; app, input)),
         env: END_ENV,
-        actions: END_ACTIONS,
+        actions: FAIL_ACTIONS,
     },
     Endpoint {
         handler: "stages.release_aborted",
         trigger: Trigger::Queue(handler!(release_aborted::handle; app, message)),
         env: END_ENV,
-        actions: END_ACTIONS,
+        actions: FAIL_ACTIONS,
     },
     Endpoint {
         handler: "stages.dispatch",

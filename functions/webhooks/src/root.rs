@@ -1,9 +1,9 @@
 //! The root secret, which Secrets Manager keeps and all secrets of webhooks are made from. It is made with the stack and
 //! never changes: another one would change all secrets at once.
 
-use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::{Client, config::Builder};
 use domain::webhook::RootSecret;
-use runtime::{App, AppError, Var};
+use runtime::{App, AppError, Calls, Var};
 use tokio::sync::OnceCell;
 
 static ROOT: OnceCell<RootSecret> = OnceCell::const_new();
@@ -18,7 +18,9 @@ pub(crate) async fn secret(app: &App) -> Result<&'static RootSecret, AppError> {
 
 async fn read(app: &App) -> Result<RootSecret, AppError> {
     let arn = app.config().get(Var::WebhooksSecretArn)?;
-    let answer = Client::new(app.sdk()).get_secret_value().secret_id(arn).send().await;
+    let calls = Calls::only("secretsmanager:GetSecretValue", arn);
+    let client = Client::from_conf(Builder::from(app.sdk()).interceptor(calls).build());
+    let answer = client.get_secret_value().secret_id(arn).send().await;
     let value = answer.map_err(|error| AppError::aws("GetSecretValue", &error))?;
     match value.secret_string() {
         Some(text) if !text.is_empty() => Ok(RootSecret::new(text)),

@@ -11,6 +11,7 @@
 //! - two devstacks with different ports and state folders never meet.
 
 pub mod fileserver;
+pub mod grants;
 pub mod options;
 pub mod shim;
 pub mod supervise;

@@ -20,10 +20,13 @@ devstack up [options]     start it; one line of JSON on stdout says that it is r
   --parameter NAME=VALUE  a stack parameter, as often as needed
   --faults FOLDER         crash functions on demand; see the shim module
   --trust FILE            the certificates (PEM) that functions trust, in place of this machine's
+  --logs FOLDER           where the functions' logs go (into the state)
   --count-calls           count the functions' calls of DynamoDB; GET /_local/calls and /_local/units tell
   --fresh                 throw the kept data away first
   --until-stdin-closes    end when stdin closes, not only on Ctrl-C
   --greeting              say it for people instead of as JSON
+devstack grants --logs FOLDER [--all]     compare the calls of AWS in the logs of local clouds, each in a folder below,
+                          with what the template grants; --all: every test has run, so nothing may be unused
 devstack serve FILE       offer a file by HTTP with ranges; prints its URL, runs until stdin closes
 devstack supervise -- COMMAND…            run a command that must not outlive this process's stdin
 devstack shim --faults FOLDER -- COMMAND… run a Lambda binary that crashes on demand
@@ -53,6 +56,7 @@ fn command() -> anyhow::Result<i32> {
     let mut rest = lexopt::Parser::from_args(arguments);
     match command.to_str() {
         Some("up") => large()?.block_on(up(options(&mut rest)?)),
+        Some("grants") => grants(&mut rest),
         Some("serve") => small()?.block_on(serve(&mut rest)),
         Some("supervise") => small()?.block_on(supervise(&mut rest)),
         Some("shim") => small()?.block_on(shim(&mut rest)),
@@ -87,6 +91,7 @@ fn options(arguments: &mut lexopt::Parser) -> anyhow::Result<(Options, Manner)> 
             Long("template") => template = Some(PathBuf::from(arguments.value()?)),
             Long("faults") => options.faults = Some(PathBuf::from(arguments.value()?)),
             Long("trust") => options.trust = Some(PathBuf::from(arguments.value()?)),
+            Long("logs") => options.logs = Some(PathBuf::from(arguments.value()?)),
             Long("bin-dir") => options.bin_dir = PathBuf::from(arguments.value()?),
             Long("count-calls") => options.count_calls = true,
             Long("fresh") => options.fresh = true,
@@ -145,6 +150,23 @@ The local cloud is ready.
 Ctrl-C ends it. Its data stays for the next start.",
         logs = logs.display()
     )
+}
+
+/// Whether what functions were seen to do is what they may do.
+fn grants(arguments: &mut lexopt::Parser) -> anyhow::Result<i32> {
+    let (mut root, mut logs, mut all) = (PathBuf::from("."), None, false);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("root") => root = PathBuf::from(arguments.value()?),
+            Long("logs") => logs = Some(PathBuf::from(arguments.value()?)),
+            Long("all") => all = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let report =
+        devstack::grants::compare(&root.join("template.yaml"), &logs.context("grants needs --logs")?)?;
+    print_line(&report.text(all))?;
+    Ok(i32::from(!report.missing.is_empty() || (all && !report.unused.is_empty())))
 }
 
 async fn serve(arguments: &mut lexopt::Parser) -> anyhow::Result<i32> {

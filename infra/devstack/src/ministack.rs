@@ -121,6 +121,8 @@ fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&
         .env("IOT_MTLS_ENABLED", "0")
         .env("SFTP_ENABLED", "0")
         .env("DOCKER_HOST", "unix:///nonexistent")
+        // As usual, and what functions ask of AWS: see `grants`.
+        .env("RUST_LOG", "info,aws_config=warn,aws_call=debug")
         .env("PYTHONUNBUFFERED", "1")
         .env("TMPDIR", temporary);
 }

@@ -37,6 +37,8 @@ pub struct Options {
     pub faults: Option<PathBuf>,
     /// A file with the certificates (PEM) that functions trust in place of this machine's.
     pub trust: Option<PathBuf>,
+    /// Where the functions' logs go, instead of into the state folder.
+    pub logs: Option<PathBuf>,
     /// Count the functions' calls of DynamoDB; `/_local/calls` tells.
     pub count_calls: bool,
     /// Throw the state away first.
@@ -59,6 +61,7 @@ impl Options {
             parameters: BTreeMap::new(),
             faults: None,
             trust: None,
+            logs: None,
             count_calls: false,
             fresh: false,
         })

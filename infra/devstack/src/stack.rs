@@ -18,7 +18,7 @@ use crate::meter::Meter;
 use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, REGION, SECRET_KEY};
 use crate::s3::S3;
-use crate::{Options, bend, bundle, cloudformation, front, mail, routes, secrets, seed, template};
+use crate::{Options, bend, bundle, cloudformation, front, grants, mail, routes, secrets, seed, template};
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub struct Info {
     pub demo_api_key: String,
     /// The folder with one log file per function.
     pub logs: PathBuf,
+    /// The folder of everything that stays.
+    pub state: PathBuf,
 }
 
 /// A running local cloud; dropping it ends it, [`Devstack::stop`] also waits until it is gone.
@@ -78,7 +80,11 @@ impl Devstack {
         let listener = front_port(options.port).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
         let bent = read_template(&options)?;
-        let logs = fresh_logs(&options.state)?;
+        let logs = match &options.logs {
+            Some(folder) => folder.clone(),
+            None => fresh_logs(&options.state)?,
+        };
+        std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
 
         tracing::info!("starting DynamoDB, S3 and ministack");
         let dynamodb = DynamoDb::start(&options.state, &bent.tables).await?;
@@ -108,9 +114,12 @@ impl Devstack {
                 .map(|bucket| (bucket.logical_id.clone(), bucket.name.clone()))
                 .collect(),
             logs,
+            state: options.state.clone(),
             ..Info::default()
         };
         deploy(&options, &client, &bent, &mut info).await?;
+        // Who reads the logs later learns whose they are.
+        std::fs::write(info.logs.join(grants::NAMES), serde_json::to_vec(&info)?)?;
         info.demo_api_key = seed::demo_account(&info).await.context("cannot make the demo account")?;
         let counted = meter.as_ref().map(Meter::counted);
         let front = front::serve(listener, info.clone(), client, Arc::clone(&s3.lifecycle), counted);
@@ -150,7 +159,7 @@ fn prepare_state(options: &mut Options) -> anyhow::Result<File> {
         *path = std::path::absolute(&*path)?;
     }
     options.bin_dir = std::path::absolute(&options.bin_dir)?;
-    for path in [&mut options.faults, &mut options.trust].into_iter().flatten() {
+    for path in [&mut options.faults, &mut options.trust, &mut options.logs].into_iter().flatten() {
         *path = std::path::absolute(&*path)?;
     }
     if !options.exe.is_file() {
@@ -185,7 +194,6 @@ fn fresh_logs(state: &Path) -> anyhow::Result<PathBuf> {
         }
         std::fs::rename(&logs, &previous)?;
     }
-    std::fs::create_dir_all(&logs)?;
     Ok(logs)
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that the tests need, then every test, then one line that adds them up.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     setup::browser()?;
     let mut cargo = setup::cargo();
     cargo.arg("test");
+    let everything = extra.is_empty();
     // `--workspace` would win over a choice of packages.
     if !extra.iter().any(|argument| argument == "-p" || argument == "--package") {
         cargo.arg("--workspace");
@@ -32,13 +33,33 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let node = node_tools()?;
     cargo.env("ASL_VALIDATOR", node.join(".bin/asl-validator")).env("NODE_MODULES", node);
     cargo.env("PATH", setup::path()?);
+    let logs = setup::local().join("test-logs");
+    if logs.exists() {
+        std::fs::remove_dir_all(&logs)?;
+    }
+    cargo.env("FUNCTION_LOGS", &logs);
     say::line("xtask: running every test");
     let (totals, ok) = counted(&mut cargo)?;
+    let ok = ok & granted(&logs, everything)?;
     say::answer(&format!("{} passed, {} failed, {} ignored", totals.passed, totals.failed, totals.ignored))?;
     if !ok {
         bail!("the tests failed");
     }
     Ok(())
+}
+
+/// Compares what the functions were seen to ask of AWS with what the template grants. Only when everything ran it can be
+/// told what nobody needs.
+fn granted(logs: &Path, everything: bool) -> anyhow::Result<bool> {
+    if !logs.exists() {
+        return Ok(true);
+    }
+    let mut grants = Command::new(setup::devstack()?);
+    grants.current_dir(setup::root()).arg("grants").arg("--logs").arg(logs);
+    if everything {
+        grants.arg("--all");
+    }
+    Ok(grants.status().context("cannot run the devstack")?.success())
 }
 
 /// The programs of a Python environment of the tests' own, because their needs and ministack's differ.

@@ -19,7 +19,7 @@ use tracing::error;
 use url::Url;
 
 use crate::{
-    ApiError,
+    ApiError, Calls,
     env::{Config, ConfigError, Var},
     probe::{self, Prober},
 };
@@ -59,8 +59,9 @@ pub struct App {
     table: Option<Table>,
     objects: Option<Objects>,
     prober: OnceLock<Prober>,
-    machines: aws_sdk_sfn::Client,
-    queues: aws_sdk_sqs::Client,
+    machines: OnceLock<aws_sdk_sfn::Client>,
+    queues: OnceLock<aws_sdk_sqs::Client>,
+    functions: OnceLock<aws_sdk_lambda::Client>,
 }
 
 /// No call to AWS takes longer than this, retries included.
@@ -75,16 +76,27 @@ impl App {
             .build();
         let sdk = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
         let table = config.get(Var::TableName).ok();
-        let table = table.map(|name| Table::new(aws_sdk_dynamodb::Client::new(&sdk), name.to_owned()));
+        let table = table.map(|name| {
+            let config = aws_sdk_dynamodb::config::Builder::from(&sdk).interceptor(Calls::default()).build();
+            Table::new(aws_sdk_dynamodb::Client::from_conf(config), name.to_owned())
+        });
         // A clip or a span is one PUT, which may take minutes: the bucket's client has no limit per attempt.
         let objects = config.get(Var::MediaBucket).ok().map(|bucket| {
-            let unbounded =
-                aws_sdk_s3::config::Builder::from(&sdk).timeout_config(TimeoutConfig::disabled()).build();
+            let unbounded = aws_sdk_s3::config::Builder::from(&sdk).timeout_config(TimeoutConfig::disabled());
+            let unbounded = unbounded.interceptor(Calls::default()).build();
             Objects::new(aws_sdk_s3::Client::from_conf(unbounded), bucket.to_owned())
         });
-        let (machines, queues) = (aws_sdk_sfn::Client::new(&sdk), aws_sdk_sqs::Client::new(&sdk));
-        let prober = OnceLock::new();
-        Self { config, clock: Box::new(SystemClock), sdk, table, objects, prober, machines, queues }
+        Self {
+            config,
+            clock: Box::new(SystemClock),
+            sdk,
+            table,
+            objects,
+            prober: OnceLock::new(),
+            machines: OnceLock::new(),
+            queues: OnceLock::new(),
+            functions: OnceLock::new(),
+        }
     }
 
     /// The configuration.
@@ -165,7 +177,7 @@ impl App {
         }
         let function = self.config.get(Var::ProbeFunction)?.to_owned();
         let sources = self.sources(probe::LIMITS)?;
-        let lambda = aws_sdk_lambda::Client::new(&self.sdk);
+        let lambda = self.functions().clone();
         let allowed = self.config.sources()?;
         Ok(self.prober.get_or_init(|| Prober::new(allowed, sources, self.objects.clone(), lambda, function)))
     }
@@ -176,7 +188,7 @@ impl App {
     /// [`AppError`].
     pub async fn start_execution(&self, job: &JobId) -> Result<(), AppError> {
         let start = self
-            .machines
+            .machines()
             .start_execution()
             .state_machine_arn(self.config.get(Var::ClipMachineArn)?)
             .name(job.as_str())
@@ -193,7 +205,7 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn execution(&self, job: &JobId) -> Result<Execution, AppError> {
-        let describe = self.machines.describe_execution().execution_arn(self.execution_arn(job)?);
+        let describe = self.machines().describe_execution().execution_arn(self.execution_arn(job)?);
         match describe.send().await {
             Ok(answer) if *answer.status() == ExecutionStatus::Running => Ok(Execution::Running),
             Ok(_) => Ok(Execution::Ended),
@@ -209,7 +221,7 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn stop_execution(&self, job: &JobId, why: &str) -> Result<(), AppError> {
-        let stop = self.machines.stop_execution().execution_arn(self.execution_arn(job)?).error(why);
+        let stop = self.machines().stop_execution().execution_arn(self.execution_arn(job)?).error(why);
         match stop.send().await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_does_not_exist()) => Ok(()),
@@ -254,7 +266,7 @@ impl App {
         seconds: i32,
     ) -> Result<(), AppError> {
         let body = serde_json::to_string(message).map_err(|error| AppError::aws("SendMessage", &error))?;
-        let send = self.queues.send_message().queue_url(self.config.get(queue)?).message_body(body);
+        let send = self.queues().send_message().queue_url(self.config.get(queue)?).message_body(body);
         let delay = (seconds > 0).then_some(seconds);
         send.set_delay_seconds(delay)
             .send()
@@ -263,8 +275,31 @@ impl App {
             .map_err(|error| AppError::aws("SendMessage", &error))
     }
 
+    /// The state machines. Made when first used, as are the clients below: most functions start faster without.
+    fn machines(&self) -> &aws_sdk_sfn::Client {
+        self.machines.get_or_init(|| {
+            let config = aws_sdk_sfn::config::Builder::from(&self.sdk).interceptor(Calls::default());
+            aws_sdk_sfn::Client::from_conf(config.build())
+        })
+    }
+
+    fn queues(&self) -> &aws_sdk_sqs::Client {
+        self.queues.get_or_init(|| {
+            let config = aws_sdk_sqs::config::Builder::from(&self.sdk).interceptor(Calls::default());
+            aws_sdk_sqs::Client::from_conf(config.build())
+        })
+    }
+
+    /// The stack's own functions.
+    pub(crate) fn functions(&self) -> &aws_sdk_lambda::Client {
+        self.functions.get_or_init(|| {
+            let config = aws_sdk_lambda::config::Builder::from(&self.sdk).interceptor(Calls::default());
+            aws_sdk_lambda::Client::from_conf(config.build())
+        })
+    }
+
     /// What a client of one more AWS service is made from: one that so few functions use that the others should
-    /// not carry it.
+    /// not carry it. It gets an interceptor, [`Calls`], as all clients.
     #[must_use]
     pub const fn sdk(&self) -> &SdkConfig {
         &self.sdk

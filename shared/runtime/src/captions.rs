@@ -47,8 +47,7 @@ impl App {
     /// [`ProbeError`].
     pub async fn captions(&self, request: &CaptionsRequest) -> Result<CaptionsAnswer, ProbeError> {
         let function = self.config().get(Var::CaptionsFunction).map_err(AppError::from)?;
-        let lambda = aws_sdk_lambda::Client::new(self.sdk());
-        let asked = invoke(&lambda, function, request);
+        let asked = invoke(self.functions(), function, request);
         let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| SourceError::Stalled)??;
         match answer {
             CaptionsAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod calls;
 mod captions;
 mod cookie;
 mod endpoint;
@@ -21,6 +22,7 @@ mod serve;
 
 pub use app::{App, AppError, Clock, Execution, SystemClock};
 pub use auth::{Caller, SESSION_COOKIE, Session, identify};
+pub use calls::Calls;
 pub use captions::{CaptionsAnswer, CaptionsRequest};
 pub use endpoint::{Endpoint, Route, Trigger};
 pub use env::{Config, ConfigError, Var};

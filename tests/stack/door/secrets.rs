@@ -52,7 +52,7 @@ pub(crate) async fn whole_table(cloud: &Cloud) -> Vec<String> {
 /// Every log file of the functions, with its name, and ministack's.
 pub(crate) fn logs(cloud: &Cloud) -> Vec<(String, String)> {
     let files = std::fs::read_dir(&cloud.info.logs).unwrap().map(|entry| entry.unwrap().path());
-    let ministack = cloud.info.logs.parent().unwrap().join("ministack.log");
+    let ministack = cloud.info.state.join("ministack.log");
     let read = |path: std::path::PathBuf| {
         let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
         (path.display().to_string(), text)

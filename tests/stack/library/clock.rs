@@ -74,7 +74,7 @@ async fn pass(cloud: &Cloud, account: &Account, id: &JobId, ms: i64) {
         }
     }
     client.transact_write_items().set_transact_items(Some(actions)).send().await.unwrap();
-    let bucket = cloud.info.logs.parent().unwrap().join("s3").join(&cloud.info.buckets["MediaBucket"]);
+    let bucket = cloud.info.state.join("s3").join(&cloud.info.buckets["MediaBucket"]);
     for key in objects_of(cloud, id).await {
         let file = std::fs::File::options().write(true).open(bucket.join(key)).unwrap();
         let written = file.metadata().unwrap().modified().unwrap();
@@ -221,7 +221,7 @@ async fn an_upload_in_parts_that_nobody_ends_is_given_up() {
     assert_eq!(parts().await.unwrap().parts().len(), 1);
     assert_eq!(run_rules(&cloud, Some(due.plus_ms(1000))).await.uploads, std::slice::from_ref(&upload));
     assert!(parts().await.unwrap_err().as_service_error().is_some(), "it is no more");
-    let state = cloud.info.logs.parent().unwrap().join("s3");
+    let state = cloud.info.state.join("s3");
     let left = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains(&upload)).collect();
     assert!(left.is_empty(), "{left:?} stay");

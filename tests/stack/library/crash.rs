@@ -13,11 +13,15 @@ use super::{FILE, agrees, kept, pin, unpin};
 use crate::stack::cloud::now;
 use crate::stack::door::secrets;
 use crate::stack::upload::{bucket, s3};
-use crate::stack::{Account, cloud};
+use crate::stack::{Account, Cloud, cloud};
 
 /// Makes a chore due, as if half an hour had passed, and lets the sweeper see to it.
 async fn sweep(chore: &str) {
-    let (client, table) = secrets::client(cloud());
+    sweep_on(cloud(), chore).await;
+}
+
+async fn sweep_on(cloud: &Cloud, chore: &str) {
+    let (client, table) = secrets::client(cloud);
     let due = client
         .update_item()
         .table_name(&table)
@@ -27,8 +31,8 @@ async fn sweep(chore: &str) {
         .condition_expression("attribute_exists(pk)")
         .expression_attribute_values(":now", AttributeValue::N("1".to_owned()));
     due.send().await.unwrap();
-    cloud().invoke("SweepFunction", &json!({})).await;
-    assert!(!cloud().table().due_chores(now(), 100).await.unwrap().contains(&chore.to_owned()));
+    cloud.invoke("SweepFunction", &json!({})).await;
+    assert!(!cloud.table().due_chores(now(), 100).await.unwrap().contains(&chore.to_owned()));
 }
 
 /// Carries a move out up to `steps` steps of four: begun, one file copied, all copied, finished.
@@ -112,6 +116,68 @@ async fn a_copy_in_parts_is_whole_or_given_up() {
     let parts = s3(cloud()).list_parts().bucket(bucket).key(&key).upload_id(&upload).send().await;
     assert!(parts.is_err(), "the upload is no more");
     assert!(!table.note_copy(&begun, &copy).await.unwrap(), "nothing can be begun any more");
+}
+
+/// A large file is copied in parts. Its copy is given up when the function dies within, and when another request comes first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_is_copied_whole_or_given_up() {
+    let faults = tempfile::tempdir().unwrap();
+    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
+    let account = cloud.account(Amount::cents(100)).await;
+    let len = 300 << 20;
+    let clip = kept(&cloud, &account, len, now()).await;
+    let (id, s3) = (&clip.id, cloud.info.state.join("s3").join(&cloud.info.buckets["MediaBucket"]));
+    let file = std::fs::File::options().write(true).open(s3.join(&clip.output.object_key)).unwrap();
+    file.set_len(len).unwrap();
+
+    // Behind the order, the look at the file, the upload's beginning and the note of it: the first part.
+    let fault = faults.path().join("clips.pin.call.8");
+    std::fs::write(&fault, "").unwrap();
+    let (status, answer) = pin(&account, id).await;
+    assert!(status >= 500 && !fault.exists(), "{status} {answer}");
+    let due = cloud.table().due_chores(now().plus_ms(3_600_000), 10).await.unwrap();
+    assert_eq!(due.len(), 1, "the order to undo it is there");
+    sweep_on(&cloud, &due[0]).await;
+    agrees(&cloud, &account, id, now()).await;
+    let left = || {
+        let files = std::fs::read_dir(cloud.info.state.join("s3")).unwrap().flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with(".upload")).count()
+    };
+    assert_eq!(left(), 0, "no part stays");
+
+    for (shelf, is_pinned) in [(Shelf::Pinned, true), (Shelf::Day, false)] {
+        let both = match shelf {
+            Shelf::Pinned => tokio::join!(pin(&account, id), pin(&account, id)),
+            Shelf::Day => tokio::join!(unpin(&account, id), unpin(&account, id)),
+        };
+        assert_eq!((both.0.0, both.1.0), (200, 200), "{both:?}");
+        agrees(&cloud, &account, id, now()).await;
+        let moved = cloud.table().clip(id, now()).await.unwrap().unwrap();
+        assert_eq!(moved.expires_at.is_none(), is_pinned);
+        assert_eq!(bucket(&cloud).len(&moved.output.object_key).await.unwrap(), len);
+        assert_eq!(left(), 0, "no part stays");
+    }
+    cloud.stop();
+}
+
+/// A file that somebody took away behind our back: the clip is not moved, and nothing is left of the attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_without_its_file_is_not_moved() {
+    let account = cloud().account(Amount::cents(100)).await;
+    for shelf in [Shelf::Pinned, Shelf::Day] {
+        let id = kept(cloud(), &account, FILE.len() as u64, now()).await.id;
+        if let Shelf::Day = shelf {
+            assert_eq!(pin(&account, &id).await.0, 200);
+        }
+        let was = clip_now(&id).await;
+        bucket(cloud()).delete(std::slice::from_ref(&was.output.object_key)).await.unwrap();
+        let (status, answer) = match shelf {
+            Shelf::Pinned => pin(&account, &id).await,
+            Shelf::Day => unpin(&account, &id).await,
+        };
+        assert_eq!(status, 500, "{answer}");
+        assert_eq!(clip_now(&id).await.output, was.output);
+    }
 }
 
 /// Whoever comes first, the clip ends up somewhere, whole, and is counted once.

@@ -189,7 +189,9 @@ async fn a_day_has_its_limits() {
         let refused: Value = response.json().await.unwrap();
         assert!(text(&refused, "detail").contains("100 GB"), "{refused}");
     }
-    assert_eq!(account.post("/v1/upload/request", &asked(1)).await.0, 429);
+    for path in ["/v1/upload/request", "/v1/upload/multipart/initiate"] {
+        assert_eq!(account.post(path, &asked(5_000_000_000)).await.0, 429, "{path}");
+    }
     assert_eq!(cloud().table().uploads(&account.id, 100).await.unwrap().len(), 20);
 }
 

@@ -19,13 +19,13 @@ use crate::stack::Account;
 use crate::stack::cloud::{Answer, answer};
 
 /// A webhook as its owner has it.
-struct Hook {
-    id: String,
+pub(crate) struct Hook {
+    pub(crate) id: String,
     secret: String,
 }
 
 /// Makes a webhook for `events`, all if there are none.
-async fn hook(account: &Account, url: &str, events: &[&str]) -> Hook {
+pub(crate) async fn hook(account: &Account, url: &str, events: &[&str]) -> Hook {
     let (status, made) = account.post("/v1/webhooks", &json!({ "url": url, "events": events })).await;
     assert_eq!(status, 200, "{made}");
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -45,7 +45,8 @@ async fn act(account: &Account, id: &str, what: &str) -> Answer {
     account.post(&format!("/v1/webhooks/{id}/{what}"), &json!({})).await
 }
 
-async fn log(account: &Account, id: &str) -> Vec<Value> {
+/// The deliveries to a receiver, the latest first.
+pub(crate) async fn log(account: &Account, id: &str) -> Vec<Value> {
     let (status, page) = account.get(&format!("/v1/webhooks/{id}/deliveries")).await;
     assert_eq!(status, 200, "{page}");
     page["deliveries"].as_array().unwrap().clone()
