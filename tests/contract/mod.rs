@@ -1,6 +1,7 @@
 //! Files that must agree.
 
 mod asl;
+mod deployed;
 mod ffmpeg;
 mod generated;
 mod layers;
