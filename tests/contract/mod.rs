@@ -2,6 +2,7 @@
 
 mod asl;
 mod calls;
+mod deployed;
 mod ffmpeg;
 mod generated;
 mod layers;

@@ -7,7 +7,8 @@
 //! 5. every function's code becomes a zip that starts the binary built on this machine, whose architecture is
 //!    not declared;
 //! 6. a state machine's definition file is put inline;
-//! 7. secrets that are to be generated get their values here (`secrets`).
+//! 7. secrets that are to be generated get their values here (`secrets`);
+//! 8. releases are not tried out first: there is no CodeDeploy, so `live` is the new version at once.
 //!
 //! The rest of the template reaches CloudFormation as it stands.
 
@@ -63,6 +64,7 @@ pub(crate) fn bend(mut template: Json, stack_name: &str, folder: &Path) -> anyho
     if let Some(defaults) = template.pointer_mut("/Globals/Function").and_then(Json::as_object_mut) {
         defaults.remove("Architectures");
         defaults.remove("CodeUri");
+        defaults.remove("DeploymentPreference");
     }
     let resources = template
         .get_mut("Resources")
@@ -137,6 +139,7 @@ fn bend_function(resource: &mut Json) -> anyhow::Result<String> {
     let properties =
         resource.get_mut("Properties").and_then(Json::as_object_mut).context("has no Properties")?;
     properties.remove("Architectures");
+    properties.remove("DeploymentPreference");
     properties.remove("ImageUri");
     let command = properties.remove("ImageConfig").and_then(|image| image.pointer("/Command/0").cloned());
     if properties.remove("PackageType").is_some_and(|kind| kind == "Image") {

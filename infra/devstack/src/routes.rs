@@ -14,6 +14,9 @@ use crate::options::{ACCOUNT, REGION};
 /// The one stage of an HTTP API, whose URL has no stage in it.
 pub(crate) const STAGE: &str = "$default";
 
+/// The version of a function that is called (`AutoPublishAlias`).
+const ALIAS: &str = "live";
+
 /// Makes one integration per function, all routes, and the stage; answers the API id of each HTTP API.
 pub(crate) async fn register(
     client: &reqwest::Client,
@@ -36,7 +39,12 @@ pub(crate) async fn register(
         }
         let key = (api.clone(), route.function.clone());
         if !integrations.contains_key(&key) {
-            let function = physical(&route.function)?;
+            // SAM's name of the alias, through which a function is called where it has one.
+            let alias = resources.get(&format!("{}Alias{ALIAS}", route.function));
+            let function = match alias {
+                Some(alias) => alias.physical_id.clone(),
+                None => arn(&physical(&route.function)?),
+            };
             integrations.insert(key.clone(), integrate(client, url, &api, &function).await?);
         }
         let target = format!("integrations/{}", integrations[&key]);
@@ -51,10 +59,14 @@ pub(crate) async fn register(
     Ok(apis)
 }
 
+fn arn(function: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}")
+}
+
 async fn integrate(client: &reqwest::Client, url: &str, api: &str, function: &str) -> anyhow::Result<String> {
     let body = json!({
         "integrationType": "AWS_PROXY",
-        "integrationUri": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"),
+        "integrationUri": function,
         "payloadFormatVersion": "2.0",
     });
     let made = post(client, &format!("{url}/v2/apis/{api}/integrations"), &body).await?;

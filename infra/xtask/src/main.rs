@@ -6,12 +6,14 @@ mod clip;
 mod cloud;
 mod fuzz;
 mod http;
+mod lint;
 mod progress;
 mod say;
 mod setup;
 mod signup;
 mod test;
 mod timings;
+mod tools;
 mod upload;
 
 use anyhow::bail;
@@ -36,6 +38,7 @@ dev                        the local cloud in the foreground at http://127.0.0.1
     --port PORT            another port
     --fresh                throw the kept data away first
 
+lint                       read the template, the state machine and the like with linters; asks no AWS
 test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
 bench clip                 make clips our way and others', compare them, write docs/benchmarks.md
     --json FILE            also write everything there, for programs
@@ -77,6 +80,7 @@ fn run() -> anyhow::Result<()> {
                 signup::run(&email.string()?)
             }
             Some("dev") => cloud::dev(&mut arguments),
+            Some("lint") => lint::run(),
             Some("test") => test::run(&mut arguments),
             Some("bench") => bench::run(&mut arguments),
             Some("fuzz") => fuzz::run(&mut arguments),

@@ -1,13 +1,13 @@
 //! `cargo xtask test`: everything that the tests need, then every test, then one line that adds them up.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use lexopt::prelude::*;
 
-use crate::{say, setup};
+use crate::{say, setup, tools};
 
 /// Sets up, runs `cargo test` with what comes after `--`, and fails as it does.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
@@ -28,10 +28,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         cargo.arg("--workspace");
     }
     cargo.args(extra);
-    let python = python_tools()?;
-    cargo.env("PYTHON", python.join("python")).env("CFN_LINT", python.join("cfn-lint"));
-    let node = node_tools()?;
-    cargo.env("ASL_VALIDATOR", node.join(".bin/asl-validator")).env("NODE_MODULES", node);
+    cargo.env("PYTHON", tools::python()?.join("python")).env("NODE_MODULES", tools::node()?);
     cargo.env("PATH", setup::path()?);
     let logs = setup::local().join("test-logs");
     if logs.exists() {
@@ -60,31 +57,6 @@ fn granted(logs: &Path, everything: bool) -> anyhow::Result<bool> {
         grants.arg("--all");
     }
     Ok(grants.status().context("cannot run the devstack")?.success())
-}
-
-/// The programs of a Python environment of the tests' own, because their needs and ministack's differ.
-fn python_tools() -> anyhow::Result<PathBuf> {
-    let folder = setup::local().join("venv-tools");
-    let list = setup::root().join("infra/xtask/tools/requirements.txt");
-    setup::venv(&folder, &list, "cfn-lint, requests and standardwebhooks")
-}
-
-/// asl-validator, which reads state machines as strictly as AWS does (ministack takes anything); parse5, which tells what is
-/// wrong with HTML; axe, which finds what keeps people from using a page; and standardwebhooks, which checks signatures.
-fn node_tools() -> anyhow::Result<PathBuf> {
-    let folder = setup::local().join("node-tools");
-    let tools = setup::root().join("infra/xtask/tools");
-    setup::kept(&folder, &tools.join("package-lock.json"), || {
-        std::fs::create_dir_all(&folder)?;
-        for name in ["package.json", "package-lock.json"] {
-            std::fs::copy(tools.join(name), folder.join(name))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-            .current_dir(&folder);
-        setup::run(&mut npm, "installing asl-validator, parse5, axe and standardwebhooks (once)")
-    })?;
-    Ok(folder.join("node_modules"))
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

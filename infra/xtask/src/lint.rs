@@ -1,0 +1,71 @@
+//! `cargo xtask lint`: what reads the stack's files without running them. Nothing here needs an AWS account or asks AWS.
+
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::{say, setup, tools};
+
+/// What a step is called, and the command that fails when it finds something.
+type Step = (&'static str, fn() -> anyhow::Result<Command>);
+
+const STEPS: [Step; 5] = [
+    ("sam validate --lint", sam),
+    ("cfn-lint", cfn_lint),
+    ("checkov", checkov),
+    ("asl-validator", asl_validator),
+    ("what SAM makes of the template", transform),
+];
+
+/// Runs every step, also behind one that failed, so that one run tells everything.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for (name, command) in STEPS {
+        if let Err(error) = command().and_then(|mut command| setup::run(&mut command, name)) {
+            say::line(&format!("error: {error:#}"));
+            failed.push(name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{} of {} steps failed: {}", failed.len(), STEPS.len(), failed.join(", "));
+    }
+    say::answer(&format!("{} steps, nothing found", STEPS.len()))
+}
+
+fn sam() -> anyhow::Result<Command> {
+    let mut sam = here(tools::sam()?.join("sam"));
+    sam.args(["validate", "--lint", "--template", "template.yaml"]).env("SAM_CLI_TELEMETRY", "0");
+    Ok(sam)
+}
+
+fn cfn_lint() -> anyhow::Result<Command> {
+    let mut cfn_lint = here(tools::python()?.join("cfn-lint"));
+    cfn_lint.arg("template.yaml");
+    Ok(cfn_lint)
+}
+
+/// What is checked and what is not, with the reasons, is in `.checkov.yaml`.
+fn checkov() -> anyhow::Result<Command> {
+    Ok(here(tools::checkov()?.join("checkov")))
+}
+
+fn asl_validator() -> anyhow::Result<Command> {
+    setup::clients()?;
+    let mut validator = here(tools::node()?.join(".bin/asl-validator"));
+    validator.args(["--json-path", "infra/statemachines/clip.asl.json"]);
+    Ok(validator)
+}
+
+/// Counts what the template becomes, because CloudFormation has bounds for it.
+fn transform() -> anyhow::Result<Command> {
+    let mut transform = here(tools::python()?.join("python"));
+    transform.args(["infra/xtask/tools/transform.py", "--count"]);
+    Ok(transform)
+}
+
+/// A program that runs in the checkout. SAM asks for a region, and takes any.
+fn here(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(setup::root()).env("AWS_DEFAULT_REGION", "us-east-1");
+    command
+}
