@@ -31,6 +31,7 @@ fn layers_hold() {
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "media", "sources"])),
         ("clipwright-devstack".to_owned(), of(&["domain", "store"])),
         ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources"])),
+        ("clipwright-costs".to_owned(), of(&[])),
         ("clipwright-openapi".to_owned(), of(&["runtime", "accounts", "clips", "pages", "webhooks"])),
         ("xtask".to_owned(), of(&[])),
         ("clipwright-tests".to_owned(), of(&[])),

@@ -1,9 +1,11 @@
-//! `bench`: measures how a clip is made, by us and by others. `cargo xtask bench clip` sets it up and runs it.
+//! `bench`: measures what we make, beside what others make. `cargo xtask bench` sets it up and runs it.
 
 mod check;
+mod coldstart;
 mod corpus;
 mod cut;
 mod frames;
+mod load;
 mod machine;
 mod measure;
 mod methods;
@@ -15,6 +17,7 @@ mod say;
 mod server;
 mod sound;
 mod stack;
+mod tables;
 mod targets;
 
 use std::path::PathBuf;
@@ -40,6 +43,11 @@ bench clip --folder FOLDER --venv FOLDER [options]
     --quick                the first case alone, 3 rounds
     --only NAME,...        these cases, these methods
     --prototype FILE       also measure this Python script, called as FILE URL START END OUT
+bench coldstart --bin FOLDER --folder FOLDER --venv FOLDER --python FOLDER [--rounds N] [--json FILE]
+                       [--docs FILE]
+    --bin FOLDER           where the areas' optimised binaries are, and the example `minimal`
+bench load --folder FOLDER --info JSON [--jobs N] [--reads N] [--json FILE] [--docs FILE]
+    --info JSON            what a local cloud that counts calls says of itself
 bench cut URL START END OUT    the engine alone; prints one line of JSON
 ";
 
@@ -54,6 +62,8 @@ fn run() -> anyhow::Result<()> {
     let mut arguments = lexopt::Parser::from_env();
     match arguments.next()? {
         Some(Value(name)) if name == "clip" => clip(&Options::parse(&mut arguments)?),
+        Some(Value(name)) if name == "coldstart" => coldstart::run(&mut arguments),
+        Some(Value(name)) if name == "load" => load::run(&mut arguments),
         Some(Value(name)) if name == "cut" => cut(&mut arguments),
         Some(Long("help") | Short('h')) => say::answer(HELP),
         _ => bail!("unknown command; see bench --help"),
@@ -112,7 +122,7 @@ fn clip(options: &Options) -> anyhow::Result<()> {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     match &options.docs {
-        Some(document) => report.write_into(document),
+        Some(document) => tables::write_into(document, "clip", &report.markdown()),
         None => Ok(()),
     }
 }

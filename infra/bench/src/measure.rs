@@ -105,7 +105,8 @@ fn pss(rollup: &str) -> Option<u64> {
 }
 
 /// User and system time in seconds of all children that have ended and been waited for, with their own such children.
-fn cpu_of_children() -> anyhow::Result<f64> {
+/// Seconds of processor time of all children that have ended.
+pub(crate) fn cpu_of_children() -> anyhow::Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     #[allow(clippy::cast_precision_loss)] // microseconds
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::corpus::HEADLINE;
 use crate::methods::{CACHED, OURS, Run};
 use crate::rounds::{CaseResult, MethodResult, median};
+use crate::tables::number;
 
 /// A figure and the most that it may be.
 #[derive(Debug, Serialize, PartialEq)]
@@ -17,9 +18,19 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn new(what: &'static str, figure: Option<f64>, at_most: f64) -> Self {
+    pub(crate) fn new(what: &'static str, figure: Option<f64>, at_most: f64) -> Self {
         Self { what, figure, at_most, met: figure.map(|figure| figure <= at_most) }
     }
+}
+
+/// A table of verdicts, with its head.
+pub(crate) fn rows(targets: &[Target]) -> Vec<Vec<String>> {
+    let mut rows = vec![["target for ours", "figure", "at most", "met"].map(str::to_owned).to_vec()];
+    for Target { what, figure, at_most, met } in targets {
+        let met = met.map_or("not measured", |met| if met { "yes" } else { "NO" });
+        rows.push(vec![(*what).to_owned(), number(*figure, 3), number(Some(*at_most), 3), met.to_owned()]);
+    }
+    rows
 }
 
 /// The verdicts, all on the headline case; none if it was not measured.

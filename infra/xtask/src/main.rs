@@ -45,7 +45,14 @@ bench clip                 make clips our way and others', compare them, write d
     --quick                one source, 3 rounds, without the local cloud; writes no document
     --only NAME,...        these cases and methods alone, named as in docs/benchmarks.md
     --prototype FILE       also measure this Python script, called as FILE URL START END OUT
+bench coldstart            time how functions start, beside minimal ones; writes into docs/benchmarks.md
+    --rounds N             how often each is started (40)
+    --json FILE            also write everything there, for programs
+bench load                 many jobs and many readers at once on the local cloud; writes docs/load.md
+    --jobs N, --reads N    how many (500, 20000); fewer of either write no document
+    --json FILE            also write everything there, for programs
 
+costs                      write docs/costs.md: what a clip costs on AWS, from infra/costs/data
 fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told otherwise
 generate [--check]         write the generated files, or check that they are fresh
 
@@ -83,6 +90,7 @@ fn run() -> anyhow::Result<()> {
             Some("lint") => lint::run(),
             Some("test") => test::run(&mut arguments),
             Some("bench") => bench::run(&mut arguments),
+            Some("costs") => costs(&mut arguments),
             Some("fuzz") => fuzz::run(&mut arguments),
             Some("generate") => generate(&mut arguments),
             Some("help") => say::answer(HELP),
@@ -90,6 +98,15 @@ fn run() -> anyhow::Result<()> {
         },
         other => Err(other.unexpected().into()),
     }
+}
+
+fn costs(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    if let Some(argument) = arguments.next()? {
+        return Err(argument.unexpected().into());
+    }
+    let mut cargo = setup::cargo();
+    cargo.args(["run", "--quiet", "--package", "clipwright-costs"]);
+    setup::run(&mut cargo, "writing docs/costs.md")
 }
 
 fn generate(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {

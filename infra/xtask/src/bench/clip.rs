@@ -1,13 +1,9 @@
 //! `cargo xtask bench clip`: sets up what the benchmark needs, the local cloud included, and runs it.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
 use lexopt::prelude::*;
-use serde_json::Value as Json;
 
-use crate::cloud::Kept;
 use crate::setup;
 
 /// What was asked for on the command line.
@@ -22,10 +18,6 @@ struct Options {
 impl Options {
     fn parse(arguments: &mut lexopt::Parser) -> anyhow::Result<Self> {
         let mut options = Self::default();
-        match arguments.next()? {
-            Some(Value(name)) if name == "clip" => {}
-            _ => bail!("which benchmark? There is: clip"),
-        }
         while let Some(argument) = arguments.next()? {
             match argument {
                 Long("quick") => options.quick = true,
@@ -56,13 +48,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let folder = setup::local().join("bench");
     let peers = setup::root().join("infra/bench/requirements.txt");
     let venv = setup::venv(&folder.join("venv"), &peers, "smartcut and yt-dlp")?;
-    // As it is deployed, too: optimised.
-    let mut build = setup::cargo();
-    build.args(["build", "--release", "--package", "clipwright-bench"]);
-    setup::run(&mut build, "building the benchmark (a few minutes the first time)")?;
-
-    let mut bench = setup::cargo();
-    bench.args(["run", "--quiet", "--release", "--package", "clipwright-bench", "--", "clip"]);
+    let mut bench = super::program("clip", &[])?;
     bench.arg("--folder").arg(&folder).arg("--venv").arg(venv);
     bench.arg("--tools").arg(tools);
     for (name, file) in [("--json", &options.json), ("--prototype", &options.prototype)] {
@@ -81,26 +67,12 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         bench.arg("--docs").arg(setup::root().join("docs/benchmarks.md"));
     }
     // Held until the benchmark is over.
-    let cloud = if options.needs_cloud() { Some(cloud(&folder)?) } else { None };
+    let cloud = if options.needs_cloud() { Some(super::cloud(&folder, &[])?) } else { None };
     if let Some((_, info)) = &cloud {
         let text = |name: &str| info[name].as_str().unwrap_or_default().to_owned();
         bench.args(["--base-url", &text("base_url"), "--key", &text("demo_api_key")]);
     }
-    let status = bench.stdin(Stdio::null()).status().context("cannot run cargo")?;
-    if !status.success() {
-        bail!("the benchmark failed");
-    }
-    Ok(())
-}
-
-/// A local cloud of the benchmark's own, with a full purse and nobody else's work.
-fn cloud(folder: &std::path::Path) -> anyhow::Result<(Kept, Json)> {
-    setup::cloud()?;
-    let mut up = Command::new(setup::devstack()?);
-    up.arg("up").arg("--root").arg(setup::root()).arg("--state").arg(folder);
-    up.args(["--port", "0", "--fresh", "--until-stdin-closes"]);
-    let (kept, line) = Kept::start(up).context("the local cloud did not start")?;
-    Ok((kept, serde_json::from_str(&line).context("the local cloud answered strangely")?))
+    super::finish(&mut bench)
 }
 
 #[cfg(test)]
@@ -110,7 +82,7 @@ mod tests {
     #[test]
     fn the_cloud_is_started_only_where_it_is_measured() {
         let needs = |words: &[&str]| {
-            let mut arguments = lexopt::Parser::from_args(["clip"].iter().chain(words));
+            let mut arguments = lexopt::Parser::from_args(words);
             Options::parse(&mut arguments).unwrap().needs_cloud()
         };
         assert!(needs(&[]));

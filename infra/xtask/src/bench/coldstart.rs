@@ -1,0 +1,37 @@
+//! `cargo xtask bench coldstart`: builds the areas as they are deployed, and times how they start.
+
+use lexopt::prelude::*;
+
+use crate::setup;
+
+/// The packages of the areas that answer HTTP requests.
+const AREAS: [&str; 4] =
+    ["clipwright-accounts", "clipwright-clips", "clipwright-pages", "clipwright-webhooks"];
+
+/// Measures, prints, and writes the table into docs/benchmarks.md.
+pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    let (mut json, mut rounds) = (None, None);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("json") => json = Some(std::path::absolute(arguments.value()?)?),
+            Long("rounds") => rounds = Some(arguments.value()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    setup::python()?;
+    let folder = setup::local().join("bench");
+    let python = setup::root().join("infra/bench/python");
+    let venv = setup::venv(&folder.join("venv-lambda"), &python.join("requirements.txt"), "awslambdaric")?;
+    let areas: Vec<&str> = AREAS.iter().flat_map(|area| ["--package", area]).collect();
+    let mut bench = super::program("coldstart", &[areas.as_slice(), &["--example", "minimal"]].concat())?;
+    bench.arg("--bin").arg(setup::root().join("target/release")).arg("--folder").arg(folder);
+    bench.arg("--venv").arg(venv).arg("--python").arg(python);
+    bench.arg("--docs").arg(setup::root().join("docs/benchmarks.md"));
+    if let Some(file) = json {
+        bench.arg("--json").arg(file);
+    }
+    if let Some(rounds) = rounds {
+        bench.arg("--rounds").arg(rounds);
+    }
+    super::finish(&mut bench)
+}
