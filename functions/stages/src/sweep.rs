@@ -74,7 +74,7 @@ async fn look_after(app: &App, id: &JobId) -> Result<(), StageError> {
         Execution::Running => {
             warn!(job_id = %id, "overdue, stopping it");
             app.stop_execution(id, "Overdue").await?;
-            fail(app, &job, overdue(), true).await
+            fail(app, &job, Failure::timeout(), true).await
         }
         // Its execution is gone, and nobody ended the job.
         Execution::Ended | Execution::Unknown => {
@@ -87,12 +87,4 @@ async fn look_after(app: &App, id: &JobId) -> Result<(), StageError> {
 async fn put_off(app: &App, job: &Job) -> Result<(), StageError> {
     app.table()?.set_due(&job.id, app.now().plus_ms(LOOK_AGAIN_MS)).await?;
     Ok(())
-}
-
-fn overdue() -> Failure {
-    Failure {
-        code: "timeout".to_owned(),
-        message: "The job took too long and was stopped. You were not charged; try a shorter clip."
-            .to_owned(),
-    }
 }

@@ -9,6 +9,7 @@ pub mod api_keys;
 mod changes;
 pub mod clips;
 pub mod copies;
+mod flows;
 pub mod history;
 pub mod idempotency;
 pub mod incoming;
