@@ -6,4 +6,5 @@ mod deployed;
 mod ffmpeg;
 mod generated;
 mod layers;
+mod metrics;
 mod template;

@@ -92,7 +92,7 @@ impl App {
         Self {
             config,
             clock: Box::new(SystemClock),
-            watch: Watch::default(),
+            watch: Watch::of_environment(),
             sdk,
             table,
             objects,
@@ -123,6 +123,12 @@ impl App {
 
     pub(crate) const fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    /// How many milliseconds this invocation has until Lambda ends it.
+    #[must_use]
+    pub fn time_left_ms(&self) -> i64 {
+        self.watch.deadline().0.saturating_sub(self.now().0)
     }
 
     /// Says which job this invocation is about, as soon as that is known: every line from here on names it.

@@ -3,10 +3,7 @@
 use domain::job::Job;
 use store::{StoreError, jobs::Ending};
 
-use crate::{App, ConfigError, Metric};
-
-/// How results are made; anything else is counted as `other`.
-const METHODS: [&str; 4] = ["copy", "smart", "encode", "fan_out"];
+use crate::{App, ConfigError, Dimension, Metric};
 
 impl App {
     /// Ends a job, tells whoever listens, and counts it. `false` if it had ended before: then nothing changed, and nothing
@@ -33,8 +30,10 @@ impl App {
         let Ending::Complete { .. } = ending else { return };
         metrics.add_ms(Metric::JobSeconds, self.now().0.saturating_sub(job.created_at.0));
         if let Some(output) = &job.output {
-            let method = METHODS.into_iter().find(|method| *method == output.method);
-            metrics.add(Metric::JobsMade.of(method.unwrap_or("other")), 1);
+            let method = Dimension::Method.values().iter().find(|method| **method == output.method);
+            if let Some(method) = method {
+                metrics.add(Metric::JobsMade.of(method), 1);
+            }
             metrics.add(Metric::BytesWritten, output.size_bytes);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::SocketAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use domain::{ids::JobId, ledger::EntryKind};
+use domain::{ids::JobId, ledger::EntryKind, time::Timestamp};
 use lambda_runtime::Context;
 use serde::Serialize;
 use tracing::{Span, field::Empty, info_span};
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) metrics: Metrics,
+    /// Where parts of traces are told.
+    daemon: Option<SocketAddr>,
     warm: AtomicBool,
     subject: Mutex<Subject>,
 }
@@ -32,20 +35,32 @@ pub(crate) struct Watch {
 struct Subject {
     span: Span,
     job: Option<JobId>,
+    /// When Lambda ends it.
+    deadline: Timestamp,
 }
 
 impl Default for Subject {
     fn default() -> Self {
-        Self { span: Span::none(), job: None }
+        Self { span: Span::none(), job: None, deadline: Timestamp(i64::MAX) }
     }
 }
 
 impl Watch {
+    /// What the environment says of itself.
+    pub(crate) fn of_environment() -> Self {
+        Self { daemon: trace::daemon(), ..Self::default() }
+    }
+
     /// From here on every line of this invocation names the job.
     pub(crate) fn about(&self, job: &JobId) {
         let mut subject = self.subject();
         subject.span.record("job_id", job.as_str());
         subject.job = Some(job.clone());
+    }
+
+    /// When Lambda ends this invocation.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.subject().deadline
     }
 
     fn subject(&self) -> MutexGuard<'_, Subject> {
@@ -88,7 +103,8 @@ impl Invocation {
         let trace_id = trace.as_ref().map(TraceHeader::root);
         let span = info_span!("invocation", handler = endpoint.handler, request_id, trace_id, job_id = Empty);
         let watch = app.watch();
-        *watch.subject() = Subject { span: span.clone(), job: None };
+        let deadline = context.and_then(|context| i64::try_from(context.deadline).ok()).unwrap_or(i64::MAX);
+        *watch.subject() = Subject { span: span.clone(), job: None, deadline: Timestamp(deadline) };
         if let Some(job) = job.and_then(JobId::parse) {
             watch.about(&job);
         }
@@ -125,8 +141,8 @@ impl Invocation {
             // Nobody reads a log that cannot be written.
             let _ = writeln!(std::io::stdout(), "{line}");
         }
-        if let (Some(trace), Some(job)) = (&self.trace, &job) {
-            trace::send(trace, self.endpoint.handler, job, (self.begun_ms, self.elapsed_ms()));
+        if let (Some(daemon), Some(trace), Some(job)) = (watch.daemon, &self.trace, &job) {
+            trace::send(daemon, trace, self.endpoint.handler, job, (self.begun_ms, self.elapsed_ms()));
         }
     }
 }

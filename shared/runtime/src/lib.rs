@@ -34,6 +34,6 @@ pub use errors::{ApiError, StageError};
 pub use http::{ApiRequest, ApiResponse};
 pub use index::{Remote, read_index};
 pub use lambda_http::http::StatusCode;
-pub use metrics::{Metric, Metrics, NAMESPACE, Series, Unit};
+pub use metrics::{Dimension, Metric, Metrics, NAMESPACE, Series, Unit};
 pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, titled};
 pub use serve::serve;

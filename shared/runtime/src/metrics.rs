@@ -41,19 +41,63 @@ impl Unit {
     }
 }
 
+/// What a metric is told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// How a job ended.
+    Result,
+    /// How what it delivered was made.
+    Method,
+    /// Which function did the work.
+    Stage,
+    /// Why money came in.
+    Kind,
+    /// Which binary it is.
+    Area,
+}
+
+impl Dimension {
+    /// Its name in CloudWatch.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Result => "Result",
+            Self::Method => "Method",
+            Self::Stage => "Stage",
+            Self::Kind => "Kind",
+            Self::Area => "Area",
+        }
+    }
+
+    /// All values that it has.
+    #[must_use]
+    pub const fn values(self) -> &'static [&'static str] {
+        match self {
+            Self::Result => &["complete", "failed", "refused", "cancelled"],
+            Self::Method => &["copy", "smart", "encode", "fan_out"],
+            Self::Stage => &[
+                "reserve", "plan", "transfer", "assemble", "download", "process", "join", "upload", "settle",
+                "release", "probe", "captions",
+            ],
+            Self::Kind => &["signup_bonus", "purchase", "subscription", "gift"],
+            Self::Area => &["accounts", "clips", "media", "pages", "stages", "webhooks"],
+        }
+    }
+}
+
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Jobs that ended, by `Result`: `complete`, `failed` (our fault), `refused` (the source's, or for want of money) or
+    /// Jobs that ended, by result: `complete`, `failed` (our fault), `refused` (the source's, or for want of money) or
     /// `cancelled`.
     Jobs,
     /// For each job that ended 1 if it failed by our fault, else 0. So its average is the ratio, with no gaps in it.
     JobFaults,
-    /// Jobs that completed, by `Method`: `copy`, `smart`, `encode` or `fan_out`.
+    /// Jobs that completed, by method.
     JobsMade,
     /// From acceptance to completion, of each job that completed.
     JobSeconds,
-    /// What a stage took that did its work, by `Stage`.
+    /// What a stage took that did its work, by stage.
     StageSeconds,
     /// What a job had read of its source when it ended.
     BytesRead,
@@ -65,7 +109,7 @@ pub enum Metric {
     OpenHolds,
     /// Those of them that the sweeper should have ended, and could not.
     OverdueHolds,
-    /// Micro-dollars that came into wallets, by `Kind` of the entry.
+    /// Micro-dollars that came into wallets, by kind of the entry.
     MoneyIn,
     /// Micro-dollars that were charged.
     MoneyOut,
@@ -79,11 +123,11 @@ pub enum Metric {
     WalletsChecked,
     /// Wallets that are not what their entries say; 0 if all is well, so that silence is something else.
     LedgerMismatches,
-    /// Runs of a sweeper, by `Area`.
+    /// Runs of a sweeper, by area.
     Sweeps,
     /// Webhooks that nobody took for a day.
     DeadDeliveries,
-    /// Environments that were started, by `Area`.
+    /// Environments that were started, by area.
     ColdStarts,
 }
 
@@ -163,13 +207,13 @@ impl Metric {
 
     /// The dimension that it is told apart by, if there is one.
     #[must_use]
-    pub const fn dimension(self) -> Option<&'static str> {
+    pub const fn dimension(self) -> Option<Dimension> {
         match self {
-            Self::Jobs => Some("Result"),
-            Self::JobsMade => Some("Method"),
-            Self::StageSeconds => Some("Stage"),
-            Self::MoneyIn => Some("Kind"),
-            Self::Sweeps | Self::ColdStarts => Some("Area"),
+            Self::Jobs => Some(Dimension::Result),
+            Self::JobsMade => Some(Dimension::Method),
+            Self::StageSeconds => Some(Dimension::Stage),
+            Self::MoneyIn => Some(Dimension::Kind),
+            Self::Sweeps | Self::ColdStarts => Some(Dimension::Area),
             _ => None,
         }
     }
@@ -197,7 +241,7 @@ impl From<Metric> for Series {
 
 impl Series {
     fn dimension(self) -> Option<(&'static str, &'static str)> {
-        self.metric.dimension().map(|name| (name, self.value))
+        self.metric.dimension().map(|dimension| (dimension.name(), self.value))
     }
 }
 
@@ -276,11 +320,12 @@ impl Line {
         for (series, numbers) in self.0 {
             let Series { metric, value } = series;
             let definition = json!({ "Name": metric.name(), "Unit": metric.unit().word() });
-            match directives.iter_mut().find(|(dimension, _)| *dimension == metric.dimension()) {
+            let dimension = metric.dimension().map(Dimension::name);
+            match directives.iter_mut().find(|(theirs, _)| *theirs == dimension) {
                 Some((_, metrics)) => metrics.push(definition),
-                None => directives.push((metric.dimension(), vec![definition])),
+                None => directives.push((dimension, vec![definition])),
             }
-            if let Some(name) = metric.dimension() {
+            if let Some(name) = dimension {
                 root.insert(name.to_owned(), json!(value));
             }
             root.insert(metric.name().to_owned(), json!(numbers));
@@ -354,6 +399,8 @@ mod tests {
     fn names_differ_and_none_is_also_a_dimension() {
         let names: std::collections::BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), Metric::ALL.len());
-        assert!(Metric::ALL.iter().filter_map(|metric| metric.dimension()).all(|name| !names.contains(name)));
+        assert!(
+            Metric::ALL.iter().filter_map(|metric| metric.dimension()).all(|it| !names.contains(it.name()))
+        );
     }
 }

@@ -5,13 +5,18 @@
 //! and one that is lost is missed by nobody. Calls to other services carry the trace on by themselves: the SDK sends
 //! its header along.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use domain::ids::JobId;
 use serde_json::json;
 
 /// Where Lambda says that the daemon listens.
 const DAEMON: &str = "AWS_XRAY_DAEMON_ADDRESS";
+
+/// The address of the daemon, if there is one.
+pub(crate) fn daemon() -> Option<SocketAddr> {
+    std::env::var(DAEMON).ok()?.parse().ok()
+}
 
 /// Which trace an invocation belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +46,12 @@ impl TraceHeader {
     }
 }
 
-/// Tells the daemon, if there is one and it wants to know, of work on `job` from `begun_ms` (of the epoch) on.
-pub(crate) fn send(trace: &TraceHeader, handler: &str, job: &JobId, time: (i64, u64)) {
-    let daemon = std::env::var(DAEMON).ok().and_then(|address| address.parse::<SocketAddr>().ok());
-    let (Some(daemon), Some(document)) = (daemon, document(trace, handler, job, time)) else { return };
-    let local: SocketAddr = ([0, 0, 0, 0], 0).into();
-    let _ = UdpSocket::bind(local).and_then(|socket| {
+/// Tells the daemon of work on `job`, which began at an instant of the epoch and took a while, both in milliseconds; not if
+/// nobody looks at this trace.
+pub(crate) fn send(daemon: SocketAddr, trace: &TraceHeader, handler: &str, job: &JobId, time: (i64, u64)) {
+    let Some(document) = document(trace, handler, job, time) else { return };
+    let any: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
+    let _ = UdpSocket::bind(any).and_then(|socket| {
         socket.set_nonblocking(true)?;
         socket.send_to(document.as_bytes(), daemon)
     });
@@ -93,5 +98,33 @@ mod tests {
         for text in ["", "1-2-3", ";;=", "Parent=1;Sampled=1"] {
             assert_eq!(TraceHeader::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_daemon_is_told_which_job_it_was() {
+        let daemon = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        daemon.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let (address, job) = (daemon.local_addr().unwrap(), JobId::from_random([7; 16]));
+        let trace = TraceHeader::parse(HEADER).unwrap();
+        let tell =
+            |trace: &TraceHeader| send(address, trace, "media.process", &job, (1_800_000_000_500, 2250));
+        // The first two are nobody's business: what comes is the third.
+        tell(&TraceHeader { sampled: false, ..trace.clone() });
+        tell(&TraceHeader { parent: None, ..trace.clone() });
+        tell(&trace);
+        let mut datagram = [0; 4096];
+        let length = daemon.recv(&mut datagram).unwrap();
+        let text = String::from_utf8(datagram[..length].to_vec()).unwrap();
+        let (header, segment) = text.split_once('\n').unwrap();
+        assert_eq!(header, r#"{"format":"json","version":1}"#);
+        let mut segment: serde_json::Value = serde_json::from_str(segment).unwrap();
+        let id = segment["id"].take();
+        assert!(id.as_str().is_some_and(|id| id.len() == 16 && u64::from_str_radix(id, 16).is_ok()), "{id}");
+        let expected = json!({
+            "trace_id": "1-5759e988-bd862e3fe1be46a994272793", "parent_id": "53995c3f42cd8ad8", "id": null,
+            "type": "subsegment", "name": "media.process", "annotations": { "job_id": job },
+            "start_time": 1_800_000_000.5, "end_time": 1_800_000_002.75,
+        });
+        assert_eq!(segment, expected);
     }
 }

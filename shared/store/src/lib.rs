@@ -23,12 +23,14 @@ pub mod multipart;
 pub mod objects;
 pub mod purchase;
 pub mod rate;
+pub mod reconcile;
 pub mod sessions;
 pub mod shares;
 pub mod shelves;
 pub mod sign_in;
 mod table;
 pub mod uploads;
+mod watch;
 pub mod webhooks;
 
 pub use table::{StoreError, Table};

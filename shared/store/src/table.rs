@@ -220,8 +220,7 @@ impl Table {
             .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
             .limit(limit);
         let items = query.send().await.map_err(StoreError::aws("Query"))?.items;
-        let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
-        let key = |item: Item| text(&item, keys::PK).zip(text(&item, keys::SK));
+        let key = |item: Item| keys::of_item(&item).map(|Key { pk, sk }| (pk, sk));
         Ok(items.into_iter().flatten().filter_map(key).collect())
     }
 
