@@ -7,4 +7,4 @@ mod ffmpeg;
 mod generated;
 mod layers;
 mod metrics;
-mod template;
+pub(crate) mod template;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use store::ledger::Immediate;
 
 use super::{counted, lines};
-use crate::stack::cloud::now;
+use crate::stack::cloud::{now, until};
 use crate::stack::door::secrets::client;
 use crate::stack::{Account, Cloud};
 
@@ -25,9 +25,12 @@ async fn tomorrow(cloud: &Cloud) {
     gone.key("pk", text("RECONCILIATION")).key("sk", text("RECONCILIATION")).send().await.unwrap();
 }
 
+/// The timer may call in between: whoever does it, it is done once.
 async fn reconcile(cloud: &Cloud) {
+    let before = counted(cloud, "WalletsChecked").len();
     tomorrow(cloud).await;
     cloud.invoke("ReconcileFunction", &json!({})).await;
+    until("all wallets are checked", || async { counted(cloud, "WalletsChecked").len() > before }).await;
 }
 
 /// The latest numbers of a metric.
