@@ -6,4 +6,5 @@ mod deployed;
 mod ffmpeg;
 mod generated;
 mod layers;
-mod template;
+mod metrics;
+pub(crate) mod template;

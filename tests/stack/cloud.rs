@@ -269,16 +269,12 @@ impl Account {
         answer["balance"].as_f64().unwrap()
     }
 
-    /// The books of this account balance: the wallet is the sum of its entries, numbered without gaps. Answers
-    /// what is available and what is held.
+    /// The books of this account balance. Answers what is available and what is held.
     pub(crate) async fn audit(&self) -> (Amount, Amount) {
         let wallet = self.table.wallet(&self.id, WalletKind::Usd).await.unwrap();
         let rows = self.table.entries(&self.id, WalletKind::Usd).await.unwrap();
-        let available: i64 = rows.iter().map(|row| row.entry.available_delta).sum();
-        let held: i64 = rows.iter().map(|row| row.entry.held_delta).sum();
-        assert_eq!((available, held), (wallet.available.0 as i64, wallet.held.0 as i64), "{rows:#?}");
-        let numbers: Vec<u64> = rows.iter().map(|row| row.entry.seq).collect();
-        assert_eq!(numbers, (1..=wallet.seq).collect::<Vec<_>>());
+        let audit = domain::audit::audit(wallet, rows.iter().map(|row| (&row.entry, row.reference.as_str())));
+        assert!(audit.is_ok(), "{audit:?}: {rows:#?}");
         (wallet.available, wallet.held)
     }
 

@@ -27,6 +27,7 @@ pub(crate) mod source;
 mod streams;
 mod transcript;
 mod upload;
+mod watch;
 mod webhooks;
 
 pub(crate) use cloud::{Account, Cloud, cloud};

@@ -120,6 +120,7 @@ pub(crate) async fn accept(
         Acceptance::Capped => return Err(ApiError::daily_cap()),
         Acceptance::TooMany(limit) => return Err(ApiError::rate_limited("clip jobs", limit)),
     };
+    app.about(&job.id);
     info!(job_id = %job.id, account = %job.account, reserved = job.reserved.0, has_slot = job.has_slot, "accepted");
 
     start(app, &job).await;

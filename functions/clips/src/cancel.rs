@@ -23,9 +23,8 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let id = JobId::parse(&request.path("job_id")).ok_or_else(|| ApiError::not_found("job"))?;
     let mut job = owned(&app, &caller, &id).await?;
     if !job.status.is_final() {
-        let orders = app.table()?.end_and_tell(&id, &Ending::Cancelled, app.now()).await?;
-        info!(job_id = %id, account = %caller.account, first = orders.is_some(), "cancelled");
-        app.deliver(&orders.unwrap_or_default()).await;
+        let first = app.end_job::<ApiError>(&job, &Ending::Cancelled).await?;
+        info!(job_id = %id, account = %caller.account, first, "cancelled");
         job = owned(&app, &caller, &id).await?;
     }
     match job.status {

@@ -19,9 +19,8 @@ pub(crate) async fn job_of(app: &App, input: &Value) -> Result<Job, StageError> 
 /// Ends a job once, whoever comes first. What follows the transaction is done on every repeat, since a crash may
 /// have come between: the account's next job gets the slot, and the work files go.
 pub(crate) async fn end(app: &App, job: &Job, ending: &Ending) -> Result<(), StageError> {
-    let orders = app.table()?.end_and_tell(&job.id, ending, app.now()).await?;
-    info!(job_id = %job.id, first = orders.is_some(), ending = name(ending), "ended");
-    app.deliver(&orders.unwrap_or_default()).await;
+    let first = app.end_job::<StageError>(job, ending).await?;
+    info!(job_id = %job.id, first, ending = name(ending), "ended");
     app.wake_dispatch(&job.account).await?;
     if let (Ending::Failed { .. }, Some(id)) = (ending, &job.upload) {
         let key = keys::clip_object(&job.id, job.spec.format().extension());

@@ -1,9 +1,11 @@
-//! The stages of a job that need no ffmpeg, and the nets below them: reserve, settle, release, dispatch, sweep.
+//! The stages of a job that need no ffmpeg, and the nets below them: reserve, settle, release, dispatch, sweep,
+//! reconcile.
 
 use runtime::{Endpoint, Trigger, Var, handler};
 
 pub mod dispatch;
 mod end;
+pub mod reconcile;
 pub mod release;
 pub mod release_aborted;
 pub mod reserve;
@@ -92,5 +94,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "states:StartExecution",
             "states:StopExecution",
         ],
+    },
+    Endpoint {
+        handler: "stages.reconcile",
+        trigger: Trigger::Schedule(handler!(reconcile::handle; app)),
+        env: &[Var::TableName],
+        actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"],
     },
 ];

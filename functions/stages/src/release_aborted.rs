@@ -37,6 +37,7 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
         warn!(name, status, "an execution that is no job's");
         return Ok(());
     };
+    app.about(&id);
     match app.table()?.job(&id).await? {
         Some(job) => fail(&app, &job, Failure::internal(), false).await,
         None => Ok(()),

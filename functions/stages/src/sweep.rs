@@ -9,8 +9,9 @@ use std::sync::Arc;
 use domain::{
     ids::JobId,
     job::{Failure, Job, Status},
+    time::Timestamp,
 };
-use runtime::{App, Execution, StageError};
+use runtime::{App, Execution, Metric, StageError};
 use tracing::{error, warn};
 
 use crate::end::fail;
@@ -23,15 +24,19 @@ const CLIPS_MAX: i32 = 200;
 const CHORES_MAX: i32 = 100;
 /// How long a job that was set going again is left alone.
 const LOOK_AGAIN_MS: i64 = 60_000;
+/// A job that is due for this long, through several sweeps, is one that could not be looked after.
+const OVERDUE_MS: i64 = 5 * 60_000;
 
 /// Looks after what is overdue. One job, clip or chore that fails does not keep the others from being looked after.
 ///
 /// # Errors
 /// [`StageError::Passing`] if they cannot be listed.
 pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
+    let mut waits_since = app.now();
     for id in app.table()?.due_jobs(app.now(), JOBS_MAX).await? {
-        if let Err(problem) = look_after(&app, &id).await {
-            error!(job_id = %id, %problem, "could not be looked after");
+        match look_after(&app, &id).await {
+            Ok(waiting) => waits_since = waits_since.min(waiting.unwrap_or(waits_since)),
+            Err(problem) => error!(job_id = %id, %problem, "could not be looked after"),
         }
     }
     let (table, objects) = (app.table()?, app.objects()?);
@@ -51,35 +56,54 @@ pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
             error!(clip_id = %id, %problem, "could not be looked after");
         }
     }
+    report(&app, waits_since).await
+}
+
+/// Counts what is open after all this, and at last that somebody has swept.
+async fn report(app: &App, waits_since: Timestamp) -> Result<(), StageError> {
+    let (metrics, table, now) = (app.metrics(), app.table()?, app.now());
+    metrics.add_ms(Metric::QueueAge, now.0 - waits_since.0);
+    metrics.add(Metric::OpenHolds, table.open_jobs(None).await?);
+    metrics.add(Metric::OverdueHolds, table.open_jobs(Some(now.plus_ms(-OVERDUE_MS))).await?);
+    metrics.add(Metric::Sweeps.of("stages"), 1);
     Ok(())
 }
 
-async fn look_after(app: &App, id: &JobId) -> Result<(), StageError> {
+/// Answers since when the job waits for a slot, if it does.
+async fn look_after(app: &App, id: &JobId) -> Result<Option<Timestamp>, StageError> {
     // The index lags behind: only the job itself tells whether it is still open and due.
     let job = app.table()?.job(id).await?;
-    let Some(job) = job.filter(|job| !job.status.is_final() && job.due_at < app.now()) else { return Ok(()) };
+    let job = job.filter(|job| !job.status.is_final() && job.due_at < app.now());
+    let Some(job) = job else { return Ok(None) };
     if !job.has_slot {
         app.wake_dispatch(&job.account).await?;
-        return put_off(app, &job).await;
+        put_off(app, &job).await?;
+        return Ok(Some(job.created_at));
     }
+    see_to_its_execution(app, &job).await?;
+    Ok(None)
+}
+
+async fn see_to_its_execution(app: &App, job: &Job) -> Result<(), StageError> {
+    let id = &job.id;
     match app.execution(id).await? {
         // Accepted, but the start got lost.
         Execution::Unknown if job.status == Status::Pending => {
             warn!(job_id = %id, "starting it again");
             app.start_execution(id).await?;
-            put_off(app, &job).await
+            put_off(app, job).await
         }
         // Started, its Reserve has not run yet; or it has, and has used up its time.
-        Execution::Running if job.status == Status::Pending => put_off(app, &job).await,
+        Execution::Running if job.status == Status::Pending => put_off(app, job).await,
         Execution::Running => {
             warn!(job_id = %id, "overdue, stopping it");
             app.stop_execution(id, "Overdue").await?;
-            fail(app, &job, overdue(), true).await
+            fail(app, job, Failure::timeout(), true).await
         }
         // Its execution is gone, and nobody ended the job.
         Execution::Ended | Execution::Unknown => {
             warn!(job_id = %id, "its execution is gone, releasing it");
-            fail(app, &job, Failure::internal(), true).await
+            fail(app, job, Failure::internal(), true).await
         }
     }
 }
@@ -87,12 +111,4 @@ async fn look_after(app: &App, id: &JobId) -> Result<(), StageError> {
 async fn put_off(app: &App, job: &Job) -> Result<(), StageError> {
     app.table()?.set_due(&job.id, app.now().plus_ms(LOOK_AGAIN_MS)).await?;
     Ok(())
-}
-
-fn overdue() -> Failure {
-    Failure {
-        code: "timeout".to_owned(),
-        message: "The job took too long and was stopped. You were not charged; try a shorter clip."
-            .to_owned(),
-    }
 }

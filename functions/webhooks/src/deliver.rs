@@ -6,10 +6,12 @@
 use std::{sync::Arc, time::Instant};
 
 use domain::{
+    ids::JobId,
     time::Timestamp,
     webhook::{Attempt, Receiver, SigningSecret, State, Verdict, Webhooks, signatures},
 };
-use runtime::{App, AppError, StageError, Var};
+use runtime::{App, AppError, Metric, StageError, Var};
+use serde_json::Value;
 use sources::Poster;
 use store::{
     StoreError,
@@ -39,6 +41,9 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     let due = table.delivery(&key, now).await?;
     let due = due.filter(|one| one.state == State::Pending && one.next_at <= now.plus_ms(EARLY_MS));
     let Some(delivery) = due else { return Ok(()) };
+    if let Some(job) = job_of(&delivery) {
+        app.about(&job);
+    }
     let webhooks = table.webhooks(&key.account).await?;
     let Some(url) = address(&webhooks, &delivery) else {
         table.cancel_delivery(&delivery, now).await?;
@@ -50,6 +55,12 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     let attempt = attempt(&app, &taken, &url, &secrets).await?;
     let verdict = conclude(&app, &taken, attempt).await?;
     learn(&app, &webhooks, &key, verdict).await
+}
+
+/// The job that its event is about.
+fn job_of(delivery: &Delivery) -> Option<JobId> {
+    let payload: Value = serde_json::from_str(&delivery.payload).ok()?;
+    JobId::parse(payload.get("data")?.get("job_id")?.as_str()?)
 }
 
 /// Where to send it; `None` if its receiver is gone or off.
@@ -121,6 +132,9 @@ async fn conclude(app: &App, taken: &Delivery, attempt: Attempt) -> Result<Verdi
     };
     let logged =
         app.table()?.log_attempt(taken, attempt, verdict.state(), (next_at, held_back.is_some())).await?;
+    if logged && verdict == Verdict::GivenUp {
+        app.metrics().add(Metric::DeadDeliveries, 1);
+    }
     // If it is not, it took so long that somebody else has it.
     if let (true, Some(seconds)) = (logged, held_back) {
         app.enqueue_for_later(Var::WebhooksQueueUrl, key, seconds).await?;

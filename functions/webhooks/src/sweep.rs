@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::webhook::State;
-use runtime::{App, StageError, Var};
+use runtime::{App, Metric, StageError, Var};
 use store::webhooks::DeliveryKey;
 use tracing::error;
 
@@ -21,6 +21,7 @@ pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
             error!(event_id = %key.event, %problem, "could not be ordered");
         }
     }
+    app.metrics().add(Metric::Sweeps.of("webhooks"), 1);
     Ok(())
 }
 

@@ -8,7 +8,8 @@
 //!    not declared;
 //! 6. a state machine's definition file is put inline;
 //! 7. secrets that are to be generated get their values here (`secrets`);
-//! 8. releases are not tried out first: there is no CodeDeploy, so `live` is the new version at once.
+//! 8. releases are not tried out first: there is no CodeDeploy, so `live` is the new version at once;
+//! 9. alarms, the dashboard, saved queries and the topic that alarms are told to leave it: nothing here watches.
 //!
 //! The rest of the template reaches CloudFormation as it stands.
 
@@ -71,6 +72,7 @@ pub(crate) fn bend(mut template: Json, stack_name: &str, folder: &Path) -> anyho
         .and_then(Json::as_object_mut)
         .context("the template has no Resources")?;
     let (tables, buckets) = take_storage(resources, stack_name);
+    let watching = take_watching(resources);
     let routes = routes(resources)?;
     let mut areas = BTreeSet::new();
     for (id, resource) in resources.iter_mut() {
@@ -83,6 +85,9 @@ pub(crate) fn bend(mut template: Json, stack_name: &str, folder: &Path) -> anyho
             }
             _ => {}
         }
+    }
+    if let Some(outputs) = template.get_mut("Outputs").and_then(Json::as_object_mut) {
+        outputs.retain(|_, output| !watching.iter().any(|id| mentions(output, id)));
     }
     resolve(&mut template, &names(&tables, &buckets));
     Ok(Bent { template, tables, buckets, routes, areas })
@@ -128,6 +133,26 @@ fn take_storage(resources: &mut Map<String, Json>, stack_name: &str) -> (Vec<Tab
         }
     }
     (tables, buckets)
+}
+
+/// What only CloudWatch and those whom it tells have a use for.
+fn watches(kind: &str) -> bool {
+    let services = ["AWS::CloudWatch::", "AWS::SNS::", "AWS::KMS::"];
+    services.iter().any(|service| kind.starts_with(service)) || kind == "AWS::Logs::QueryDefinition"
+}
+
+/// Takes what watches out of the template; answers the ids.
+fn take_watching(resources: &mut Map<String, Json>) -> Vec<String> {
+    let taken = resources.iter().filter(|(_, resource)| watches(type_of(resource))).map(|(id, _)| id.clone());
+    let taken: Vec<String> = taken.collect();
+    resources.retain(|id, _| !taken.contains(id));
+    taken
+}
+
+/// Whether `node` refers to the resource `id`, within a text too.
+fn mentions(node: &Json, id: &str) -> bool {
+    let text = node.to_string();
+    text.contains(&format!("\"{id}\"")) || text.contains(&format!("${{{id}"))
 }
 
 /// Makes one function a zip function that starts a local binary; answers its area.
@@ -290,6 +315,18 @@ mod tests {
         assert_eq!(bent.template["Resources"].as_object().unwrap().len(), 1);
         assert_eq!(bent.tables[0].properties["BillingMode"], "PAY_PER_REQUEST");
         assert_eq!(bent.buckets[0].lifecycle, json!({"Rules": []}));
+    }
+
+    #[test]
+    fn what_watches_leaves_the_template_with_the_outputs_that_tell_of_it() {
+        let bent = bent(
+            "Resources:\n  Topic: {Type: AWS::SNS::Topic}\n  Alarm: {Type: AWS::CloudWatch::Alarm}\n  \
+             Key: {Type: AWS::KMS::Key}\n  Query: {Type: AWS::Logs::QueryDefinition}\n  \
+             Queue: {Type: AWS::SQS::Queue}\nOutputs:\n  A: {Value: !Ref Topic}\n  \
+             B: {Value: !Sub 'x-${Alarm}'}\n  C: {Value: !Ref Queue}\n",
+        );
+        let left = |part: &str| bent.template[part].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!((left("Resources"), left("Outputs")), (vec!["Queue".to_owned()], vec!["C".to_owned()]));
     }
 
     #[test]

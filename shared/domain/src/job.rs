@@ -170,14 +170,35 @@ pub struct Failure {
     pub message: String,
 }
 
+/// The code of our own fault.
+const INTERNAL: &str = "internal";
+/// The code of a job that was stopped because its time was up.
+const TIMEOUT: &str = "timeout";
+
 impl Failure {
     /// Our own fault, told without internals.
     #[must_use]
     pub fn internal() -> Self {
         Self {
-            code: "internal".to_owned(),
+            code: INTERNAL.to_owned(),
             message: "Something went wrong on our side. You were not charged; please try again.".to_owned(),
         }
+    }
+
+    /// It took longer than any job should.
+    #[must_use]
+    pub fn timeout() -> Self {
+        Self {
+            code: TIMEOUT.to_owned(),
+            message: "The job took too long and was stopped. You were not charged; try a shorter clip."
+                .to_owned(),
+        }
+    }
+
+    /// Whether the operator is to do something about it. Anything else lies with the source, the request or the balance.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self.code.as_str(), INTERNAL | TIMEOUT)
     }
 }
 

@@ -44,6 +44,22 @@ pub enum EntryKind {
     Gift,
 }
 
+impl EntryKind {
+    /// The word in answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SignupBonus => "signup_bonus",
+            Self::Purchase => "purchase",
+            Self::Subscription => "subscription",
+            Self::Reservation => "reservation",
+            Self::Charge => "charge",
+            Self::Refund => "refund",
+            Self::Gift => "gift",
+        }
+    }
+}
+
 /// One row of a wallet's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -57,6 +73,14 @@ pub struct Entry {
     pub held_delta: i64,
     /// `available` behind this entry.
     pub balance_after: Amount,
+}
+
+impl Entry {
+    /// How much moves, in whichever direction.
+    #[must_use]
+    pub fn amount(self) -> u64 {
+        self.available_delta.unsigned_abs().max(self.held_delta.unsigned_abs())
+    }
 }
 
 /// What became of a hold.

@@ -5,6 +5,7 @@
 //! half, the lack of any such dependency the second.)
 
 pub mod account;
+pub mod audit;
 pub mod clip;
 pub mod cut;
 pub mod download;

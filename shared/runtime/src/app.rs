@@ -21,6 +21,8 @@ use url::Url;
 use crate::{
     ApiError, Calls,
     env::{Config, ConfigError, Var},
+    invocation::Watch,
+    metrics::Metrics,
     probe::{self, Prober},
 };
 
@@ -55,6 +57,7 @@ pub enum Execution {
 pub struct App {
     config: Config,
     clock: Box<dyn Clock>,
+    watch: Watch,
     sdk: SdkConfig,
     table: Option<Table>,
     objects: Option<Objects>,
@@ -89,6 +92,7 @@ impl App {
         Self {
             config,
             clock: Box::new(SystemClock),
+            watch: Watch::of_environment(),
             sdk,
             table,
             objects,
@@ -109,6 +113,27 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What this invocation counts and measures.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.watch.metrics
+    }
+
+    pub(crate) const fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// How many milliseconds this invocation has until Lambda ends it.
+    #[must_use]
+    pub fn time_left_ms(&self) -> i64 {
+        self.watch.deadline().0.saturating_sub(self.now().0)
+    }
+
+    /// Says which job this invocation is about, as soon as that is known: every line from here on names it.
+    pub fn about(&self, job: &JobId) {
+        self.watch.about(job);
     }
 
     /// The table.

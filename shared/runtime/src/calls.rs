@@ -131,6 +131,7 @@ fn needs(input: &Input) -> Vec<Need> {
             let tables = call.request_items().into_iter().flatten();
             tables.map(|(table, _)| item("dynamodb:BatchGetItem", Some(table))).collect()
         },
+        dynamodb::scan::ScanInput => |call| vec![item("dynamodb:Scan", call.table_name())],
         dynamodb::query::QueryInput => |call| {
             let Need(action, table) = item("dynamodb:Query", call.table_name());
             let index = call.index_name().map(|index| format!("{table}/index/{index}"));

@@ -103,6 +103,12 @@ impl Endpoint {
     pub fn area(&self) -> &'static str {
         self.handler.split_once('.').map_or(self.handler, |(area, _)| area)
     }
+
+    /// Its name within the area.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.handler.split_once('.').map_or(self.handler, |(_, name)| name)
+    }
 }
 
 /// Makes a plain function pointer of an `async fn`, for the table of endpoints.

@@ -1,19 +1,21 @@
 //! Start-up and dispatch: which endpoint this function is, and what happens around its handler.
 
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use domain::rate::Decision;
 use futures_util::FutureExt;
 use lambda_http::{Body, Request, RequestExt, Response, http::Method};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info};
 
 use crate::{
     ApiError, ApiRequest, ApiResponse, App, Endpoint, StageError, Trigger,
     auth::{authenticate, authenticate_session, count_open},
     env::Config,
     events::{Batch, BatchAnswer, FailedMessage},
+    invocation::Invocation,
+    metrics::Metric,
 };
 
 type Error = lambda_runtime::Error;
@@ -67,29 +69,30 @@ async fn answer(
     app: Arc<App>,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let begun = Instant::now();
-    let request_id =
-        request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let (method, path) = (request.method().clone(), request.raw_http_path().to_owned());
-    let span = info_span!("request", handler = endpoint.handler, request_id);
+    let parameters = request.path_parameters();
+    let invocation =
+        Invocation::begin(&app, endpoint, request.lambda_context_ref(), parameters.first("job_id"));
+    let request_id = invocation.request_id();
     let mut limits = Vec::new();
-    let response = caught(handle(endpoint, app, ApiRequest::new(request), &mut limits))
-        .instrument(span.clone())
+    let response = caught(handle(endpoint, Arc::clone(&app), ApiRequest::new(request), &mut limits))
+        .instrument(invocation.span.clone())
         .await
         .unwrap_or_else(|panic| Err(ApiError::internal(panic)));
     let internal = response.as_ref().err().and_then(ApiError::internals).map(str::to_owned);
     let response = response.unwrap_or_else(|problem| match endpoint.is_page() {
-        true => problem.page(&request_id),
-        false => problem.response(&request_id),
+        true => problem.page(request_id),
+        false => problem.response(request_id),
     });
     let response = if method == Method::HEAD { response.without_body() } else { response };
     let response = limits.into_iter().fold(response, ApiResponse::limited);
-    let (status, duration_ms) = (response.status().as_u16(), elapsed_ms(begun));
-    span.in_scope(|| match internal {
+    let (status, duration_ms) = (response.status().as_u16(), invocation.elapsed_ms());
+    invocation.span.in_scope(|| match internal {
         Some(internal) => error!(%method, path, status, duration_ms, internal, "answered"),
         None => info!(%method, path, status, duration_ms, "answered"),
     });
-    Ok(response.with_header("x-request-id", &request_id).into_lambda())
+    invocation.end(&app);
+    Ok(response.with_header("x-request-id", request_id).into_lambda())
 }
 
 /// The answer of the endpoint's handler, or why it was not asked. `limits` gets what the request was counted in, so
@@ -137,19 +140,22 @@ async fn perform(
     app: Arc<App>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let begun = Instant::now();
-    let request_id = event.context.request_id.clone();
-    let job_id = event.payload.get("job_id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let span = info_span!("invocation", handler = endpoint.handler, request_id, job_id);
-    let outcome = caught(dispatch(endpoint, app, event.payload))
-        .instrument(span.clone())
+    let job = event.payload.get("job_id").and_then(Value::as_str);
+    let invocation = Invocation::begin(&app, endpoint, Some(&event.context), job);
+    let outcome = caught(dispatch(endpoint, Arc::clone(&app), event.payload))
+        .instrument(invocation.span.clone())
         .await
         .unwrap_or_else(|panic| Err(StageError::Passing(panic)));
-    let duration_ms = elapsed_ms(begun);
-    span.in_scope(|| match &outcome {
+    let duration_ms = invocation.elapsed_ms();
+    invocation.span.in_scope(|| match &outcome {
         Ok(_) => info!(duration_ms, "done"),
         Err(error) => error!(duration_ms, error = error.name(), reason = %error, "failed"),
     });
+    if let (Trigger::Stage(_), Ok(_)) = (endpoint.trigger, &outcome) {
+        let ms = i64::try_from(duration_ms).unwrap_or(i64::MAX);
+        app.metrics().add_ms(Metric::StageSeconds.of(endpoint.name()), ms);
+    }
+    invocation.end(&app);
     outcome
         .map_err(|error| Diagnostic { error_type: error.name().to_owned(), error_message: error.message() })
 }
@@ -183,10 +189,6 @@ async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         format!("panic: {}", text.unwrap_or_default())
     })
-}
-
-fn elapsed_ms(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

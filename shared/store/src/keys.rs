@@ -31,6 +31,7 @@
 //! | job | `JOB#{id}` | `JOB` |
 //! | clip by id | `CLIP#{id}` | `CLIP` |
 //! | objects to delete | `CHORE#{id}` | `CHORE` |
+//! | how far the reconciliation has come | `RECONCILIATION` | `RECONCILIATION` |
 //! | who saw a clip in a day | `VIEW#{salted sha256}` | `VIEW` |
 //! | the secret of a day's viewers | `SALT#{end}` | `SALT` |
 //!
@@ -95,6 +96,12 @@ impl Key {
     }
 }
 
+/// The partition and the sort key of an item.
+pub(crate) fn of_item(item: &HashMap<String, AttributeValue>) -> Option<Key> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    Some(Key { pk: text(PK)?, sk: text(SK)? })
+}
+
 /// Which queue of work a job belongs to; each lane has slots of its own per account.
 pub const CLIP_LANE: &str = "clip";
 
@@ -110,8 +117,33 @@ pub(crate) fn profile(account: &AccountId) -> Key {
     Key::new(account_partition(account), "PROFILE")
 }
 
+/// Prefix of an account's wallets.
+pub(crate) const WALLETS: &str = "WALLET#";
+
 pub(crate) fn wallet(account: &AccountId, kind: WalletKind) -> Key {
-    Key::new(account_partition(account), format!("WALLET#{}", kind.word()))
+    Key::new(account_partition(account), format!("{WALLETS}{}", kind.word()))
+}
+
+/// The wallet with this key.
+pub(crate) fn wallet_of(pk: &str, sk: &str) -> Option<(AccountId, WalletKind)> {
+    let kind = WalletKind::ALL.into_iter().find(|kind| sk.strip_prefix(WALLETS) == Some(kind.word()))?;
+    Some((AccountId::parse(pk.strip_prefix(ACCOUNTS)?)?, kind))
+}
+
+/// The sort key of a wallet's first entry.
+pub(crate) fn first_entry(kind: WalletKind) -> String {
+    format!("{}{:020}", entries(kind), 1)
+}
+
+/// The wallet whose first entry has this key.
+pub(crate) fn wallet_of_first_entry(pk: &str, sk: &str) -> Option<(AccountId, WalletKind)> {
+    let kind = WalletKind::ALL.into_iter().find(|kind| sk == first_entry(*kind))?;
+    Some((AccountId::parse(pk.strip_prefix(ACCOUNTS)?)?, kind))
+}
+
+/// How far the reconciliation has come.
+pub(crate) fn reconciliation() -> Key {
+    Key::new("RECONCILIATION", "RECONCILIATION")
 }
 
 /// Prefix of a wallet's entries.

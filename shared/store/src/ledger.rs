@@ -94,7 +94,23 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn entries(&self, account: &AccountId, kind: WalletKind) -> Result<Vec<EntryRow>, StoreError> {
-        let mut pages = self
+        let mut rows = Vec::new();
+        let all = self.each_entry(account, kind, |row| {
+            rows.push(row);
+            Ok::<_, StoreError>(())
+        });
+        all.await?;
+        Ok(rows)
+    }
+
+    /// Hands out the entries of a wallet one by one, oldest first, until one is not taken.
+    pub(crate) async fn each_entry<E: From<StoreError>>(
+        &self,
+        account: &AccountId,
+        kind: WalletKind,
+        mut take: impl FnMut(EntryRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut items = self
             .client
             .query()
             .table_name(&self.name)
@@ -105,11 +121,11 @@ impl Table {
             .into_paginator()
             .items()
             .send();
-        let mut rows = Vec::new();
-        while let Some(item) = pages.next().await {
-            rows.push(serde_dynamo::from_item(item.map_err(StoreError::aws("Query"))?)?);
+        while let Some(item) = items.next().await {
+            let item = item.map_err(StoreError::aws("Query"))?;
+            take(serde_dynamo::from_item(item).map_err(StoreError::from)?)?;
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// The actions that write `change`, decided on `before`: the wallet first, then each entry; then the news of it, if

@@ -15,7 +15,10 @@ use domain::{ledger::LedgerError, quote::TooDear, time::Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use crate::changes::Changes;
-use crate::keys::{self, Key};
+use crate::{
+    flows::{self, Flows},
+    keys::{self, Key},
+};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -83,6 +86,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
+    pub(crate) flows: Flows,
 }
 
 /// Why a transaction did not happen.
@@ -121,8 +125,8 @@ impl Attempts {
 impl Table {
     /// The table `name` behind `client`.
     #[must_use]
-    pub const fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name, flows: Flows::default() }
     }
 
     /// Reads one item, strongly consistent.
@@ -216,8 +220,7 @@ impl Table {
             .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
             .limit(limit);
         let items = query.send().await.map_err(StoreError::aws("Query"))?.items;
-        let text = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
-        let key = |item: Item| text(&item, keys::PK).zip(text(&item, keys::SK));
+        let key = |item: Item| keys::of_item(&item).map(|Key { pk, sk }| (pk, sk));
         Ok(items.into_iter().flatten().filter_map(key).collect())
     }
 
@@ -231,6 +234,7 @@ impl Table {
         getrandom::fill(&mut random)
             .map_err(|error| Refused::Error(StoreError::Malformed(error.to_string())))?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let moved = flows::of(&actions);
         let outcome = self
             .client
             .transact_write_items()
@@ -239,7 +243,10 @@ impl Table {
             .send()
             .await;
         match outcome {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.flows.add(&moved);
+                Ok(())
+            }
             Err(error) => Err(refused(error)),
         }
     }

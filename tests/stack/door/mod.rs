@@ -1,7 +1,7 @@
 //! The door: signing up and in, sessions, keys, the account, and who does not get in.
 
 mod account;
-mod browser;
+pub(crate) mod browser;
 mod keys;
 pub(crate) mod secrets;
 mod sessions;

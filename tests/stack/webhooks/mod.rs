@@ -3,7 +3,7 @@
 mod crash;
 mod events;
 mod manage;
-mod receiver;
+pub(crate) mod receiver;
 mod refuse;
 mod retry;
 mod secrets;

@@ -11,6 +11,7 @@ use super::verify::accepts;
 use super::{act, hook, is, latest, log, patch};
 use crate::stack::cloud::now;
 use crate::stack::door::secrets::client;
+use crate::stack::watch::counted;
 use crate::stack::{Account, cloud};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,6 +142,7 @@ async fn what_nobody_takes_for_a_day_is_a_dead_letter_and_its_webhook_goes_off()
     assert_eq!(off(&account, &made.id).await["disabled_reason"], "failing");
     let letters = dead_letters().await;
     assert!(letters.contains(event), "{letters}");
+    assert!(!counted(cloud(), "DeadDeliveries").is_empty());
 
     // Its owner mends the server, and has the event told once more.
     patch(&account, &made.id, &json!({ "enabled": true })).await;

@@ -1,0 +1,277 @@
+//! Dashboard, alarms, runbooks and the list of metrics in the code say the same, both ways.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use runtime::{Dimension, Metric, NAMESPACE, Trigger};
+use serde_json::Value;
+
+use crate::contract::template::{endpoints, template};
+use crate::root::read;
+
+/// A metric somewhere in the template.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Used {
+    namespace: String,
+    name: String,
+    dimensions: BTreeMap<String, String>,
+}
+
+/// What AWS's services publish, as far as we look at it.
+const AWS: &[(&str, &str, &[&str])] = &[
+    (
+        "AWS/ApiGateway",
+        "https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html",
+        &["4xx", "5xx", "Count", "IntegrationLatency", "Latency"],
+    ),
+    (
+        "AWS/Lambda",
+        "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html",
+        &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"],
+    ),
+    (
+        "AWS/SQS",
+        "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html",
+        &["ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"],
+    ),
+    (
+        "AWS/States",
+        "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html",
+        &["ExecutionsAborted", "ExecutionsFailed", "ExecutionsStarted", "ExecutionsTimedOut"],
+    ),
+    (
+        "AWS/DynamoDB",
+        "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html",
+        &[
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+        ],
+    ),
+    (
+        "AWS/S3",
+        "https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html",
+        &["BucketSizeBytes"],
+    ),
+    (
+        "AWS/Logs",
+        "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html",
+        &["IncomingBytes"],
+    ),
+];
+
+fn of_kind(kind: &str) -> Vec<(String, Value)> {
+    let resources = template()["Resources"].as_object().unwrap().clone();
+    resources.into_iter().filter(|(_, resource)| resource["Type"] == kind).collect()
+}
+
+fn alarms() -> Vec<(String, Value)> {
+    let alarms = of_kind("AWS::CloudWatch::Alarm").into_iter();
+    alarms.map(|(name, alarm)| (name, alarm["Properties"].clone())).collect()
+}
+
+fn widgets() -> Vec<Value> {
+    let dashboards = of_kind("AWS::CloudWatch::Dashboard");
+    assert_eq!(dashboards.len(), 1);
+    let body = dashboards[0].1["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    body["widgets"].as_array().unwrap().clone()
+}
+
+/// A metric as an alarm names it. Values that CloudFormation fills in stay as they are written.
+fn named(metric: &Value) -> Used {
+    let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Used {
+        namespace: text(&metric["Namespace"]),
+        name: text(&metric["MetricName"]),
+        dimensions: dimensions.map(|it| (text(&it["Name"]), text(&it["Value"]))).collect(),
+    }
+}
+
+fn in_alarm(alarm: &Value) -> Vec<Used> {
+    match alarm["Metrics"].as_array() {
+        Some(metrics) => {
+            let stats = metrics.iter().map(|metric| &metric["MetricStat"]["Metric"]);
+            stats.filter(|metric| !metric.is_null()).map(named).collect()
+        }
+        None => vec![named(alarm)],
+    }
+}
+
+/// The metrics of a graph: `[namespace, name, dimension, value, …, {options}]` each.
+fn in_widget(widget: &Value) -> Vec<Used> {
+    let rows = widget["properties"]["metrics"].as_array().cloned().unwrap_or_default();
+    let used = rows.iter().map(|row| {
+        let words = row.as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned);
+        let words: Vec<String> = words.collect();
+        let dimensions = words[2..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        Used { namespace: words[0].clone(), name: words[1].clone(), dimensions }
+    });
+    used.collect()
+}
+
+fn in_alarms() -> Vec<Used> {
+    alarms().iter().flat_map(|(_, alarm)| in_alarm(alarm)).collect()
+}
+
+fn on_the_dashboard() -> Vec<Used> {
+    widgets().iter().flat_map(in_widget).collect()
+}
+
+fn metric(name: &str) -> Metric {
+    let found = Metric::ALL.into_iter().find(|metric| metric.name() == name);
+    found.unwrap_or_else(|| panic!("no function emits {name}"))
+}
+
+#[test]
+fn what_is_looked_at_is_emitted_or_is_awss_own() {
+    for used in in_alarms().into_iter().chain(on_the_dashboard()) {
+        if used.namespace == NAMESPACE {
+            let dimension = metric(&used.name).dimension();
+            let names: Vec<&str> = used.dimensions.keys().map(String::as_str).collect();
+            assert_eq!(names, dimension.map(Dimension::name).into_iter().collect::<Vec<_>>(), "{used:?}");
+            let values = dimension.map_or(&[][..], Dimension::values);
+            assert!(used.dimensions.values().all(|value| values.contains(&value.as_str())), "{used:?}");
+            continue;
+        }
+        let service = AWS.iter().find(|(namespace, ..)| *namespace == used.namespace);
+        let (_, source, names) = service.unwrap_or_else(|| panic!("{used:?}"));
+        assert!(names.contains(&used.name.as_str()), "{used:?} is not in {source}");
+    }
+}
+
+/// With every value of its dimension: what is paid for is looked at.
+#[test]
+fn what_is_emitted_is_on_the_dashboard() {
+    let shown: BTreeSet<(String, Option<String>)> = on_the_dashboard()
+        .into_iter()
+        .filter(|used| used.namespace == NAMESPACE)
+        .map(|used| (used.name, used.dimensions.into_values().next()))
+        .collect();
+    let mut emitted = BTreeSet::new();
+    for metric in Metric::ALL {
+        let values: Vec<Option<String>> = match metric {
+            // Not every area sweeps.
+            Metric::Sweeps => ["stages", "webhooks"].map(|area| Some(area.to_owned())).into(),
+            _ => match metric.dimension() {
+                Some(dimension) => dimension.values().iter().map(|value| Some((*value).to_owned())).collect(),
+                None => vec![None],
+            },
+        };
+        emitted.extend(values.into_iter().map(|value| (metric.name().to_owned(), value)));
+    }
+    assert_eq!(shown, emitted);
+}
+
+#[test]
+fn dimensions_have_the_values_that_there_are() {
+    let sorted = |dimension: Dimension| dimension.values().iter().copied().collect::<BTreeSet<_>>();
+    let stages = endpoints().into_iter().filter(|endpoint| matches!(endpoint.trigger, Trigger::Stage(_)));
+    assert_eq!(sorted(Dimension::Stage), stages.map(|endpoint| endpoint.name()).collect());
+    assert_eq!(sorted(Dimension::Area), endpoints().iter().map(|endpoint| endpoint.area()).collect());
+    let kinds = sorted(Dimension::Kind);
+    for kind in [
+        domain::ledger::EntryKind::SignupBonus,
+        domain::ledger::EntryKind::Purchase,
+        domain::ledger::EntryKind::Subscription,
+        domain::ledger::EntryKind::Gift,
+    ] {
+        assert!(kinds.contains(kind.word()), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_dashboard_asks_four_questions_and_nothing_overlaps() {
+    let widgets = widgets();
+    let questions: Vec<&str> = widgets
+        .iter()
+        .filter(|widget| widget["type"] == "text")
+        .map(|widget| widget["properties"]["markdown"].as_str().unwrap())
+        .collect();
+    let expected = ["## Is it working?", "## Is it fast?", "## What does it cost?", "## Where is the money?"];
+    assert_eq!(questions, expected);
+    let number = |widget: &Value, name: &str| widget[name].as_u64().unwrap();
+    let mut taken = BTreeSet::new();
+    for widget in &widgets {
+        let (x, y) = (number(widget, "x"), number(widget, "y"));
+        let (width, height) = (number(widget, "width"), number(widget, "height"));
+        assert!(x + width <= 24, "{widget}");
+        for cell in (x..x + width).flat_map(|x| (y..y + height).map(move |y| (x, y))) {
+            assert!(taken.insert(cell), "two widgets at {cell:?}: {widget}");
+        }
+    }
+}
+
+#[test]
+fn every_alarm_is_told_and_its_time_is_one_that_cloudwatch_takes() {
+    for (name, alarm) in alarms() {
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(alarm[actions][0]["Ref"], "AlarmTopic", "{name}");
+        }
+        assert!(alarm["TreatMissingData"].is_string(), "{name} does not say what silence means");
+        let periods: BTreeSet<u64> = match alarm["Metrics"].as_array() {
+            Some(metrics) => {
+                metrics.iter().filter_map(|metric| metric["MetricStat"]["Period"].as_u64()).collect()
+            }
+            None => alarm["Period"].as_u64().into_iter().collect(),
+        };
+        assert_eq!(periods.len(), 1, "{name}");
+        let period = *periods.first().unwrap();
+        let whole = period * alarm["EvaluationPeriods"].as_u64().unwrap();
+        // PutMetricAlarm: a day, or with periods of an hour or more seven days.
+        assert!(whole <= if period < 3600 { 86_400 } else { 604_800 }, "{name}");
+    }
+    let queues = of_kind("AWS::SQS::Queue").into_iter().map(|(name, _)| name);
+    let watched: BTreeSet<String> =
+        in_alarms().into_iter().filter_map(|used| used.dimensions.get("QueueName").cloned()).collect();
+    for queue in queues.filter(|name| name.ends_with("DeadLetters")) {
+        assert!(watched.iter().any(|text| text.contains(&format!("\"{queue}\""))), "{queue} has no alarm");
+    }
+}
+
+/// CloudWatch may not publish to a topic that is encrypted with the key that AWS manages for SNS
+/// (<https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns>).
+#[test]
+fn cloudwatch_may_use_the_key_of_the_topic() {
+    let resources = template()["Resources"].clone();
+    assert_eq!(resources["AlarmTopic"]["Properties"]["KmsMasterKeyId"]["Ref"], "AlarmKey");
+    let key = &resources["AlarmKey"]["Properties"]["KeyPolicy"]["Statement"];
+    let topic = &resources["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"];
+    let allowed = |statements: &Value, action: &str| {
+        statements.as_array().unwrap().iter().any(|statement| {
+            statement["Principal"]["Service"] == "cloudwatch.amazonaws.com"
+                && statement["Action"].to_string().contains(&format!("\"{action}\""))
+        })
+    };
+    assert!(allowed(key, "kms:Decrypt") && allowed(key, "kms:GenerateDataKey*"));
+    assert!(allowed(topic, "sns:Publish"));
+}
+
+/// What GitHub calls a heading.
+fn anchor(heading: &str) -> String {
+    heading.to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_alarm_has_its_runbook_and_every_runbook_an_alarm() {
+    let text = read("docs/operations.md");
+    let mut sections = BTreeMap::new();
+    for section in text.split("\n### ").skip(1) {
+        let (heading, body) = section.split_once('\n').unwrap();
+        let body = body.split("\n## ").next().unwrap();
+        for part in ["**Means.**", "**Users see.**", "**Look.**", "**Do.**", "**Goes away**"] {
+            assert!(body.contains(part), "{heading} does not say {part}");
+        }
+        sections.insert(anchor(heading), body.to_owned());
+    }
+    let mut named = BTreeSet::new();
+    for (name, alarm) in alarms() {
+        let description = alarm["AlarmDescription"].as_str().unwrap();
+        let (_, section) = description.split_once("See docs/operations.md#").unwrap();
+        let body = sections.get(section).unwrap_or_else(|| panic!("{name}: no section {section}"));
+        assert!(body.contains(&format!("`{name}`")), "{section} does not name {name}");
+        named.insert(section.to_owned());
+    }
+    assert_eq!(named, sections.into_keys().collect());
+}
