@@ -8,7 +8,7 @@
 //!    not declared;
 //! 6. a state machine's definition file is put inline;
 //! 7. secrets that are to be generated get their values here (`secrets`);
-//! 8. releases are not tried out first: there is no CodeDeploy, so `live` is the new version at once;
+//! 8. there is one release, and it is not tried out first (there is no CodeDeploy): `live` is the new version at once;
 //! 9. alarms, the dashboard, saved queries and the topic that alarms are told to leave it: nothing here watches.
 //!
 //! The rest of the template reaches CloudFormation as it stands.
@@ -164,6 +164,7 @@ fn bend_function(resource: &mut Json) -> anyhow::Result<String> {
     let properties =
         resource.get_mut("Properties").and_then(Json::as_object_mut).context("has no Properties")?;
     properties.remove("Architectures");
+    properties.remove("AutoPublishCodeSha256");
     properties.remove("DeploymentPreference");
     properties.remove("ImageUri");
     let command = properties.remove("ImageConfig").and_then(|image| image.pointer("/Command/0").cloned());
@@ -332,15 +333,17 @@ mod tests {
     #[test]
     fn container_functions_become_zip_functions_and_routes_are_kept() {
         let bent = bent(
-            "Globals: {Function: {Architectures: [arm64], Timeout: 5}}\nResources:\n  Probe:\n    \
-             Type: AWS::Serverless::Function\n    Metadata: {Dockerfile: x}\n    Properties:\n      \
-             PackageType: Image\n      ImageConfig: {Command: [media.probe]}\n      Events:\n        \
-             Api: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Path: '/v1/clip/{job_id}', Method: get}}\n",
+            "Globals: {Function: {Architectures: [arm64], DeploymentPreference: {Type: x}, Timeout: 5}}\n\
+             Resources:\n  Probe:\n    Type: AWS::Serverless::Function\n    Metadata: {Dockerfile: x}\n    Properties:\n      \
+             PackageType: Image\n      AutoPublishCodeSha256: !Ref Release\n      \
+             ImageConfig: {Command: [media.probe]}\n      Events:\n        Api: {Type: HttpApi, \
+             Properties: {ApiId: !Ref HttpApi, Path: '/v1/clip/{job_id}', Method: get}}\n",
         );
         let probe = &bent.template["Resources"]["Probe"];
         assert_eq!(probe["Properties"]["Handler"], "media.probe");
         assert_eq!(probe["Properties"]["CodeUri"]["Key"], "media.zip");
         assert_eq!(probe["Properties"]["PackageType"], Json::Null);
+        assert_eq!(probe["Properties"]["AutoPublishCodeSha256"], Json::Null);
         assert_eq!(probe["Metadata"], Json::Null);
         assert_eq!(bent.template["Globals"], json!({"Function": {"Timeout": 5}}));
         assert_eq!(bent.areas.into_iter().collect::<Vec<_>>(), ["media"]);

@@ -231,6 +231,7 @@ async fn deploy(
         put(client, &format!("{bucket}/{area}.zip"), bundle::zip(options, area, &info.logs)?).await?;
     }
     let mut parameters = BTreeMap::from([
+        ("Release".to_owned(), "0000000000".to_owned()),
         ("AllowPrivateSources".to_owned(), "true".to_owned()),
         // One person's machine: all that runs here is one account or one address.
         ("ClipJobsPerHour".to_owned(), "1000".to_owned()),
