@@ -5,5 +5,6 @@ mod calls;
 mod deployed;
 mod ffmpeg;
 mod generated;
+mod image;
 mod layers;
 mod template;
