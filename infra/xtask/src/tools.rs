@@ -40,6 +40,11 @@ pub(crate) fn node() -> anyhow::Result<PathBuf> {
     Ok(folder.join("node_modules"))
 }
 
+/// The linters that are programs: hadolint, actionlint and zizmor.
+pub(crate) fn linters() -> anyhow::Result<PathBuf> {
+    venv("venv-lint", "lint.txt", "hadolint, actionlint and zizmor")
+}
+
 /// cargo-lambda, with the zig that it links with.
 pub(crate) fn cargo_lambda() -> anyhow::Result<PathBuf> {
     venv("venv-deploy", "deploy.txt", "cargo-lambda")
