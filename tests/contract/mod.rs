@@ -5,6 +5,7 @@ mod calls;
 mod deployed;
 mod ffmpeg;
 mod generated;
+mod image;
 mod layers;
 mod metrics;
 pub(crate) mod template;

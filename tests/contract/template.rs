@@ -28,7 +28,7 @@ pub(crate) fn template() -> Value {
     devstack::template::parse(&read("template.yaml")).unwrap()
 }
 
-fn resources() -> serde_json::Map<String, Value> {
+pub(crate) fn resources() -> serde_json::Map<String, Value> {
     template()["Resources"].as_object().unwrap().clone()
 }
 

@@ -56,6 +56,12 @@ impl Cloud {
             .arg("--trust")
             .arg(tls::authority())
             .args(kept_logs())
+            // `cargo xtask image` runs tests with the media functions in their image.
+            .args(
+                std::env::var_os("CLIPWRIGHT_IMAGE")
+                    .iter()
+                    .flat_map(|image| ["--image".as_ref(), image.as_os_str()]),
+            )
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

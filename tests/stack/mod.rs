@@ -5,6 +5,7 @@ mod browser;
 mod cancel;
 mod cloud;
 mod crash;
+mod deploy;
 mod door;
 mod download;
 mod exact;

@@ -21,6 +21,7 @@ devstack up [options]     start it; one line of JSON on stdout says that it is r
   --faults FOLDER         crash functions on demand; see the shim module
   --trust FILE            the certificates (PEM) that functions trust, in place of this machine's
   --logs FOLDER           where the functions' logs go (into the state)
+  --image FOLDER          run the media functions in their image, as cargo xtask image unpacks it (as root)
   --count-calls           count the functions' calls of DynamoDB; GET /_local/calls and /_local/units tell
   --fresh                 throw the kept data away first
   --until-stdin-closes    end when stdin closes, not only on Ctrl-C
@@ -92,6 +93,7 @@ fn options(arguments: &mut lexopt::Parser) -> anyhow::Result<(Options, Manner)> 
             Long("faults") => options.faults = Some(PathBuf::from(arguments.value()?)),
             Long("trust") => options.trust = Some(PathBuf::from(arguments.value()?)),
             Long("logs") => options.logs = Some(PathBuf::from(arguments.value()?)),
+            Long("image") => options.image = Some(PathBuf::from(arguments.value()?)),
             Long("bin-dir") => options.bin_dir = PathBuf::from(arguments.value()?),
             Long("count-calls") => options.count_calls = true,
             Long("fresh") => options.fresh = true,

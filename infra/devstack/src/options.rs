@@ -31,6 +31,8 @@ pub struct Options {
     pub exe: PathBuf,
     /// Where the area binaries (`clips`, `stages`, …) were built.
     pub bin_dir: PathBuf,
+    /// The media functions' image, unpacked: they run in its `root`, as its `config.json` says. As root only.
+    pub image: Option<PathBuf>,
     /// Stack parameters; those that the template does not declare are left out.
     pub parameters: BTreeMap<String, String>,
     /// Crash on demand: the folder of fault files that the [`crate::shim`] watches.
@@ -58,6 +60,7 @@ impl Options {
             stack_name: "clipwright".to_owned(),
             exe: bin_dir.join("devstack"),
             bin_dir,
+            image: None,
             parameters: BTreeMap::new(),
             faults: None,
             trust: None,

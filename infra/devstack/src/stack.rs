@@ -16,7 +16,7 @@ use crate::dynamodb::DynamoDb;
 use crate::http::for_service;
 use crate::meter::Meter;
 use crate::ministack::Ministack;
-use crate::options::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
 use crate::s3::S3;
 use crate::{Options, bend, bundle, cloudformation, front, grants, mail, routes, secrets, seed, template};
 
@@ -159,7 +159,9 @@ fn prepare_state(options: &mut Options) -> anyhow::Result<File> {
         *path = std::path::absolute(&*path)?;
     }
     options.bin_dir = std::path::absolute(&options.bin_dir)?;
-    for path in [&mut options.faults, &mut options.trust, &mut options.logs].into_iter().flatten() {
+    for path in
+        [&mut options.faults, &mut options.trust, &mut options.logs, &mut options.image].into_iter().flatten()
+    {
         *path = std::path::absolute(&*path)?;
     }
     if !options.exe.is_file() {
@@ -239,6 +241,8 @@ async fn deploy(
         ("MailsPerHour".to_owned(), "1000".to_owned()),
         ("MailFrom".to_owned(), mail::SENDER.to_owned()),
         ("PublicUrl".to_owned(), info.base_url.clone()),
+        // There is none: container functions are bent.
+        ("MediaImage".to_owned(), format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/none")),
     ]);
     parameters.extend(options.parameters.clone());
     mail::allow_sender(client, &info.ministack_url, &parameters["MailFrom"]).await?;

@@ -4,18 +4,25 @@ use std::process::Command;
 
 use anyhow::bail;
 
+use crate::image::engine::DOCKERFILE;
 use crate::{say, setup, tools};
 
 /// What a step is called, and the command that fails when it finds something.
 type Step = (&'static str, fn() -> anyhow::Result<Command>);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 8] = [
     ("sam validate --lint", sam),
     ("cfn-lint", cfn_lint),
     ("checkov", checkov),
     ("asl-validator", asl_validator),
     ("what SAM makes of the template", transform),
+    ("hadolint", hadolint),
+    ("actionlint", actionlint),
+    ("zizmor", zizmor),
 ];
+
+/// The templates beside the product's own.
+const OTHER_TEMPLATES: [&str; 2] = ["infra/artifacts.yaml", "infra/github-oidc.yaml"];
 
 /// Runs every step, also behind one that failed, so that one run tells everything.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -40,7 +47,7 @@ fn sam() -> anyhow::Result<Command> {
 
 fn cfn_lint() -> anyhow::Result<Command> {
     let mut cfn_lint = here(tools::python()?.join("cfn-lint"));
-    cfn_lint.arg("template.yaml");
+    cfn_lint.arg("template.yaml").args(OTHER_TEMPLATES);
     Ok(cfn_lint)
 }
 
@@ -61,6 +68,25 @@ fn transform() -> anyhow::Result<Command> {
     let mut transform = here(tools::python()?.join("python"));
     transform.args(["infra/xtask/tools/transform.py", "--count"]);
     Ok(transform)
+}
+
+/// What it is told not to ask for is said in the Dockerfile, with the reason.
+fn hadolint() -> anyhow::Result<Command> {
+    let mut hadolint = here(tools::linters()?.join("hadolint"));
+    hadolint.arg(DOCKERFILE);
+    Ok(hadolint)
+}
+
+/// Whether GitHub's workflows work.
+fn actionlint() -> anyhow::Result<Command> {
+    Ok(here(tools::linters()?.join("actionlint")))
+}
+
+/// Whether they give nothing away.
+fn zizmor() -> anyhow::Result<Command> {
+    let mut zizmor = here(tools::linters()?.join("zizmor"));
+    zizmor.args(["--offline", "--quiet", ".github"]);
+    Ok(zizmor)
 }
 
 /// A program that runs in the checkout. SAM asks for a region, and takes any.

@@ -4,8 +4,10 @@
 mod bench;
 mod clip;
 mod cloud;
+mod deploy;
 mod fuzz;
 mod http;
+mod image;
 mod lint;
 mod progress;
 mod say;
@@ -53,6 +55,18 @@ bench load                 many jobs and many readers at once on the local cloud
     --json FILE            also write everything there, for programs
 
 costs                      write docs/costs.md: what a clip costs on AWS, from infra/costs/data
+image                      build the media functions' image, weigh it, and run them in it (as root, without an engine too)
+    --no-tests             weigh it and look inside alone
+deploy                     build everything and deploy it to AWS: docs/deploy.md
+    --guided               ask first for what samconfig.toml does not say yet
+    --dry-run              build and check everything; at most a change set that waits
+    --yes                  do not ask whether the change is to be made
+    --arch A               arm64 (default) or x86_64
+    --config-env NAME      this section of samconfig.toml
+    --image URI            an image of the media functions that was pushed before
+    --built FOLDER         deploy this checkout as it was built there; goes with --image
+    --package FILE         upload everything and write the template for others to deploy
+
 fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told otherwise
 generate [--check]         write the generated files, or check that they are fresh
 
@@ -91,6 +105,8 @@ fn run() -> anyhow::Result<()> {
             Some("test") => test::run(&mut arguments),
             Some("bench") => bench::run(&mut arguments),
             Some("costs") => costs(&mut arguments),
+            Some("image") => image::run(&mut arguments),
+            Some("deploy") => deploy::run(&mut arguments),
             Some("fuzz") => fuzz::run(&mut arguments),
             Some("generate") => generate(&mut arguments),
             Some("help") => say::answer(HELP),

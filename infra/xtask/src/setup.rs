@@ -76,7 +76,7 @@ pub(crate) fn image_tools() -> anyhow::Result<PathBuf> {
         say::line("xtask: the image's FFmpeg can be built as root on Debian only; the system's is used");
         return Ok(folder.join("bin"));
     }
-    kept(&folder, &recipe.join("options.txt"), || {
+    kept(&folder, &[&recipe.join("options.txt"), &recipe.join("build.sh")], || {
         let mut build = Command::new(recipe.join("build.sh"));
         run(build.arg(&folder), "building the image's FFmpeg (once, a few minutes)")
     })?;
@@ -130,13 +130,17 @@ pub(crate) fn browser() -> anyhow::Result<()> {
     if works("chromium", &["--version"]) { Ok(()) } else { install(&["chromium"]) }
 }
 
-/// Keeps what `make` made in `folder` for as long as the list it was made from stays the same.
+/// Keeps what `make` made in `folder` for as long as the lists it was made from stay the same.
 pub(crate) fn kept(
     folder: &Path,
-    list: &Path,
+    lists: &[&Path],
     make: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let wanted = std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let mut wanted = String::new();
+    for list in lists {
+        wanted +=
+            &std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    }
     let mark = folder.join("made-from");
     if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
         return Ok(());
@@ -150,7 +154,7 @@ pub(crate) fn kept(
 
 /// The programs of a Python environment in `folder` that holds what `list` names. `what` is told while it is made.
 pub(crate) fn venv(folder: &Path, list: &Path, what: &str) -> anyhow::Result<PathBuf> {
-    kept(folder, list, || {
+    kept(folder, &[list], || {
         let mut venv = Command::new("python3");
         run(
             venv.args(["-m", "venv"]).arg(folder),
@@ -167,6 +171,17 @@ pub(crate) fn venv(folder: &Path, list: &Path, what: &str) -> anyhow::Result<Pat
 fn works(program: &str, arguments: &[&str]) -> bool {
     let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())
+}
+
+/// Debian packages that are needed as they are, and not only a program of theirs.
+pub(crate) fn installed(packages: &[&str]) -> anyhow::Result<()> {
+    let query = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}\\n"])
+        .args(packages)
+        .output();
+    let all =
+        |text: Vec<u8>| String::from_utf8_lossy(&text).lines().filter(|line| *line == "installed").count();
+    if query.is_ok_and(|output| all(output.stdout) == packages.len()) { Ok(()) } else { install(packages) }
 }
 
 /// Installs Debian packages if we may, otherwise says what to type.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that the tests need, then every test, then one line that adds them up.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,6 +17,11 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         given if given.is_empty() => given,
         given => return Err(Value(given[0].clone()).unexpected().into()),
     };
+    with(extra, None)
+}
+
+/// Runs the tests that `extra` chooses; in `image`, the media functions' unpacked image, if it is given.
+pub(crate) fn with(extra: Vec<OsString>, image: Option<&Path>) -> anyhow::Result<()> {
     setup::cloud()?;
     setup::image_tools()?;
     setup::clients()?;
@@ -35,6 +41,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&logs)?;
     }
     cargo.env("FUNCTION_LOGS", &logs);
+    cargo.envs(image.map(|image| ("CLIPWRIGHT_IMAGE", image)));
     say::line("xtask: running every test");
     let (totals, ok) = counted(&mut cargo)?;
     let ok = ok & granted(&logs, everything)?;

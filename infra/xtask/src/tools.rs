@@ -27,7 +27,7 @@ pub(crate) fn checkov() -> anyhow::Result<PathBuf> {
 /// Answers the folder `node_modules`.
 pub(crate) fn node() -> anyhow::Result<PathBuf> {
     let folder = setup::local().join("node-tools");
-    setup::kept(&folder, &list("package-lock.json"), || {
+    setup::kept(&folder, &[&list("package-lock.json")], || {
         std::fs::create_dir_all(&folder)?;
         for name in ["package.json", "package-lock.json"] {
             std::fs::copy(list(name), folder.join(name))?;
@@ -38,6 +38,16 @@ pub(crate) fn node() -> anyhow::Result<PathBuf> {
         setup::run(&mut npm, "installing asl-validator, parse5, axe and standardwebhooks (once)")
     })?;
     Ok(folder.join("node_modules"))
+}
+
+/// The linters that are programs: hadolint, actionlint and zizmor.
+pub(crate) fn linters() -> anyhow::Result<PathBuf> {
+    venv("venv-lint", "lint.txt", "hadolint, actionlint and zizmor")
+}
+
+/// cargo-lambda, with the zig that it links with.
+pub(crate) fn cargo_lambda() -> anyhow::Result<PathBuf> {
+    venv("venv-deploy", "deploy.txt", "cargo-lambda")
 }
 
 fn venv(folder: &str, name: &str, what: &str) -> anyhow::Result<PathBuf> {

@@ -1,0 +1,150 @@
+//! What builds the image of the area `media`: docker, podman, or, where no image registry is reached, buildah on stand-ins
+//! for the base images.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::setup;
+
+/// Where the image's recipe is.
+pub(crate) const DOCKERFILE: &str = "functions/media/Dockerfile";
+
+/// A program that builds images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Engine {
+    program: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Docker, or podman, which takes the same words.
+    Docker,
+    /// Without a registry: see `bases.sh`. It cannot push, and builds for this machine's architecture alone.
+    Buildah,
+}
+
+impl Engine {
+    /// The engine that answers: docker, else podman.
+    pub(crate) fn found() -> Option<Self> {
+        ["docker", "podman"].map(Self::docker).into_iter().find(|engine| engine.said(&["info"]).is_ok())
+    }
+
+    /// The program, which takes Docker's words.
+    pub(crate) fn docker(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), kind: Kind::Docker }
+    }
+
+    /// buildah, which wants no registry and no daemon.
+    pub(crate) fn buildah() -> Self {
+        Self { program: "buildah".into(), kind: Kind::Buildah }
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(setup::root());
+        command
+    }
+
+    /// Builds the image and gives it the name. `platform` is Docker's word for the architecture.
+    pub(crate) fn build(&self, name: &str, platform: &str) -> anyhow::Result<()> {
+        let mut build = self.command();
+        match self.kind {
+            Kind::Docker => build.args(["build", "--platform", platform]),
+            Kind::Buildah => {
+                let [debian, rust] = bases()?;
+                // Namespaces are not to be had everywhere, and what is built is our own.
+                build.args(["build", "--isolation", "chroot", "--layers"]);
+                build.args([
+                    "--build-arg",
+                    &format!("DEBIAN={debian}"),
+                    "--build-arg",
+                    &format!("RUST={rust}"),
+                ])
+            }
+        };
+        build.args(["--file", DOCKERFILE, "--tag", name, "."]);
+        setup::run(&mut build, "building the image (ten minutes the first time)")
+    }
+
+    /// What identifies the image: its digest here, without `sha256:`.
+    pub(crate) fn id(&self, name: &str) -> anyhow::Result<String> {
+        let answer = match self.kind {
+            Kind::Buildah => {
+                self.said(&["inspect", "--type", "image", "--format", "{{.FromImageID}}", name])?
+            }
+            Kind::Docker => self.said(&["image", "inspect", "--format", "{{.Id}}", name])?,
+        };
+        Ok(answer.trim_start_matches("sha256:").to_owned())
+    }
+
+    /// Writes the image's files to `root` and its configuration, as JSON, to `config`.
+    pub(crate) fn unpack(&self, name: &str, root: &Path, config: &Path) -> anyhow::Result<()> {
+        let inspect: &[&str] = match self.kind {
+            Kind::Buildah => &["inspect", "--type", "image", "--format", "{{json .OCIv1.Config}}", name],
+            Kind::Docker => &["image", "inspect", "--format", "{{json .Config}}", name],
+        };
+        std::fs::write(config, self.said(inspect)?)?;
+        std::fs::create_dir_all(root)?;
+        let container = match self.kind {
+            Kind::Buildah => self.said(&["from", name])?,
+            Kind::Docker => self.said(&["create", name, "media.probe"])?,
+        };
+        let unpacked = match self.kind {
+            Kind::Buildah => {
+                let files = self.said(&["mount", &container])?;
+                let mut copy = Command::new("cp");
+                setup::run(copy.arg("--archive").arg(format!("{files}/.")).arg(root), "unpacking the image")
+            }
+            Kind::Docker => self.export(&container, root),
+        };
+        self.said(&["rm", &container])?;
+        // What an engine lays over them when it runs an image.
+        for file in ["etc/hosts", "etc/resolv.conf"] {
+            let file = root.join(file);
+            if !file.exists() {
+                std::fs::write(file, "")?;
+            }
+        }
+        unpacked
+    }
+
+    fn export(&self, container: &str, root: &Path) -> anyhow::Result<()> {
+        let mut export = self.command().args(["export", container]).stdout(Stdio::piped()).spawn()?;
+        let files = export.stdout.take().context("the engine has no output")?;
+        let unpacked =
+            Command::new("tar").args(["--extract", "--directory"]).arg(root).stdin(files).status()?;
+        if !export.wait()?.success() || !unpacked.success() {
+            bail!("cannot unpack the image into {}", root.display());
+        }
+        Ok(())
+    }
+
+    /// What it answers on stdout.
+    pub(crate) fn said(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command().args(arguments).stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot run {}", self.program.display()))?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            bail!("{} {}: {}", self.program.display(), arguments.join(" "), words.trim());
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+}
+
+/// Stand-ins for the two base images, made once and anew when their recipe or the Rust changes.
+fn bases() -> anyhow::Result<[String; 2]> {
+    let names = ["debian", "rust"].map(|name| format!("localhost/clipwright/{name}"));
+    let recipe = setup::root().join("infra/xtask/tools/bases.sh");
+    let toolchain = setup::root().join("rust-toolchain.toml");
+    setup::kept(&setup::local().join("image-bases"), &[&recipe, &toolchain], || {
+        setup::installed(&["buildah", "debootstrap"])?;
+        let mut make = Command::new(&recipe);
+        make.current_dir(setup::root()).args(&names);
+        setup::run(&mut make, "making stand-ins for the base images (once, two minutes)")?;
+        Ok(std::fs::create_dir_all(setup::local().join("image-bases"))?)
+    })?;
+    Ok(names)
+}

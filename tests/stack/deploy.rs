@@ -1,0 +1,96 @@
+//! `cargo xtask deploy`, with the real SAM command line, to the CloudFormation of a local cloud of its own.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::root::root;
+use crate::stack::cloud::{Cloud, binary};
+
+const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/clips-media@sha256:1";
+
+/// A checkout that was built: its functions start and end, which is all that CloudFormation asks of them.
+fn built(settings: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["template.yaml", "infra"] {
+        symlink(root().join(name), folder.path().join(name)).unwrap();
+    }
+    for area in ["accounts", "clips", "pages", "stages", "webhooks"] {
+        let functions = folder.path().join("target/lambda").join(area);
+        std::fs::create_dir_all(&functions).unwrap();
+        std::fs::copy("/bin/true", functions.join("bootstrap")).unwrap();
+    }
+    std::fs::write(folder.path().join("samconfig.toml"), settings).unwrap();
+    folder
+}
+
+fn deploy(cloud: &Cloud, checkout: &Path, how: &str) -> Output {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    Command::new(binary("xtask"))
+        .args(["deploy", how, "--arch", architecture, "--image", IMAGE, "--built"])
+        .arg(checkout)
+        .env("AWS_ENDPOINT_URL", &cloud.info.ministack_url)
+        .env("AWS_ACCESS_KEY_ID", &cloud.info.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &cloud.info.secret_access_key)
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .output()
+        .unwrap()
+}
+
+/// What it said, on both ways; fails unless it ended well.
+fn said(output: Output) -> String {
+    let words =
+        [output.stdout, output.stderr].map(|words| String::from_utf8_lossy(&words).into_owned()).concat();
+    assert!(output.status.success(), "{words}");
+    words
+}
+
+/// CloudFormation's answer about the stack.
+async fn asked(cloud: &Cloud, action: &str) -> String {
+    let url = format!("{}/?Action={action}&StackName=clips&Version=2010-05-15", cloud.info.ministack_url);
+    let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/cloudformation/aws4_request";
+    let answer = reqwest::Client::new().post(url).header("authorization", credential).send().await.unwrap();
+    answer.text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_is_deployed_changed_and_looked_at() {
+    let settings = |slots: u32| {
+        format!(
+            "[default.global.parameters]\nstack_name = \"clips\"\nregion = \"us-east-1\"\n\
+             [default.deploy.parameters]\nparameter_overrides = [\"MailFrom=Clips \\\"R\\\" Us <a@example.com>\", \
+             \"ClipSlots={slots}\"]\n"
+        )
+    };
+    let cloud = Cloud::fresh(&[]);
+    let checkout = built(&settings(5));
+
+    let words = said(deploy(&cloud, checkout.path(), "--dry-run"));
+    assert!(
+        words.contains("Nothing was sent to AWS") && words.contains("SES knows neither a@example.com"),
+        "{words}"
+    );
+    assert!(asked(&cloud, "DescribeStacks").await.contains("does not exist"));
+
+    let words = said(deploy(&cloud, checkout.path(), "--yes"));
+    assert!(
+        words.contains("BaseUrl") && words.contains("Successfully created/updated stack - clips"),
+        "{words}"
+    );
+    let stack = asked(&cloud, "DescribeStacks").await;
+    assert!(stack.contains("<StackStatus>CREATE_COMPLETE</StackStatus>"), "{stack}");
+    assert!(stack.contains(IMAGE) && stack.contains("&lt;a@example.com&gt;"), "{stack}");
+
+    // Again, nothing to do; then a change, which first is only shown.
+    said(deploy(&cloud, checkout.path(), "--yes"));
+    std::fs::write(checkout.path().join("samconfig.toml"), settings(7)).unwrap();
+    let words = said(deploy(&cloud, checkout.path(), "--dry-run"));
+    assert!(words.contains("nothing was changed"), "{words}");
+    let slots = "<ParameterKey>ClipSlots</ParameterKey><ParameterValue>";
+    let stack = asked(&cloud, "DescribeStacks").await;
+    assert!(stack.contains(&format!("{slots}5<")), "{stack}");
+    said(deploy(&cloud, checkout.path(), "--yes"));
+    let stack = asked(&cloud, "DescribeStacks").await;
+    assert!(stack.contains(&format!("{slots}7<")), "{stack}");
+}
