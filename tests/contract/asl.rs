@@ -113,3 +113,24 @@ fn tasks_outlast_their_functions_only_by_what_lambda_allows() {
         assert!(task_limit + 10 >= limit, "{name}: {task_limit} s, its function {limit} s");
     }
 }
+
+#[test]
+fn what_one_job_starts_many_of_may_be_bounded() {
+    let template = template();
+    let machine = machine();
+    let maps = machine["States"].as_object().unwrap().values().filter(|state| state["Type"] == "Map");
+    let shared: BTreeSet<String> = maps
+        .flat_map(|map| states(&map["ItemProcessor"]))
+        .map(|(_, task)| task["Resource"].to_string())
+        .collect();
+    let substitutions = &template["Resources"]["ClipMachine"]["Properties"]["DefinitionSubstitutions"];
+    for (name, version) in substitutions.as_object().unwrap() {
+        let function = version["Ref"].as_str().unwrap().trim_end_matches(".Version");
+        let bound = &template["Resources"][function]["Properties"]["ReservedConcurrentExecutions"];
+        assert_eq!(
+            bound["Fn::If"][0] == "HasMediaConcurrency",
+            shared.contains(&format!("\"${{{name}}}\"")),
+            "{name}"
+        );
+    }
+}

@@ -23,6 +23,7 @@ mod pages;
 mod queue;
 mod quote;
 mod refuse;
+mod release;
 mod share;
 pub(crate) mod source;
 mod streams;

@@ -13,6 +13,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde_json::Value as Json;
 
+use crate::routes::ALIAS;
 use crate::{Info, template};
 
 /// The file beside the logs of a local cloud that tells what its resources are called.
@@ -216,7 +217,11 @@ fn substituted(text: &str, info: &Info) -> String {
 fn part(id: &str, info: &Info) -> String {
     let table = info.tables.get(id).map(|name| format!("table/{name}"));
     let queue = || info.queues.get(id).map(|url| last(url, '/').to_owned());
-    let function = || info.functions.get(id).map(|name| format!("function:{name}"));
+    // A function is called by its alias.
+    let function = || {
+        let name = info.functions.get(id.strip_suffix(".Alias")?)?;
+        Some(format!("function:{name}:{ALIAS}"))
+    };
     let machine = || info.state_machines.get(id).map(|arn| format!("stateMachine:{}", last(arn, ':')));
     let found =
         table.or_else(|| info.buckets.get(id).cloned()).or_else(queue).or_else(function).or_else(machine);
@@ -281,6 +286,7 @@ Resources:
             - { Action: ['s3:GetObject'], Resource: [!Sub '${Bucket.Arn}/clips/*', !Sub '${Bucket.Arn}/work/*'] }
             - Action: ['states:StopExecution']
               Resource: !Sub 'arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${Machine.Name}:*'
+            - { Action: ['lambda:InvokeFunction'], Resource: !Ref Get.Alias }
             - Action: ['secretsmanager:GetSecretValue']
               Resource: !If [Has, !Ref SecretArn, !Sub 'arn:aws:secretsmanager:x:y:secret:none']
 ";
@@ -322,9 +328,10 @@ Resources:
             ("GetObject", "s3:ListBucket", "b"),
             ("StopExecution", "states:StopExecution", "execution:M:j-1"),
             ("GetSecretValue", "secretsmanager:GetSecretValue", "secret:page-x"),
+            ("Invoke", "lambda:InvokeFunction", "function:stack-Get:live"),
         ]);
         assert_eq!((report.missing, report.unused), Default::default());
-        assert_eq!((report.grants, report.calls), (7, 8));
+        assert_eq!((report.grants, report.calls), (8, 9));
     }
 
     #[test]
@@ -334,18 +341,20 @@ Resources:
             ("GetObject", "s3:GetObject", "b/uploads/"),
             ("HeadObject", "s3:ListBucket", "b"),
             ("StopExecution", "states:StopExecution", "execution:N:j-1"),
+            ("Invoke", "lambda:InvokeFunction", "function:stack-Get"),
         ]);
         let missing: Vec<&str> = report.missing.iter().map(String::as_str).collect();
         assert_eq!(
             missing,
             [
                 "Get: dynamodb:GetItem on table/T/index/open (GetItem)",
+                "Get: lambda:InvokeFunction on function:stack-Get (Invoke)",
                 "Get: s3:GetObject on b/uploads/ (GetObject)",
                 "Get: s3:ListBucket on b (HeadObject)",
                 "Get: states:StopExecution on execution:N:* (StopExecution)",
             ]
         );
-        assert_eq!(report.unused.len(), 7);
+        assert_eq!(report.unused.len(), 8);
     }
 
     #[test]

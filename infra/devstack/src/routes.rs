@@ -15,7 +15,7 @@ use crate::options::{ACCOUNT, REGION};
 pub(crate) const STAGE: &str = "$default";
 
 /// The version of a function that is called (`AutoPublishAlias`).
-const ALIAS: &str = "live";
+pub(crate) const ALIAS: &str = "live";
 
 /// Makes one integration per function, all routes, and the stage; answers the API id of each HTTP API.
 pub(crate) async fn register(

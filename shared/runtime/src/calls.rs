@@ -175,9 +175,8 @@ fn needs(input: &Input) -> Vec<Need> {
             => |call| vec![Need("states:DescribeExecution", of_arn(call.execution_arn()))],
         sfn::stop_execution::StopExecutionInput
             => |call| vec![Need("states:StopExecution", of_arn(call.execution_arn()))],
-        lambda::invoke::InvokeInput => |call| {
-            vec![Need("lambda:InvokeFunction", format!("function:{}", call.function_name().unwrap_or_default()))]
-        },
+        lambda::invoke::InvokeInput
+            => |call| vec![Need("lambda:InvokeFunction", of_arn(call.function_name()))],
     }
     Vec::new()
 }
