@@ -74,7 +74,6 @@ async fn a_changed_wallet_is_found_at_night_and_told_until_it_is_right() {
     // What it costs: the scan's share, the wallet and its entries.
     let units: Value = reqwest::get(cloud.url("/_local/units")).await.unwrap().json().await.unwrap();
     let units = units["stages.reconcile"].as_f64().unwrap();
-    println!("{units} read units for {wallets} wallets");
     assert!(units / wallets as f64 <= 4.0, "{units} read units for {wallets} wallets");
 
     tamper(&cloud, &account, 1_000_001).await;
