@@ -1,5 +1,7 @@
 //! Generated files are fresh, and what they are made from agrees with the template.
 
+use runtime::Metric;
+
 use crate::contract::template::template;
 use crate::root::read;
 
@@ -24,13 +26,14 @@ fn costs_are_of_the_functions_as_they_are() {
     }
     let global = template()["Globals"]["Function"].clone();
     assert_eq!(global["MemorySize"].as_f64(), Some(measured.job.control_memory_mb));
-    assert_eq!(global["Architectures"][0], "arm64");
+    assert_eq!(template()["Parameters"]["Architecture"]["Default"], "arm64");
     let of_kind = |kind: &str| {
         let all = template()["Resources"].as_object().unwrap().clone();
         all.values().filter(|resource| resource["Type"] == kind).count()
     };
     assert_eq!(measured.fixed.secrets, of_kind("AWS::SecretsManager::Secret") as f64);
-    // What observability adds may be less than is counted, not more.
-    assert!(of_kind("AWS::CloudWatch::Alarm") as f64 <= measured.fixed.alarms);
-    assert!(of_kind("AWS::CloudWatch::Dashboard") as f64 <= measured.fixed.dashboards);
+    assert_eq!(measured.fixed.alarms, of_kind("AWS::CloudWatch::Alarm") as f64);
+    assert_eq!(measured.fixed.dashboards, of_kind("AWS::CloudWatch::Dashboard") as f64);
+    let series = |metric: Metric| metric.dimension().map_or(1, |dimension| dimension.values().len());
+    assert_eq!(measured.fixed.metrics, Metric::ALL.into_iter().map(series).sum::<usize>() as f64);
 }

@@ -91,7 +91,8 @@ fn beside(costs: &[(&Kind, Cost)], prices: &Prices) -> anyhow::Result<String> {
             cost.made() + cost.delivery
         );
     }
-    text += "\nDelivery is not in MediaConvert's prices.\n";
+    text += "\nDelivery is not in MediaConvert's prices. Where a kind costs more here than the list says, its delivery is the \
+             reason: an operator who expects large files sets another price (`shared/domain/prices`) or a CDN in front.\n";
     Ok(text)
 }
 
@@ -145,6 +146,13 @@ fn first_limits(costs: &[(&Kind, Cost)], measured: &Measured) -> String {
         let _ =
             writeln!(text, "| {} | {:.1} | {:.1} |", kind.name, cost.function_s, 1000.0 / cost.function_s);
     }
+    text += "\nThe quotas are those of AWS's pages \
+             [Lambda](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), \
+             [DynamoDB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html), \
+             [Step Functions](https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html), \
+             [API Gateway](https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html) and \
+             [S3](https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html); only API Gateway's was \
+             looked up when this was written, the others are as they are remembered.\n";
     text += "\nSigning up is limited by SES: 200 mails a day until the account has left SES's sandbox, then what AWS grants \
              (14 a second is usual at first).\n";
     text

@@ -85,7 +85,10 @@ impl Report {
             ("people, each with an account of their own", self.people.to_string()),
             ("jobs accepted", self.audit.accepted.to_string()),
             ("jobs ended", ended.join(", ")),
-            ("minutes until the last job had ended", number(Some(self.wall_s / 60.0), 1)),
+            (
+                "minutes until the last job had ended and the last read was answered",
+                number(Some(self.wall_s / 60.0), 1),
+            ),
             ("jobs a minute", number(Some(f64::from(self.jobs) * 60.0 / self.wall_s), 1)),
             ("status reads a second", number(Some(f64::from(self.reads) / self.reads_s), 1)),
             ("answers 5xx, or none", faults.to_string()),
