@@ -26,11 +26,18 @@ commit() {
 }
 
 debootstrap --variant=minbase "$codename" "$work/root" "$mirror"
-rm -rf "$work/root/var/cache/apt/archives" "$work/root"/var/lib/apt/lists/*
+rm -rf "$work/root"/var/cache/apt/* "$work/root"/var/lib/apt/lists/*
 echo "$suites" > "$work/root/etc/apt/sources.list"
 apt-config dump Acquire | grep '::Check-' > "$work/root/etc/apt/apt.conf.d/99machine" || true
-# As in Debian's own image: an image that broke half-way is thrown away, so nothing need be safe on the disk.
+# As in Debian's own slim image: an image that broke half-way is thrown away, so nothing need be safe on the disk; packages
+# are not kept; nobody reads manuals there.
 echo force-unsafe-io > "$work/root/etc/dpkg/dpkg.cfg.d/docker-apt-speedup"
+for folder in doc info locale man; do
+    rm -rf "$work/root/usr/share/$folder"/*
+    echo "path-exclude /usr/share/$folder/*" >> "$work/root/etc/dpkg/dpkg.cfg.d/docker"
+done
+echo 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };' \
+    > "$work/root/etc/apt/apt.conf.d/docker-clean"
 cp /etc/resolv.conf "$work/root/etc/resolv.conf"
 # What this machine trusts besides; `ca-certificates` picks it up where it is installed.
 mkdir -p "$work/root/usr/local/share/ca-certificates"

@@ -135,12 +135,13 @@ impl Deployment {
             (Some(engine), _) => push::image(engine, &self.aws, &place)?,
             (None, given) => given.clone().unwrap_or_default(),
         };
-        let parameters = self.parameters(media_image.clone());
-        let file = self.packaged()?;
+        let (mut parameters, file) = (self.parameters(media_image), self.packaged()?);
         self.run_sam(&sam::package(&self.settings, (&file, &place)), "uploading the functions")?;
-        std::fs::write(&file, release::marked(&std::fs::read_to_string(&file)?, &parameters)?)?;
+        let release = release::name(&std::fs::read_to_string(&file)?, &parameters);
+        parameters.insert(release::PARAMETER.to_owned(), release);
         if self.options.package.is_some() {
-            return say::answer(&format!("{}\nMediaImage={media_image}", file.display()));
+            say::answer(&file.display().to_string())?;
+            return parameters.iter().try_for_each(|(name, value)| say::answer(&format!("{name}={value}")));
         }
         let until = match (self.options.dry_run, self.options.yes) {
             (true, _) => Until::Shown,
@@ -167,7 +168,8 @@ impl Deployment {
         if self.engine.is_some() {
             commands.push(("docker", vec!["push".to_owned(), place.image()]));
         }
-        let (file, parameters) = (self.packaged()?, self.parameters(media_image));
+        let (file, mut parameters) = (self.packaged()?, self.parameters(media_image));
+        parameters.insert(release::PARAMETER.to_owned(), "DIGEST".to_owned());
         commands.push(("sam", sam::package(&self.settings, (&file, &place))));
         commands.push(("sam", sam::deploy(self.what(&config), (&file, &place), &parameters, Until::Agreed)));
         for (program, arguments) in commands {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use serde_json::Value as Json;
 
 use crate::setup;
 
@@ -82,11 +83,7 @@ impl Engine {
 
     /// Writes the image's files to `root` and its configuration, as JSON, to `config`.
     pub(crate) fn unpack(&self, name: &str, root: &Path, config: &Path) -> anyhow::Result<()> {
-        let inspect: &[&str] = match self.kind {
-            Kind::Buildah => &["inspect", "--type", "image", "--format", "{{json .OCIv1.Config}}", name],
-            Kind::Docker => &["image", "inspect", "--format", "{{json .Config}}", name],
-        };
-        std::fs::write(config, self.said(inspect)?)?;
+        std::fs::write(config, self.config(name)?.to_string())?;
         std::fs::create_dir_all(root)?;
         let container = match self.kind {
             Kind::Buildah => self.said(&["from", name])?,
@@ -109,6 +106,19 @@ impl Engine {
             }
         }
         unpacked
+    }
+
+    /// The image's own configuration: `Env`, `Entrypoint`.
+    fn config(&self, name: &str) -> anyhow::Result<Json> {
+        let answer = match self.kind {
+            Kind::Buildah => self.said(&["inspect", "--type", "image", name])?,
+            Kind::Docker => self.said(&["image", "inspect", name])?,
+        };
+        let answer: Json = serde_json::from_str(&answer).context("the engine answered strangely")?;
+        Ok(match self.kind {
+            Kind::Buildah => answer["OCIv1"]["config"].clone(),
+            Kind::Docker => answer[0]["Config"].clone(),
+        })
     }
 
     fn export(&self, container: &str, root: &Path) -> anyhow::Result<()> {
