@@ -1,4 +1,5 @@
-//! `cargo xtask deploy`, with the real SAM command line, to the CloudFormation of a local cloud of its own.
+//! `cargo xtask deploy`, with the real SAM command line, to the CloudFormation of a local cloud of its own. That one knows
+//! neither CodeDeploy nor saved queries, so a small template stands for the product's.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -12,8 +13,8 @@ const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/clips-media@sh
 /// A checkout that was built: its functions start and end, which is all that CloudFormation asks of them.
 fn built(settings: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["template.yaml", "infra"] {
-        symlink(root().join(name), folder.path().join(name)).unwrap();
+    for (from, to) in [("tests/stack/deploy.yaml", "template.yaml"), ("infra", "infra")] {
+        symlink(root().join(from), folder.path().join(to)).unwrap();
     }
     for area in ["accounts", "clips", "pages", "stages", "webhooks"] {
         let functions = folder.path().join("target/lambda").join(area);
@@ -58,7 +59,7 @@ async fn asked(cloud: &Cloud, action: &str) -> String {
 async fn a_stack_is_deployed_changed_and_looked_at() {
     let settings = |slots: u32| {
         format!(
-            "[default.global.parameters]\nstack_name = \"clips\"\nregion = \"us-east-1\"\n\
+            "version = 0.1\n[default.global.parameters]\nstack_name = \"clips\"\nregion = \"us-east-1\"\n\
              [default.deploy.parameters]\nparameter_overrides = [\"MailFrom=Clips \\\"R\\\" Us <a@example.com>\", \
              \"ClipSlots={slots}\"]\n"
         )
@@ -88,9 +89,14 @@ async fn a_stack_is_deployed_changed_and_looked_at() {
     let words = said(deploy(&cloud, checkout.path(), "--dry-run"));
     assert!(words.contains("nothing was changed"), "{words}");
     let slots = "<ParameterKey>ClipSlots</ParameterKey><ParameterValue>";
-    let stack = asked(&cloud, "DescribeStacks").await;
-    assert!(stack.contains(&format!("{slots}5<")), "{stack}");
+    let before = asked(&cloud, "DescribeStacks").await;
+    assert!(before.contains(&format!("{slots}5<")), "{before}");
     said(deploy(&cloud, checkout.path(), "--yes"));
     let stack = asked(&cloud, "DescribeStacks").await;
     assert!(stack.contains(&format!("{slots}7<")), "{stack}");
+    let release = |stack: &str| {
+        let (_, value) = stack.split_once("<ParameterKey>Release</ParameterKey><ParameterValue>").unwrap();
+        value[..10].to_owned()
+    };
+    assert_ne!(release(&stack), release(&before), "the functions that are called would stay what they are");
 }
