@@ -252,6 +252,8 @@ fn start(program: &Program, api: &RuntimeApi, folder: &Path, python: &Path) -> a
     command.args(arguments).env_clear().envs(ENVIRONMENT);
     command.env("AWS_LAMBDA_RUNTIME_API", &api.address).env("_HANDLER", program.handler);
     command.env("PYTHONPATH", python).env("LAMBDA_TASK_ROOT", python);
+    // Nothing is left in the checkout.
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.stdin(Stdio::null()).stdout(words.try_clone()?).stderr(words).process_group(0);
     api.forget();
     let used = cpu_of_children()?;

@@ -3,7 +3,10 @@
 use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use domain::rate::Decision;
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use lambda_http::{Body, Request, RequestExt, Response, http::Method};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -39,18 +42,38 @@ async fn run(endpoints: &'static [Endpoint]) -> Result<(), Error> {
         format!("no endpoint has the handler {handler:?} (from the first argument or _HANDLER)")
     })?;
     let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
-    let app = Arc::new(App::connect(config).await);
+    let connecting = connect(config);
     match endpoint.trigger {
         Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
             lambda_http::run(lambda_http::service_fn(move |request| {
-                answer(endpoint, Arc::clone(&app), request)
+                let connecting = connecting.clone();
+                async move { answer(endpoint, connecting.await?, request).await }
             }))
             .await
         }
         Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
-            lambda_runtime::run(service_fn(move |event| perform(endpoint, Arc::clone(&app), event))).await
+            let run = move |event| {
+                let connecting = connecting.clone();
+                async move {
+                    let app = connecting.await.map_err(StageError::Passing);
+                    perform(endpoint, app.map_err(diagnosed)?, event).await
+                }
+            };
+            lambda_runtime::run(service_fn(run)).await
         }
     }
+}
+
+/// The app, or why it could not be connected.
+type Connecting = Shared<BoxFuture<'static, Result<Arc<App>, String>>>;
+
+/// Begins to connect. It takes longer than all else that is done at the start, because the trusted certificates are read,
+/// and nobody needs it before there is something to do: so the first event is fetched meanwhile, and waits for what is
+/// left.
+fn connect(config: Config) -> Connecting {
+    let runtime = tokio::runtime::Handle::current();
+    let connected = tokio::task::spawn_blocking(move || runtime.block_on(App::connect(config)));
+    connected.map(|app| app.map(Arc::new).map_err(|panic| panic.to_string())).boxed().shared()
 }
 
 /// One JSON line an event on standard output, which Lambda sends to CloudWatch Logs. `RUST_LOG` sets the level.
@@ -156,8 +179,12 @@ async fn perform(
         app.metrics().add_ms(Metric::StageSeconds.of(endpoint.name()), ms);
     }
     invocation.end(&app);
-    outcome
-        .map_err(|error| Diagnostic { error_type: error.name().to_owned(), error_message: error.message() })
+    outcome.map_err(diagnosed)
+}
+
+/// The error as the state machine, or whoever else invoked the function, gets it.
+fn diagnosed(error: StageError) -> Diagnostic {
+    Diagnostic { error_type: error.name().to_owned(), error_message: error.message() }
 }
 
 async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<Value, StageError> {
