@@ -189,11 +189,13 @@ fn ask_for(person: &Person, jobs: u32, shared: &Shared) {
 /// Reads the state of one's jobs in turn, until all reads are made.
 fn read(person: &Person, key: &str, shared: &Shared) {
     let mut client = Client::new(&shared.base, key);
-    let mut turn = 0;
+    let (mut turn, begun) = (0, Instant::now());
     while shared.reads.fetch_sub(1, Ordering::Relaxed) > 0 {
         let id = loop {
             match person.job(turn) {
                 Some(id) => break id,
+                // Nothing was accepted, as the report tells.
+                None if begun.elapsed() > END_MAX => return,
                 None => std::thread::sleep(Duration::from_millis(50)),
             }
         };
