@@ -8,6 +8,10 @@ use devstack::fileserver::{Behaviour, FileServer};
 use devstack::{Devstack, Info, Options};
 use lexopt::prelude::*;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{filter::Targets, fmt};
 
 const HELP: &str = "\
 The local cloud of Clipwright.
@@ -34,14 +38,9 @@ devstack shim --faults FOLDER -- COMMAND… run a Lambda binary that crashes on 
 ";
 
 fn main() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_level(false)
-        .without_time()
-        .with_ansi(false)
-        .with_env_filter("devstack=info,error")
-        .init();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_level(false);
+    let wanted = Targets::new().with_default(Level::ERROR).with_target("devstack", Level::INFO);
+    tracing_subscriber::registry().with(lines.without_time().with_ansi(false)).with(wanted).init();
     let code = command().unwrap_or_else(|error| {
         tracing::error!("error: {error:#}");
         1

@@ -29,6 +29,7 @@ pub fn table(info: &Info) -> anyhow::Result<Table> {
     let name = info.tables.get("Table").context("the template has no resource `Table`")?;
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(store::https().map_err(anyhow::Error::from_boxed)?)
         .region(Region::new(info.region.clone()))
         .credentials_provider(Credentials::new(
             &info.access_key_id,

@@ -62,6 +62,7 @@ async fn sdk(info: &Info, endpoint: &str) -> aws_config::SdkConfig {
         "devstack",
     );
     aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(store::https().unwrap())
         .region(aws_config::Region::new(info.region.clone()))
         .credentials_provider(keys)
         .endpoint_url(endpoint)

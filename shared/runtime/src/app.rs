@@ -5,7 +5,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, SdkConfig, environment::EnvironmentVariableCredentialsProvider, timeout::TimeoutConfig,
+};
 use aws_sdk_sfn::types::ExecutionStatus;
 use domain::{
     ids::{AccountId, JobId},
@@ -67,17 +69,23 @@ pub struct App {
     functions: OnceLock<aws_sdk_lambda::Client>,
 }
 
-/// No call to AWS takes longer than this, retries included.
+/// No attempt to call AWS takes longer than this.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl App {
-    /// Connects to AWS as the environment says (region, credentials, `AWS_ENDPOINT_URL*`).
-    pub async fn connect(config: Config) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .operation_attempt_timeout(OPERATION_TIMEOUT)
-            .build();
-        let sdk = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
+    /// Connects to AWS as the environment says: region, `AWS_ENDPOINT_URL*`, and the credentials of the function's role,
+    /// which Lambda puts there.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub async fn connect(config: Config) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(OPERATION_TIMEOUT).build();
+        let sdk = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(store::https()?)
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .timeout_config(timeouts)
+            .load()
+            .await;
         let table = config.get(Var::TableName).ok();
         let table = table.map(|name| {
             let config = aws_sdk_dynamodb::config::Builder::from(&sdk).interceptor(Calls::default()).build();
@@ -89,7 +97,7 @@ impl App {
             let unbounded = unbounded.interceptor(Calls::default()).build();
             Objects::new(aws_sdk_s3::Client::from_conf(unbounded), bucket.to_owned())
         });
-        Self {
+        Ok(Self {
             config,
             clock: Box::new(SystemClock),
             watch: Watch::of_environment(),
@@ -100,7 +108,7 @@ impl App {
             machines: OnceLock::new(),
             queues: OnceLock::new(),
             functions: OnceLock::new(),
-        }
+        })
     }
 
     /// The configuration.

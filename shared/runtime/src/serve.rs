@@ -3,14 +3,11 @@
 use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use domain::rate::Decision;
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Shared},
-};
+use futures_util::FutureExt;
 use lambda_http::{Body, Request, RequestExt, Response, http::Method};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
-use tracing::{Instrument, error, info};
+use tracing::{Instrument, Level, error, info};
 
 use crate::{
     ApiError, ApiRequest, ApiResponse, App, Endpoint, StageError, Trigger,
@@ -32,57 +29,51 @@ type Error = lambda_runtime::Error;
 /// of these end the environment, and Lambda reports them as failures of its initialisation.
 pub fn serve(endpoints: &'static [Endpoint]) -> Result<(), Error> {
     init_log();
-    let started = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(endpoints));
-    started.inspect_err(|problem| error!(%problem, "cannot serve"))
+    start(endpoints).inspect_err(|problem| error!(%problem, "cannot serve"))
 }
 
-async fn run(endpoints: &'static [Endpoint]) -> Result<(), Error> {
+fn start(endpoints: &'static [Endpoint]) -> Result<(), Error> {
     let handler = std::env::args().nth(1).or_else(|| std::env::var("_HANDLER").ok()).unwrap_or_default();
     let endpoint = endpoints.iter().find(|endpoint| endpoint.handler == handler).ok_or_else(|| {
         format!("no endpoint has the handler {handler:?} (from the first argument or _HANDLER)")
     })?;
     let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
-    let connecting = connect(config);
+    // An environment answers one request at a time, on a part of a core: threads would only be made, and wait.
+    let mut runtime = match endpoint.trigger {
+        Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
+            tokio::runtime::Builder::new_current_thread()
+        }
+        Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
+            tokio::runtime::Builder::new_multi_thread()
+        }
+    };
+    runtime.enable_all().build()?.block_on(run(endpoint, config))
+}
+
+async fn run(endpoint: &'static Endpoint, config: Config) -> Result<(), Error> {
+    let app = Arc::new(App::connect(config).await?);
     match endpoint.trigger {
         Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
             lambda_http::run(lambda_http::service_fn(move |request| {
-                let connecting = connecting.clone();
-                async move { answer(endpoint, connecting.await?, request).await }
+                answer(endpoint, Arc::clone(&app), request)
             }))
             .await
         }
         Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
-            let run = move |event| {
-                let connecting = connecting.clone();
-                async move {
-                    let app = connecting.await.map_err(StageError::Passing);
-                    perform(endpoint, app.map_err(diagnosed)?, event).await
-                }
-            };
-            lambda_runtime::run(service_fn(run)).await
+            lambda_runtime::run(service_fn(move |event| perform(endpoint, Arc::clone(&app), event))).await
         }
     }
 }
 
-/// The app, or why it could not be connected.
-type Connecting = Shared<BoxFuture<'static, Result<Arc<App>, String>>>;
-
-/// Begins to connect. It takes longer than all else that is done at the start, because the trusted certificates are read,
-/// and nobody needs it before there is something to do: so the first event is fetched meanwhile, and waits for what is
-/// left.
-fn connect(config: Config) -> Connecting {
-    let runtime = tokio::runtime::Handle::current();
-    let connected = tokio::task::spawn_blocking(move || runtime.block_on(App::connect(config)));
-    connected.map(|app| app.map(Arc::new).map_err(|panic| panic.to_string())).boxed().shared()
-}
-
 /// One JSON line an event on standard output, which Lambda sends to CloudWatch Logs. `RUST_LOG` sets the level.
 fn init_log() {
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
-    let subscriber = fmt().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+    let usual = || Targets::new().with_default(Level::INFO).with_target("aws_config", Level::WARN);
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|levels| levels.parse().ok());
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let lines = tracing_subscriber::registry().with(lines.with_writer(std::io::stdout));
     // Fails only when a subscriber is set already, as in tests.
-    let _ = subscriber.with_env_filter(filter).with_writer(std::io::stdout).try_init();
+    let _ = lines.with(wanted.unwrap_or_else(usual)).try_init();
     std::panic::set_hook(Box::new(|panic| error!(%panic, "a handler panicked")));
 }
 
@@ -179,12 +170,8 @@ async fn perform(
         app.metrics().add_ms(Metric::StageSeconds.of(endpoint.name()), ms);
     }
     invocation.end(&app);
-    outcome.map_err(diagnosed)
-}
-
-/// The error as the state machine, or whoever else invoked the function, gets it.
-fn diagnosed(error: StageError) -> Diagnostic {
-    Diagnostic { error_type: error.name().to_owned(), error_message: error.message() }
+    outcome
+        .map_err(|error| Diagnostic { error_type: error.name().to_owned(), error_message: error.message() })
 }
 
 async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<Value, StageError> {

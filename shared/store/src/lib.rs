@@ -11,6 +11,7 @@ pub mod clips;
 pub mod copies;
 mod flows;
 pub mod history;
+mod https;
 pub mod idempotency;
 pub mod incoming;
 pub mod jobs;
@@ -33,4 +34,5 @@ pub mod uploads;
 mod watch;
 pub mod webhooks;
 
+pub use https::https;
 pub use table::{StoreError, Table};

@@ -15,6 +15,7 @@ pub(crate) fn client(cloud: &Cloud) -> (aws_sdk_dynamodb::Client, String) {
     let credentials = Credentials::new(&info.access_key_id, &info.secret_access_key, None, None, "local");
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(store::https().unwrap())
         .region(Region::new(info.region.clone()))
         .credentials_provider(credentials)
         .endpoint_url(&info.dynamodb_url)

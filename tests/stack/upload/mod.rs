@@ -82,6 +82,7 @@ pub(crate) fn s3(cloud: &Cloud) -> aws_sdk_s3::Client {
     let (id, secret) = (&info.access_key_id, &info.secret_access_key);
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+        .http_client(store::https().unwrap())
         .region(aws_sdk_s3::config::Region::new(info.region.clone()))
         .credentials_provider(aws_sdk_s3::config::Credentials::new(id, secret, None, None, "local"))
         .endpoint_url(&info.s3_url)

@@ -83,6 +83,7 @@ fn table(info: &Json) -> anyhow::Result<Table> {
     let (id, secret) = (text("access_key_id")?, text("secret_access_key")?);
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(store::https().map_err(anyhow::Error::from_boxed)?)
         .region(Region::new(text("region")?.to_owned()))
         .credentials_provider(Credentials::new(id, secret, None, None, "local"))
         .endpoint_url(text("dynamodb_url")?)

@@ -24,6 +24,7 @@ pub(crate) async fn table_and_client() -> (Table, Client) {
     tokio::spawn(dynoxide::server::serve_on(listener, Database::memory().unwrap()));
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(store::https().unwrap())
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint)
