@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runtime::{Dimension, Metric, NAMESPACE, Trigger};
+use runtime::{Dimension, Metric, Trigger};
 use serde_json::Value;
 
 use crate::contract::template::{endpoints, template};
 use crate::root::read;
+
+/// The namespace of our own, as the template writes it.
+const NAMESPACE: &str = "Clipwright/${AWS::StackName}";
 
 /// A metric somewhere in the template.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +84,10 @@ fn widgets() -> Vec<Value> {
 /// A metric as an alarm names it. Values that CloudFormation fills in stay as they are written.
 fn named(metric: &Value) -> Used {
     let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &Value| match value.as_str().or_else(|| value["Fn::Sub"].as_str()) {
+        Some(text) => text.to_owned(),
+        None => value.to_string(),
+    };
     Used {
         namespace: text(&metric["Namespace"]),
         name: text(&metric["MetricName"]),
@@ -122,6 +128,13 @@ fn on_the_dashboard() -> Vec<Used> {
 fn metric(name: &str) -> Metric {
     let found = Metric::ALL.into_iter().find(|metric| metric.name() == name);
     found.unwrap_or_else(|| panic!("no function emits {name}"))
+}
+
+#[test]
+fn a_stack_has_a_namespace_of_its_own() {
+    let variables = &template()["Globals"]["Function"]["Environment"]["Variables"];
+    assert_eq!(variables["METRICS_NAMESPACE"]["Fn::Sub"], NAMESPACE);
+    assert!(NAMESPACE.starts_with(runtime::NAMESPACE));
 }
 
 #[test]

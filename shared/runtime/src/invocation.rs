@@ -17,13 +17,16 @@ use tracing::{Span, field::Empty, info_span};
 
 use crate::{
     App, Endpoint, Metric, Metrics,
+    metrics::{NAMESPACE, NAMESPACE_VAR},
     trace::{self, TraceHeader},
 };
 
 /// What an environment watches: one invocation at a time, as Lambda runs them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) metrics: Metrics,
+    /// Where CloudWatch keeps them.
+    namespace: String,
     /// Where parts of traces are told.
     daemon: Option<SocketAddr>,
     warm: AtomicBool,
@@ -48,7 +51,13 @@ impl Default for Subject {
 impl Watch {
     /// What the environment says of itself.
     pub(crate) fn of_environment() -> Self {
-        Self { daemon: trace::daemon(), ..Self::default() }
+        Self {
+            metrics: Metrics::default(),
+            namespace: std::env::var(NAMESPACE_VAR).unwrap_or_else(|_| NAMESPACE.to_owned()),
+            daemon: trace::daemon(),
+            warm: AtomicBool::default(),
+            subject: Mutex::default(),
+        }
     }
 
     /// From here on every line of this invocation names the job.
@@ -137,7 +146,7 @@ impl Invocation {
             trace_id: self.trace.as_ref().map(TraceHeader::root),
             job_id: job.as_ref(),
         };
-        for line in watch.metrics.take_lines(app.now(), &about) {
+        for line in watch.metrics.take_lines(&watch.namespace, app.now(), &about) {
             // Nobody reads a log that cannot be written.
             let _ = writeln!(std::io::stdout(), "{line}");
         }

@@ -14,8 +14,10 @@ use domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Number, Value, json};
 
-/// The namespace of all of them.
+/// The namespace of all of them; that of a stack is told by [`NAMESPACE_VAR`], so that two in one account stay apart.
 pub const NAMESPACE: &str = "Clipwright";
+/// The environment variable with the namespace of the stack.
+pub(crate) const NAMESPACE_VAR: &str = "METRICS_NAMESPACE";
 
 /// What a number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +271,7 @@ impl Metrics {
 
     /// Takes the numbers as lines for the log: one as a rule, more if numbers of one metric differ in its dimension.
     /// `about` tells what they belong to.
-    pub(crate) fn take_lines<T: Serialize>(&self, now: Timestamp, about: &T) -> Vec<String> {
+    pub(crate) fn take_lines<T: Serialize>(&self, namespace: &str, now: Timestamp, about: &T) -> Vec<String> {
         let mut lines: Vec<Line> = Vec::new();
         for (series, number) in std::mem::take(&mut *self.points()) {
             let Some(line) = lines.iter_mut().find(|line| line.takes(series)) else {
@@ -278,7 +280,7 @@ impl Metrics {
             };
             line.push(series, number);
         }
-        lines.into_iter().map(|line| line.text(now, about)).collect()
+        lines.into_iter().map(|line| line.text(namespace, now, about)).collect()
     }
 
     fn points(&self) -> std::sync::MutexGuard<'_, Vec<(Series, Number)>> {
@@ -311,7 +313,7 @@ impl Line {
         }
     }
 
-    fn text<T: Serialize>(self, now: Timestamp, about: &T) -> String {
+    fn text<T: Serialize>(self, namespace: &str, now: Timestamp, about: &T) -> String {
         let mut directives: Vec<(Option<&str>, Vec<Value>)> = Vec::new();
         let mut root = match serde_json::to_value(about) {
             Ok(Value::Object(about)) => about,
@@ -334,7 +336,7 @@ impl Line {
             .into_iter()
             .map(|(dimension, metrics)| {
                 let set: Vec<&str> = dimension.into_iter().collect();
-                json!({ "Namespace": NAMESPACE, "Dimensions": [set], "Metrics": metrics })
+                json!({ "Namespace": namespace, "Dimensions": [set], "Metrics": metrics })
             })
             .collect();
         root.insert("_aws".to_owned(), json!({ "Timestamp": now.0, "CloudWatchMetrics": directives }));
@@ -350,7 +352,11 @@ mod tests {
 
     fn lines(metrics: &Metrics) -> Vec<Value> {
         let about = json!({ "handler": "stages.settle", "job_id": "a1" });
-        metrics.take_lines(NOW, &about).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+        metrics
+            .take_lines("Clipwright/s", NOW, &about)
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     #[test]
@@ -361,7 +367,7 @@ mod tests {
         metrics.add_ms(Metric::StageSeconds.of("settle"), 250);
         metrics.add(Metric::JobFaults, 0);
         let defined = |name: &str, unit: &str| json!({ "Name": name, "Unit": unit });
-        let of = |dimensions: Value, metrics: &[Value]| json!({ "Namespace": "Clipwright", "Dimensions": [dimensions], "Metrics": metrics });
+        let of = |dimensions: Value, metrics: &[Value]| json!({ "Namespace": "Clipwright/s", "Dimensions": [dimensions], "Metrics": metrics });
         let expected = json!({
             "_aws": { "Timestamp": NOW.0, "CloudWatchMetrics": [
                 of(json!(["Result"]), &[defined("Jobs", "Count")]),

@@ -131,7 +131,7 @@ fn is_well_formed(line: &Value) {
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
     assert!(!directives.is_empty());
     for directive in directives {
-        assert_eq!(directive["Namespace"], NAMESPACE);
+        assert_eq!(directive["Namespace"], format!("{NAMESPACE}/{}", cloud().info.stack_name));
         let [dimensions] = directive["Dimensions"].as_array().unwrap().as_slice() else { panic!("{line}") };
         for definition in directive["Metrics"].as_array().unwrap() {
             let name = definition["Name"].as_str().unwrap();
