@@ -3,20 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod kit;
+#[path = "kit/clips.rs"]
+mod making;
 
 use domain::clip::ClipSpec;
 use domain::cut::Span;
 use domain::ids::{AccountId, JobId};
-use domain::job::{Cap, Failure, Job, Output, Status};
+use domain::job::{Cap, Failure, Job, Status};
 use domain::ledger::EntryKind;
 use domain::money::{Amount, WalletKind};
-use domain::quality::Format;
 use domain::source::SourceInfo;
 use domain::time::{MediaTime, Timestamp};
 use kit::{NAME, table, table_and_client};
+use making::{accept, clip};
 use store::Table;
-use store::accept::{Acceptance, Terms};
-use store::clips::Clip;
+use store::accept::Acceptance;
 use store::jobs::Ending;
 use store::ledger::Immediate;
 
@@ -36,35 +37,8 @@ fn job(number: u8) -> Job {
     Job { cap: Some(cap), ..Job::accepted(id, account(), spec, SourceInfo::default(), price, NOW) }
 }
 
-async fn accepted(table: &Table, job: Job) -> Acceptance {
-    let quota = domain::rate::clip_jobs(1000);
-    let outlook = table.outlook(&account(), quota, None, NOW).await.unwrap();
-    table.accept(job, &outlook, &Terms { slots_max: 1, quota, intention: None }).await.unwrap()
-}
-
 fn complete(job: &Job) -> Ending {
-    let output = Output {
-        object_key: store::keys::clip_object(&job.id, "mp3"),
-        poster_key: None,
-        file_name: "a.mp3".to_owned(),
-        format: Format::Mp3,
-        size_bytes: 7,
-        duration: MediaTime(1),
-        picture: None,
-        method: "encode".to_owned(),
-        span: None,
-        sprite: None,
-    };
-    let clip = Clip {
-        id: job.id.clone(),
-        account: account(),
-        name: "a.mp3".to_owned(),
-        source_title: "a".to_owned(),
-        output,
-        created_at: NOW,
-        expires_at: Some(domain::expiry::clip_expires_at(NOW)),
-    };
-    Ending::Complete { cost: Amount(6), clip: Some(Box::new(clip)) }
+    Ending::Complete { cost: Amount(6), clip: Some(Box::new(clip(&job.id, account(), NOW))) }
 }
 
 /// Tries all the endings at once; answers which of them, by their places, were told that they came first.
@@ -90,7 +64,7 @@ async fn of_cancellations_completions_and_failures_one_happens() {
     let (mut left, mut clips, mut cancelled) = (1000, 0, 0);
     for round in 0..10_u8 {
         let job = Job { cap: None, ..job(round + 1) };
-        assert!(matches!(accepted(&table, job.clone()).await, Acceptance::Accepted(job) if job.has_slot));
+        assert!(matches!(accept(&table, job.clone(), 1).await, Acceptance::Accepted(job) if job.has_slot));
         let fail = Ending::Failed { failure: Failure::internal(), expired: round % 2 == 0 };
         let mut endings: Vec<Ending> = (0..20).map(|_| Ending::Cancelled).collect();
         // Each of the others comes at another place in the crowd.
@@ -141,9 +115,9 @@ async fn a_cancelled_job_gives_everything_back_but_its_place_in_the_hour() {
     let grant = Immediate::Grant(EntryKind::Gift, Amount(100));
     table.transfer("grant", (&account(), USD), grant, NOW).await.unwrap();
     let (running, waiting) = (job(1), Job { cap: None, ..job(2) });
-    assert!(matches!(accepted(&table, running.clone()).await, Acceptance::Accepted(job) if job.has_slot));
-    assert!(matches!(accepted(&table, waiting.clone()).await, Acceptance::Accepted(job) if !job.has_slot));
-    assert!(matches!(accepted(&table, job(3)).await, Acceptance::Capped));
+    assert!(matches!(accept(&table, running.clone(), 1).await, Acceptance::Accepted(job) if job.has_slot));
+    assert!(matches!(accept(&table, waiting.clone(), 1).await, Acceptance::Accepted(job) if !job.has_slot));
+    assert!(matches!(accept(&table, job(3), 1).await, Acceptance::Capped));
     let used = async || {
         let outlook = table.outlook(&account(), domain::rate::clip_jobs(20), None, NOW).await.unwrap();
         outlook.jobs.remaining
@@ -158,7 +132,7 @@ async fn a_cancelled_job_gives_everything_back_but_its_place_in_the_hour() {
     // The slot goes to the one that waits, the key may spend again, and no stage goes on.
     assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), Some(waiting.id.clone()));
     assert!(table.end(&waiting.id, &Ending::Cancelled, NOW).await.unwrap());
-    assert!(matches!(accepted(&table, job(3)).await, Acceptance::Accepted(_)));
+    assert!(matches!(accept(&table, job(3), 1).await, Acceptance::Accepted(_)));
     assert!(!table.advance(&running.id, Status::Uploading, 95, NOW).await.unwrap());
     assert!(!table.set_upload(&running.id, "upload").await.unwrap());
     assert!(!table.end(&running.id, &complete(&running), NOW).await.unwrap());

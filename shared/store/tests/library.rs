@@ -3,20 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod kit;
+#[path = "kit/clips.rs"]
+mod making;
 
 use domain::clip::ClipSpec;
 use domain::cut::Span;
 use domain::ids::{AccountId, JobId};
-use domain::job::{Job, Output};
+use domain::job::Job;
 use domain::ledger::EntryKind;
 use domain::money::{Amount, WalletKind};
-use domain::quality::Format;
 use domain::source::SourceInfo;
 use domain::storage::Storage;
 use domain::time::{MediaTime, Timestamp};
 use kit::table;
 use store::Table;
-use store::accept::{Acceptance, Terms};
+use store::accept::Acceptance;
 use store::clips::Clip;
 use store::jobs::Ending;
 use store::keys::Shelf;
@@ -40,31 +41,9 @@ async fn made(table: &Table, number: u8, size: u64, now: Timestamp) -> Clip {
     let spec = ClipSpec::new("https://example.com/a.mp4", span, None, None).unwrap();
     let price = ("fastclip-2026-03".to_owned(), Amount(1));
     let job = Job::accepted(id.clone(), account(), spec, SourceInfo::default(), price, now);
-    let quota = domain::rate::clip_jobs(1000);
-    let outlook = table.outlook(&job.account, quota, None, now).await.unwrap();
-    let accepted = table.accept(job, &outlook, &Terms { slots_max: 9, quota, intention: None }).await;
-    assert!(matches!(accepted.unwrap(), Acceptance::Accepted(_)));
-    let output = Output {
-        object_key: store::keys::clip_object(&id, "mp3"),
-        poster_key: None,
-        file_name: "a.mp3".to_owned(),
-        format: Format::Mp3,
-        size_bytes: size,
-        duration: MediaTime(1),
-        picture: None,
-        method: "encode".to_owned(),
-        span: None,
-        sprite: None,
-    };
-    let clip = Clip {
-        id: id.clone(),
-        account: account(),
-        name: "a.mp3".to_owned(),
-        source_title: "a".to_owned(),
-        output,
-        created_at: now,
-        expires_at: Some(domain::expiry::clip_expires_at(now)),
-    };
+    assert!(matches!(making::accept(table, job, 9).await, Acceptance::Accepted(_)));
+    let mut clip = making::clip(&id, account(), now);
+    clip.output.size_bytes = size;
     let ending = Ending::Complete { cost: Amount(1), clip: Some(Box::new(clip.clone())) };
     assert!(table.end(&id, &ending, now).await.unwrap());
     clip

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod kit;
+#[path = "kit/clips.rs"]
+mod making;
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +16,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::clip::ClipSpec;
 use domain::cut::Span;
 use domain::ids::{AccountId, ApiKey, FileId, JobId, WebhookId};
-use domain::job::{Failure, Job, Output, Status};
+use domain::job::{Failure, Job, Status};
 use domain::ledger::{EntryKind, Wallet};
 use domain::money::{Amount, WalletKind};
-use domain::quality::Format;
 use domain::source::SourceInfo;
 use domain::time::{MediaTime, Timestamp};
 use domain::upload::{Announced, Upload, UploadStatus};
 use domain::webhook::{self, Endpoint, Event, Receiver};
 use serde_json::{Map, Value, json};
 use store::Table;
-use store::accept::{Acceptance, Terms};
+use store::accept::Acceptance;
 use store::accounts::Account;
 use store::clips::Clip;
 use store::jobs::Ending;
@@ -53,27 +54,7 @@ fn file() -> FileId {
 }
 
 fn clip(id: &JobId) -> Clip {
-    let output = Output {
-        object_key: store::keys::clip_object(id, "mp3"),
-        poster_key: None,
-        file_name: "a.mp3".to_owned(),
-        format: Format::Mp3,
-        size_bytes: 7,
-        duration: MediaTime(1),
-        picture: None,
-        method: "encode".to_owned(),
-        span: None,
-        sprite: None,
-    };
-    Clip {
-        id: id.clone(),
-        account: account(),
-        name: "a.mp3".to_owned(),
-        source_title: "a".to_owned(),
-        output,
-        created_at: NOW,
-        expires_at: Some(domain::expiry::clip_expires_at(NOW)),
-    }
+    making::clip(id, account(), NOW)
 }
 
 /// Asks for a job, with one slot for all.
@@ -82,10 +63,7 @@ async fn accept(table: &Table, number: u8) -> Job {
     let spec = ClipSpec::new(SOURCE, span, Some("mp3"), None).unwrap();
     let price = ("fastclip-2026-03".to_owned(), Amount(10));
     let job = Job::accepted(job_id(number), account(), spec, SourceInfo::default(), price, NOW);
-    let quota = domain::rate::clip_jobs(1000);
-    let outlook = table.outlook(&account(), quota, None, NOW).await.unwrap();
-    let terms = Terms { slots_max: 1, quota, intention: None };
-    match table.accept(job, &outlook, &terms).await.unwrap() {
+    match making::accept(table, job, 1).await {
         Acceptance::Accepted(job) => job,
         other => panic!("{other:?}"),
     }

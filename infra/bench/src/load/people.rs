@@ -2,16 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use serde_json::{Value as Json, json};
-use ureq::Agent;
+use anyhow::Context as _;
+use serde_json::Value as Json;
 
 use super::ask::agent;
-
-/// A mail is here within a second or two.
-const MAIL_MAX: Duration = Duration::from_secs(60);
 
 /// Somebody with an account.
 #[derive(Debug)]
@@ -71,60 +66,8 @@ pub(crate) fn sign_up(base: &str, people: u32, keys: usize) -> anyhow::Result<Ve
 
 fn one(base: &str, number: u32, keys: usize) -> anyhow::Result<Person> {
     let agent = agent();
-    let before = mails(&agent, base)?.len();
-    let email = json!({ "email": format!("person-{number}@example.com") });
-    post(&agent, base, "/v1/auth/signup", None, &email)?;
-    let token = link_token(&agent, base, before)?;
-    let (verified, cookie) = post(&agent, base, "/v1/auth/verify", None, &json!({ "token": token }))?;
-    let cookie = cookie.context("signed in without a session")?;
-    let make = |number: usize| {
-        let name = json!({ "name": format!("load {number}") });
-        let (made, _) = post(&agent, base, "/v1/keys", Some(&cookie), &name)?;
-        made["key"].as_str().map(str::to_owned).context("a key without a key")
-    };
-    let keys = (0..keys).map(make).collect::<anyhow::Result<_>>()?;
-    let account = verified["account_id"].as_str().context("an account without an id")?.to_owned();
-    Ok(Person { account, keys, jobs: Mutex::default() })
-}
-
-fn mails(agent: &Agent, base: &str) -> anyhow::Result<Vec<Json>> {
-    let mut answer = agent.get(format!("{base}/_local/mail")).call()?;
-    Ok(answer.body_mut().read_json()?)
-}
-
-/// The token of the link in the first mail after the `before` that were there.
-fn link_token(agent: &Agent, base: &str, before: usize) -> anyhow::Result<String> {
-    let begun = Instant::now();
-    while begun.elapsed() < MAIL_MAX {
-        if let Some(mail) = mails(agent, base)?.get(before) {
-            let rest = mail["text"].as_str().and_then(|text| text.split_once("#token="));
-            let token = rest.and_then(|(_, rest)| rest.split_whitespace().next());
-            return token.map(str::to_owned).context("the mail has no link");
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    bail!("no mail came within {} s", MAIL_MAX.as_secs())
-}
-
-/// A call as the product's own pages make it; answers with the session's cookie, if it is set.
-fn post(
-    agent: &Agent,
-    base: &str,
-    path: &str,
-    cookie: Option<&str>,
-    body: &Json,
-) -> anyhow::Result<(Json, Option<String>)> {
-    let mut request = agent.post(format!("{base}{path}")).header("origin", base);
-    if let Some(cookie) = cookie {
-        request = request.header("cookie", cookie);
-    }
-    let mut answer = request.send_json(body).with_context(|| format!("no answer from {path}"))?;
-    let set = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
-    let set = set.and_then(|value| value.split(';').next()).map(str::to_owned);
-    let status = answer.status();
-    let json: Json = answer.body_mut().read_json().unwrap_or_default();
-    if !status.is_success() {
-        bail!("{path}: {status} {json}");
-    }
-    Ok((json, set))
+    let visitor = signup::sign_up(&agent, base, &format!("person-{number}@example.com"))?;
+    let keys =
+        (0..keys).map(|number| visitor.make_key(&format!("load {number}"))).collect::<anyhow::Result<_>>()?;
+    Ok(Person { account: visitor.account, keys, jobs: Mutex::default() })
 }
