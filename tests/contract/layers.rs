@@ -30,10 +30,11 @@ fn layers_hold() {
         ("clipwright-sources".to_owned(), of(&["domain"])),
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "media", "sources"])),
         ("clipwright-devstack".to_owned(), of(&["domain", "store"])),
-        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources"])),
+        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources", "signup"])),
         ("clipwright-costs".to_owned(), of(&[])),
         ("clipwright-openapi".to_owned(), of(&["runtime", "accounts", "clips", "pages", "webhooks"])),
-        ("xtask".to_owned(), of(&[])),
+        ("clipwright-signup".to_owned(), of(&[])),
+        ("xtask".to_owned(), of(&["signup"])),
         ("clipwright-tests".to_owned(), of(&[])),
     ]);
     for area in areas {

@@ -130,12 +130,15 @@ async fn hls_in_fragments_with_the_sound_apart_and_byte_ranges() {
         let read = answer["source_bytes_read"].as_u64().unwrap();
         assert!(read < whole * 3 / 4, "{read} of {whole} bytes for {span:?}: {files:?}");
     }
-    // Without ranges each file is read once, from its front up to what is needed.
+    // Without ranges each file is read once, from its front. With what is needed comes what the connection has by then,
+    // hundreds of kilobytes on a used one, which here may be all the rest.
     let server = FileServer::start(&master, Behaviour::NoRanges).await.unwrap();
     let answer = check_from(&server, "hls apart, no ranges", &base(), 5.12, 7.91).await;
-    let sound = std::fs::metadata(video.with_file_name("sound.m4s")).unwrap().len();
+    let files = ["master.m3u8", "video.m3u8", "sound.m3u8", "video.m4s", "sound.m4s"];
+    let all: u64 =
+        files.map(|name| std::fs::metadata(video.with_file_name(name)).unwrap().len()).iter().sum();
     let read = answer["source_bytes_read"].as_u64().unwrap();
-    assert!(read < whole + sound, "{read} of {} bytes", whole + sound);
+    assert!(read <= all, "{read} of {all} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
