@@ -37,12 +37,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads the command line; none when it asks for help.
-    pub(crate) fn parse(arguments: &mut lexopt::Parser) -> anyhow::Result<Option<Self>> {
+    /// Reads the command line.
+    pub(crate) fn parse(arguments: &mut lexopt::Parser) -> anyhow::Result<Self> {
         let (mut options, mut source, mut start, mut end) = (Self::default(), None, None, None);
         while let Some(argument) = arguments.next()? {
             match argument {
-                Short('h') | Long("help") => return Ok(None),
                 Long("start") => start = Some(arguments.value()?.string()?),
                 Long("end") => end = Some(arguments.value()?.string()?),
                 Long("format") => options.format = Some(arguments.value()?.string()?),
@@ -60,7 +59,7 @@ impl Options {
         options.source = source.context("which video? Give a URL or a file")?;
         options.start = start.context("--start is missing")?;
         options.end = end.context("--end is missing")?;
-        Ok(Some(options))
+        Ok(options)
     }
 
     /// The request for a clip of the source that `field` (`url` or `file_id`) names.

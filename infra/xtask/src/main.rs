@@ -82,18 +82,18 @@ fn main() {
 }
 
 fn run() -> anyhow::Result<()> {
+    // Of any command, but not behind `--`: those words are for what it starts.
+    if std::env::args_os().take_while(|word| word != "--").any(|word| word == "--help" || word == "-h") {
+        return say::answer(HELP);
+    }
     let mut arguments = lexopt::Parser::from_env();
     let Some(command) = arguments.next()? else {
         say::answer(HELP)?;
         bail!("which command?");
     };
     match command {
-        Short('h') | Long("help") => say::answer(HELP),
         Value(name) => match name.to_str() {
-            Some("clip") => match clip::Options::parse(&mut arguments)? {
-                Some(options) => clip::run(&options),
-                None => say::answer(HELP),
-            },
+            Some("clip") => clip::run(&clip::Options::parse(&mut arguments)?),
             Some("signup") => {
                 let Some(Value(email)) = arguments.next()? else {
                     bail!("which address? Give an e-mail address")
