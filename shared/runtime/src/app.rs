@@ -70,7 +70,7 @@ pub struct App {
 }
 
 /// No attempt to call AWS takes longer than this.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl App {
     /// Connects to AWS as the environment says: region, `AWS_ENDPOINT_URL*`, and the credentials of the function's role,
@@ -78,8 +78,8 @@ impl App {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub async fn connect(config: Config) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(OPERATION_TIMEOUT).build();
+    pub async fn connect(config: Config) -> Result<Self, lambda_runtime::Error> {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(store::https()?)
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())

@@ -39,27 +39,21 @@ fn start(endpoints: &'static [Endpoint]) -> Result<(), Error> {
     })?;
     let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
     // An environment answers one request at a time, on a part of a core: threads would only be made, and wait.
-    let mut runtime = match endpoint.trigger {
-        Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
-            tokio::runtime::Builder::new_current_thread()
-        }
-        Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
-            tokio::runtime::Builder::new_multi_thread()
-        }
+    let mut runtime = match endpoint.route() {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
     };
     runtime.enable_all().build()?.block_on(run(endpoint, config))
 }
 
 async fn run(endpoint: &'static Endpoint, config: Config) -> Result<(), Error> {
     let app = Arc::new(App::connect(config).await?);
-    match endpoint.trigger {
-        Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
-            lambda_http::run(lambda_http::service_fn(move |request| {
-                answer(endpoint, Arc::clone(&app), request)
-            }))
-            .await
+    match endpoint.route() {
+        Some(_) => {
+            let answer = move |request| answer(endpoint, Arc::clone(&app), request);
+            lambda_http::run(lambda_http::service_fn(answer)).await
         }
-        Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
+        None => {
             lambda_runtime::run(service_fn(move |event| perform(endpoint, Arc::clone(&app), event))).await
         }
     }

@@ -162,6 +162,16 @@ mod tests {
         }
     }
 
+    /// <https://www.amazontrust.com/repository/>: what AWS's own certificates hang on.
+    #[test]
+    fn amazons_roots_are_among_mozillas() {
+        for name in ["Amazon Root CA 1", "Amazon Root CA 2", "Amazon Root CA 3", "Amazon Root CA 4"] {
+            let is_named =
+                |subject: &[u8]| subject.windows(name.len()).any(|window| window == name.as_bytes());
+            assert!(mozillas().roots.iter().any(|root| is_named(&root.subject)), "{name}");
+        }
+    }
+
     #[tokio::test]
     async fn strangers_are_not_trusted() {
         let (tls, _) = certified();
