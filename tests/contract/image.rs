@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::contract::template::resources;
+use crate::contract::template::template;
 use crate::root::read;
 
 const DOCKERFILE: &str = "functions/media/Dockerfile";
@@ -107,7 +107,7 @@ fn cargo_finds_every_member_in_what_the_image_is_built_from() {
 #[test]
 fn every_container_function_runs_the_one_image() {
     let mut count = 0;
-    for (name, resource) in resources() {
+    for (name, resource) in template()["Resources"].as_object().unwrap() {
         let properties = &resource["Properties"];
         if properties["PackageType"] == "Image" {
             assert_eq!(properties["ImageUri"]["Ref"], "MediaImage", "{name}");

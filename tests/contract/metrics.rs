@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runtime::{Dimension, Metric, Trigger};
+use runtime::{CalledBy, Dimension, Metric};
 use serde_json::Value;
 
-use crate::contract::template::{endpoints, template};
+use crate::contract::template::{AREAS, endpoints, template};
 use crate::root::read;
 
 /// The namespace of our own, as the template writes it.
@@ -108,13 +108,30 @@ fn in_alarm(alarm: &Value) -> Vec<Used> {
 /// The metrics of a graph: `[namespace, name, dimension, value, …, {options}]` each.
 fn in_widget(widget: &Value) -> Vec<Used> {
     let rows = widget["properties"]["metrics"].as_array().cloned().unwrap_or_default();
-    let used = rows.iter().map(|row| {
+    let used = rows.iter().flat_map(|row| {
+        if let Some(search) = row[0]["expression"].as_str() {
+            return searched(search);
+        }
         let words = row.as_array().unwrap().iter().filter_map(Value::as_str).map(str::to_owned);
         let words: Vec<String> = words.collect();
         let dimensions = words[2..].chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        Used { namespace: words[0].clone(), name: words[1].clone(), dimensions }
+        vec![Used { namespace: words[0].clone(), name: words[1].clone(), dimensions }]
     });
     used.collect()
+}
+
+/// The metrics that `SEARCH('{"namespace",dimension} MetricName="name"', …)` finds: those of every area.
+fn searched(expression: &str) -> Vec<Used> {
+    let words: Vec<&str> = expression.split('"').collect();
+    let [_, namespace, dimension, name, _] = words[..] else { panic!("{expression}") };
+    let dimension = dimension.trim_start_matches(',').split('}').next().unwrap();
+    assert_eq!(dimension, Dimension::Area.name());
+    let of = |value| Used {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        dimensions: [(dimension.to_owned(), value)].into(),
+    };
+    values(Some(Dimension::Area)).into_iter().map(of).collect()
 }
 
 fn in_alarms() -> Vec<Used> {
@@ -123,6 +140,20 @@ fn in_alarms() -> Vec<Used> {
 
 fn on_the_dashboard() -> Vec<Used> {
     widgets().iter().flat_map(in_widget).collect()
+}
+
+/// The areas that sweep.
+pub(crate) const SWEEPERS: [&str; 2] = ["stages", "webhooks"];
+
+/// The values that a dimension has in this checkout.
+fn values(dimension: Option<Dimension>) -> Vec<String> {
+    match dimension {
+        None => Vec::new(),
+        Some(Dimension::Area) => AREAS.iter().map(|area| area.name.clone()).collect(),
+        // A parameter names the newest one.
+        Some(Dimension::Release) => vec![serde_json::json!({ "Ref": "Release" }).to_string()],
+        Some(dimension) => dimension.values().iter().map(|value| (*value).to_owned()).collect(),
+    }
 }
 
 fn metric(name: &str) -> Metric {
@@ -144,8 +175,8 @@ fn what_is_looked_at_is_emitted_or_is_awss_own() {
             let dimension = metric(&used.name).dimension();
             let names: Vec<&str> = used.dimensions.keys().map(String::as_str).collect();
             assert_eq!(names, dimension.map(Dimension::name).into_iter().collect::<Vec<_>>(), "{used:?}");
-            let values = dimension.map_or(&[][..], Dimension::values);
-            assert!(used.dimensions.values().all(|value| values.contains(&value.as_str())), "{used:?}");
+            let known = values(dimension);
+            assert!(used.dimensions.values().all(|value| known.contains(value)), "{used:?}");
             continue;
         }
         let service = AWS.iter().find(|(namespace, ..)| *namespace == used.namespace);
@@ -166,9 +197,11 @@ fn what_is_emitted_is_on_the_dashboard() {
     for metric in Metric::ALL {
         let values: Vec<Option<String>> = match metric {
             // Not every area sweeps.
-            Metric::Sweeps => ["stages", "webhooks"].map(|area| Some(area.to_owned())).into(),
+            Metric::Sweeps => SWEEPERS.map(|area| Some(area.to_owned())).into(),
+            // For an alarm alone.
+            Metric::ReleaseErrors => continue,
             _ => match metric.dimension() {
-                Some(dimension) => dimension.values().iter().map(|value| Some((*value).to_owned())).collect(),
+                Some(dimension) => values(Some(dimension)).into_iter().map(Some).collect(),
                 None => vec![None],
             },
         };
@@ -180,9 +213,8 @@ fn what_is_emitted_is_on_the_dashboard() {
 #[test]
 fn dimensions_have_the_values_that_there_are() {
     let sorted = |dimension: Dimension| dimension.values().iter().copied().collect::<BTreeSet<_>>();
-    let stages = endpoints().into_iter().filter(|endpoint| matches!(endpoint.trigger, Trigger::Stage(_)));
+    let stages = endpoints().into_iter().filter(|endpoint| endpoint.caller == CalledBy::Stage);
     assert_eq!(sorted(Dimension::Stage), stages.map(|endpoint| endpoint.name()).collect());
-    assert_eq!(sorted(Dimension::Area), endpoints().iter().map(|endpoint| endpoint.area()).collect());
     let kinds = sorted(Dimension::Kind);
     for kind in [
         domain::ledger::EntryKind::SignupBonus,
@@ -220,7 +252,10 @@ fn the_dashboard_asks_four_questions_and_nothing_overlaps() {
 fn every_alarm_is_told_and_its_time_is_one_that_cloudwatch_takes() {
     for (name, alarm) in alarms() {
         for actions in ["AlarmActions", "OKActions"] {
-            assert_eq!(alarm[actions][0]["Ref"], "AlarmTopic", "{name}");
+            // What a release is taken back for tells nobody: the deployment does.
+            let told = !alarm[actions].is_null();
+            assert_eq!(told, !takes_back(&name), "{name}");
+            assert!(!told || alarm[actions][0]["Ref"] == "AlarmTopic", "{name}");
         }
         assert!(alarm["TreatMissingData"].is_string(), "{name} does not say what silence means");
         let periods: BTreeSet<u64> = match alarm["Metrics"].as_array() {
@@ -261,6 +296,11 @@ fn cloudwatch_may_use_the_key_of_the_topic() {
     assert!(allowed(topic, "sns:Publish"));
 }
 
+/// Whether an alarm is there for deployments to watch.
+fn takes_back(name: &str) -> bool {
+    name == "ReleaseErrorsAlarm" || !name.ends_with("Alarm")
+}
+
 /// What GitHub calls a heading.
 fn anchor(heading: &str) -> String {
     heading.to_lowercase().replace(' ', "-")
@@ -283,7 +323,9 @@ fn every_alarm_has_its_runbook_and_every_runbook_an_alarm() {
         let description = alarm["AlarmDescription"].as_str().unwrap();
         let (_, section) = description.split_once("See docs/operations.md#").unwrap();
         let body = sections.get(section).unwrap_or_else(|| panic!("{name}: no section {section}"));
-        assert!(body.contains(&format!("`{name}`")), "{section} does not name {name}");
+        // Those of single functions are too many to be named.
+        let named_alarm = if name.ends_with("Alarm") { name.as_str() } else { "…Errors" };
+        assert!(body.contains(&format!("`{named_alarm}`")), "{section} does not name {name}");
         named.insert(section.to_owned());
     }
     assert_eq!(named, sections.into_keys().collect());

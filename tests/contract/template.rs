@@ -1,167 +1,122 @@
-//! `template.yaml` and the `ENDPOINTS` tables say the same: functions, routes, environment and IAM actions, no more
-//! and no less.
+//! The stack as it is written: its generated parts are fresh, and what is written by hand goes together with the tables
+//! of endpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use runtime::{Endpoint, Trigger, Var};
+use generate::Area;
+use runtime::{Described, Var};
 use serde_json::Value;
 
-use crate::root::read;
+use crate::root::{read, root};
+use crate::stack::cloud::binary;
 
-const AREAS: [&str; 6] = ["accounts", "clips", "media", "pages", "stages", "webhooks"];
+/// The areas with their tables.
+pub(crate) static AREAS: LazyLock<Vec<Area>> = LazyLock::new(|| {
+    let programs = binary("");
+    generate::areas::described(&root(), &programs).expect("run the tests with `cargo xtask test`")
+});
 
-pub(crate) fn endpoints() -> Vec<&'static Endpoint> {
-    [
-        accounts::ENDPOINTS,
-        clips::ENDPOINTS,
-        stages::ENDPOINTS,
-        media_functions::ENDPOINTS,
-        pages::ENDPOINTS,
-        webhooks::ENDPOINTS,
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// The root template with the nested ones in it, as the local cloud deploys them.
+static TEMPLATE: LazyLock<Value> =
+    LazyLock::new(|| devstack::nested::read(&root().join("template.yaml")).unwrap());
+
+pub(crate) fn endpoints() -> Vec<&'static Described> {
+    AREAS.iter().flat_map(|area| &area.rows).collect()
 }
 
-pub(crate) fn template() -> Value {
-    devstack::template::parse(&read("template.yaml")).unwrap()
-}
-
-pub(crate) fn resources() -> serde_json::Map<String, Value> {
-    template()["Resources"].as_object().unwrap().clone()
+pub(crate) fn template() -> &'static Value {
+    &TEMPLATE
 }
 
 /// The properties of every resource of one type, by name.
-fn of_type(kind: &str) -> BTreeMap<String, Value> {
-    let matching = resources().into_iter().filter(|(_, resource)| resource["Type"] == kind);
-    matching.map(|(name, resource)| (name, resource["Properties"].clone())).collect()
+fn of_type(kind: &str) -> BTreeMap<&'static str, &'static Value> {
+    let resources = template()["Resources"].as_object().unwrap().iter();
+    let matching = resources.filter(|(_, resource)| resource["Type"] == kind);
+    matching.map(|(name, resource)| (name.as_str(), &resource["Properties"])).collect()
 }
 
 /// The properties of every function, by handler.
-fn functions() -> BTreeMap<String, Value> {
+fn functions() -> BTreeMap<&'static str, &'static Value> {
     let by_handler = of_type("AWS::Serverless::Function").into_iter().map(|(name, properties)| {
-        let handler = if properties["PackageType"] == "Image" {
-            properties["ImageConfig"]["Command"][0].as_str()
-        } else {
-            properties["Handler"].as_str()
-        };
-        (handler.unwrap_or_else(|| panic!("{name} has no handler")).to_owned(), properties)
+        let handler = properties["Handler"].as_str().or(properties["ImageConfig"]["Command"][0].as_str());
+        (handler.unwrap_or_else(|| panic!("{name} has no handler")), properties)
     });
     let list: Vec<_> = by_handler.collect();
-    let map: BTreeMap<_, _> = list.iter().cloned().collect();
+    let map: BTreeMap<_, _> = list.iter().copied().collect();
     assert_eq!(list.len(), map.len(), "two functions have the same handler");
     map
 }
 
-/// The function of an endpoint.
-fn function(endpoint: &Endpoint) -> Value {
-    functions()
-        .remove(endpoint.handler)
-        .unwrap_or_else(|| panic!("{} is not in template.yaml", endpoint.handler))
-}
-
-fn events(function: &Value) -> Vec<Value> {
-    function["Events"].as_object().map(|events| events.values().cloned().collect()).unwrap_or_default()
+#[test]
+fn generated_files_are_fresh() {
+    for file in generate::files(&root(), &binary("")).unwrap() {
+        let path = file.path.to_str().unwrap();
+        assert!(read(path) == file.text, "{path} is stale: run `cargo xtask generate`");
+    }
 }
 
 #[test]
 fn every_endpoint_is_a_function_and_every_function_an_endpoint() {
-    let declared: BTreeSet<String> = endpoints().iter().map(|endpoint| endpoint.handler.to_owned()).collect();
-    let deployed: BTreeSet<String> = functions().into_keys().collect();
-    assert_eq!(declared, deployed);
+    let declared: BTreeSet<&str> = endpoints().iter().map(|endpoint| endpoint.handler.as_str()).collect();
+    assert_eq!(declared, functions().into_keys().collect());
     assert_eq!(declared.len(), endpoints().len(), "two endpoints have the same handler");
 }
 
+/// The API calls functions by names that are known before they are made.
 #[test]
-fn functions_of_an_area_share_its_artefact() {
-    for endpoint in endpoints() {
-        let function = function(endpoint);
-        if endpoint.area() == "media" {
-            assert_eq!(function["PackageType"], "Image", "{}", endpoint.handler);
-        } else {
-            assert_eq!(
-                function["CodeUri"],
-                format!("target/lambda/{}", endpoint.area()),
-                "{}",
-                endpoint.handler
-            );
-            assert_eq!(function["Runtime"], "provided.al2023", "{}", endpoint.handler);
+fn a_functions_name_leaves_40_characters_for_the_stacks() {
+    for area in AREAS.iter().filter(|area| area.is_nested()) {
+        for row in &area.rows {
+            let own = format!("-{}-{}", area.name, row.name());
+            let max = 64 - generate::functions::STACK_NAME_MAX;
+            assert!(own.len() <= max, "{own} is longer than {max}: a shorter name, please");
         }
     }
 }
 
 #[test]
-fn routes_agree() {
+fn two_endpoints_do_not_have_one_route() {
+    let mut seen = BTreeMap::new();
     for endpoint in endpoints() {
-        let routes: Vec<(String, String)> = events(&function(endpoint))
-            .iter()
-            .filter(|event| event["Type"] == "HttpApi")
-            .map(|event| {
-                assert_eq!(event["Properties"]["ApiId"]["Ref"], "HttpApi", "{}", endpoint.handler);
-                let text = |name: &str| event["Properties"][name].as_str().unwrap().to_owned();
-                (text("Method"), text("Path"))
-            })
-            .collect();
-        let declared: Vec<(String, String)> =
-            endpoint.routes().iter().map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
-        assert_eq!(routes, declared, "{}", endpoint.handler);
-    }
-}
-
-#[test]
-fn triggers_agree() {
-    for endpoint in endpoints() {
-        let kinds: Vec<String> = events(&function(endpoint))
-            .iter()
-            .map(|event| event["Type"].as_str().unwrap().to_owned())
-            .collect();
-        let declared: &[&str] = match endpoint.trigger {
-            Trigger::Open(..) | Trigger::Keyed(..) | Trigger::Session(..) => &["HttpApi"],
-            Trigger::Page(..) => &["HttpApi", "HttpApi"],
-            Trigger::Stage(_) => &[],
-            Trigger::Queue(_) => &["SQS"],
-            Trigger::Schedule(_) => &["ScheduleV2"],
-        };
-        assert_eq!(kinds, declared, "{}", endpoint.handler);
-        for event in events(&function(endpoint)).iter().filter(|event| event["Type"] == "SQS") {
-            let failures = &event["Properties"]["FunctionResponseTypes"];
-            assert_eq!(failures[0], "ReportBatchItemFailures", "{}", endpoint.handler);
+        for route in &endpoint.routes {
+            let earlier = seen.insert(route.clone(), &endpoint.handler);
+            assert_eq!(earlier, None, "{} {} leads to {}, too", route.method, route.path, endpoint.handler);
         }
     }
+    // An HTTP API has 300 routes and 300 integrations at most; each of ours is one of both.
+    assert!(seen.len() <= 290, "{} routes", seen.len());
 }
 
 #[test]
-fn environments_agree() {
+fn every_route_stands_in_the_readme() {
+    let readme = read("README.md");
+    let continues =
+        |rest: &str| rest.starts_with(|next: char| next.is_ascii_alphanumeric() || "/{_".contains(next));
     for endpoint in endpoints() {
-        let deployed: BTreeSet<String> = function(endpoint)["Environment"]["Variables"]
-            .as_object()
-            .map(|variables| variables.keys().cloned().collect())
-            .unwrap_or_default();
-        let declared: BTreeSet<String> = endpoint.env.iter().map(|var| var.name().to_owned()).collect();
-        assert_eq!(deployed, declared, "{}", endpoint.handler);
+        // Parts of pages are nobody's to call.
+        let own = endpoint.routes.first().filter(|route| !route.path.ends_with(".js"));
+        let Some(route) = own else { continue };
+        let found =
+            readme.match_indices(&route.path).any(|(at, path)| !continues(&readme[at + path.len()..]));
+        assert!(found, "README.md does not name {} {}", route.method, route.path);
     }
-    let used: BTreeSet<Var> = endpoints().iter().flat_map(|endpoint| endpoint.env.iter().copied()).collect();
-    assert_eq!(used, BTreeSet::from(Var::ALL), "a variable that nobody uses");
 }
 
 #[test]
-fn iam_actions_agree_and_name_their_resources() {
+fn every_variable_has_a_user() {
+    let used: BTreeSet<&str> =
+        endpoints().iter().flat_map(|endpoint| &endpoint.env).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(used, Var::ALL.iter().map(|var| var.name()).collect(), "a variable that nobody uses");
+}
+
+#[test]
+fn grants_name_their_actions_and_resources() {
     for endpoint in endpoints() {
-        let function = function(endpoint);
-        let mut actions = BTreeSet::new();
-        for policy in function["Policies"].as_array().into_iter().flatten() {
-            for statement in policy["Statement"].as_array().unwrap() {
-                let list = statement["Action"].as_array().unwrap().iter();
-                actions.extend(list.map(|action| action.as_str().unwrap().to_owned()));
-                let resources = &statement["Resource"];
-                let list = resources.as_array().cloned().unwrap_or_else(|| vec![resources.clone()]);
-                assert!(!list.contains(&Value::from("*")), "{}", endpoint.handler);
-            }
+        for statement in &endpoint.statements {
+            assert!(statement.actions.iter().all(|action| !action.contains('*')), "{}", endpoint.handler);
+            assert!(!statement.resources.contains(&"*".to_owned()), "{}", endpoint.handler);
         }
-        let declared: BTreeSet<String> = endpoint.actions.iter().map(|action| (*action).to_owned()).collect();
-        assert_eq!(actions, declared, "{}", endpoint.handler);
-        assert!(actions.iter().all(|action| !action.contains('*')), "{}", endpoint.handler);
     }
 }
 
@@ -173,29 +128,7 @@ fn whoever_may_do_something_to_everything_says_why() {
 }
 
 #[test]
-fn an_area_is_in_the_order_of_its_table() {
-    let name = |line: &str| {
-        let named = line.trim().strip_prefix("Handler: ");
-        named
-            .or_else(|| line.trim().strip_prefix("ImageConfig: { Command: [")?.strip_suffix("] }"))
-            .map(str::to_owned)
-    };
-    let written: Vec<String> = read("template.yaml").lines().filter_map(name).collect();
-    for area in AREAS {
-        let of_area = |handlers: Vec<&str>| -> Vec<String> {
-            handlers.into_iter().filter(|h| h.starts_with(&format!("{area}."))).map(str::to_owned).collect()
-        };
-        let declared = of_area(endpoints().iter().map(|endpoint| endpoint.handler).collect());
-        assert_eq!(of_area(written.iter().map(String::as_str).collect()), declared);
-    }
-}
-
-#[test]
-fn a_function_logs_with_its_area() {
-    for endpoint in endpoints() {
-        let group = function(endpoint)["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap().to_lowercase();
-        assert_eq!(group, format!("{}logs", endpoint.area()), "{}", endpoint.handler);
-    }
+fn logs_are_kept_as_long_as_the_operator_says() {
     for (name, group) in of_type("AWS::Logs::LogGroup") {
         assert_eq!(group["RetentionInDays"]["Ref"], "LogRetentionDays", "{name}");
     }
@@ -211,7 +144,7 @@ fn every_queue_is_encrypted_and_has_dead_letters() {
 
 #[test]
 fn queues_and_bucket_are_reached_by_tls_only() {
-    let refuses = |policy: &Value| {
+    let refuses = |policy: &&Value| {
         let mut statements = policy["PolicyDocument"]["Statement"].as_array().unwrap().iter();
         statements.any(|statement| {
             statement["Effect"] == "Deny" && statement["Condition"]["Bool"]["aws:SecureTransport"] == "false"
@@ -219,10 +152,9 @@ fn queues_and_bucket_are_reached_by_tls_only() {
     };
     let policies = of_type("AWS::SQS::QueuePolicy");
     assert!(policies.values().all(refuses));
-    let named: Vec<&Value> =
-        policies.values().flat_map(|policy| policy["Queues"].as_array().unwrap()).collect();
-    let named: BTreeSet<&str> = named.into_iter().map(|queue| queue["Ref"].as_str().unwrap()).collect();
-    assert_eq!(named, of_type("AWS::SQS::Queue").keys().map(String::as_str).collect());
+    let named = policies.values().flat_map(|policy| policy["Queues"].as_array().unwrap());
+    let named: BTreeSet<&str> = named.map(|queue| queue["Ref"].as_str().unwrap()).collect();
+    assert_eq!(named, of_type("AWS::SQS::Queue").into_keys().collect());
     let buckets = of_type("AWS::S3::BucketPolicy");
     assert!(buckets.len() == of_type("AWS::S3::Bucket").len() && buckets.values().all(refuses));
 }
@@ -232,12 +164,25 @@ fn a_message_stays_hidden_while_its_function_may_be_busy_with_it() {
     let usual = template()["Globals"]["Function"]["Timeout"].as_u64().unwrap();
     let queues = of_type("AWS::SQS::Queue");
     for function in functions().values() {
-        for event in events(function).iter().filter(|event| event["Type"] == "SQS") {
+        let events = function["Events"].as_object().into_iter().flatten();
+        for (_, event) in events.filter(|(_, event)| event["Type"] == "SQS") {
             let name = event["Properties"]["Queue"]["Fn::GetAtt"][0].as_str().unwrap();
             let hidden = queues[name]["VisibilityTimeout"].as_u64().unwrap();
             // Lambda asks for six times, so that calls that were throttled come again before the message does.
             let timeout = function["Timeout"].as_u64().unwrap_or(usual);
             assert!(hidden >= 6 * timeout, "{name}: {hidden} s, its function {timeout} s");
         }
+    }
+}
+
+/// What the root template says of all functions by hand is what the generated templates say.
+#[test]
+fn functions_of_every_template_have_the_same_globals() {
+    let plain = |path: &str| devstack::template::parse(&read(path)).unwrap()["Globals"]["Function"].clone();
+    let root = plain("template.yaml");
+    for area in AREAS.iter().filter(|area| area.is_nested()) {
+        let path = area.template();
+        let text = plain(path.to_str().unwrap()).to_string().replace("${Stack}", "${AWS::StackName}");
+        assert_eq!(text, root.to_string(), "{}", path.display());
     }
 }

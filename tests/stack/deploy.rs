@@ -16,8 +16,8 @@ fn built(settings: &str) -> tempfile::TempDir {
     for (from, to) in [("tests/stack/deploy.yaml", "template.yaml"), ("infra", "infra")] {
         symlink(root().join(from), folder.path().join(to)).unwrap();
     }
-    for area in ["accounts", "clips", "pages", "stages", "webhooks"] {
-        let functions = folder.path().join("target/lambda").join(area);
+    for area in generate::areas::list(&root()).unwrap().into_iter().filter(|area| !area.is_container) {
+        let functions = folder.path().join("target/lambda").join(area.binary);
         std::fs::create_dir_all(&functions).unwrap();
         std::fs::copy("/bin/true", functions.join("bootstrap")).unwrap();
     }
@@ -69,7 +69,9 @@ async fn a_stack_is_deployed_changed_and_looked_at() {
 
     let words = said(deploy(&cloud, checkout.path(), "--dry-run"));
     assert!(
-        words.contains("Nothing was sent to AWS") && words.contains("SES knows neither a@example.com"),
+        words.contains("Nothing was sent to AWS")
+            && words.contains("clips-Accounts (functions/accounts/template.yaml)")
+            && words.contains("SES knows neither a@example.com"),
         "{words}"
     );
     assert!(asked(&cloud, "DescribeStacks").await.contains("does not exist"));

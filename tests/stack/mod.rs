@@ -3,7 +3,7 @@
 mod accept;
 mod browser;
 mod cancel;
-mod cloud;
+pub(crate) mod cloud;
 mod crash;
 mod deploy;
 mod door;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session, Var};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session, Var};
 use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -31,4 +31,12 @@ pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<Ap
     info!(account = %session.account, "closed");
     let message = "Your keys and sessions have ended. Your clips and your personal data are being erased.";
     Ok(ApiResponse::ok(&Closed { deleted: true, message }).without_session())
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Delete the account, with its keys, clips and personal data")
+        .answers::<Closed>()
+        .problems(&[403])
 }

@@ -6,7 +6,7 @@ use domain::{
     account::{KEY_NAME_CHARS_MAX, KEYS_MAX, Scope, daily_cap, key_name},
     ids::ApiKey,
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::{Deserialize, Serialize};
 use store::{accounts::KeyRecord, api_keys::NewKey};
 use tracing::info;
@@ -80,4 +80,13 @@ fn record(ask: KeyRequest, session: &Session, app: &App) -> Result<KeyRecord, Ap
         scopes,
         daily_cap: cap.transpose()?,
     })
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Make an API key; it is shown this once")
+        .takes::<KeyRequest>()
+        .answers::<MadeKey>()
+        .problems(&[400, 403, 409, 413, 415])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ids::KeyId;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -29,4 +29,10 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
     }
     info!(account = %session.account, key_id = %id, "deleted a key");
     Ok(ApiResponse::ok(&DeletedKey { id: id.to_string(), deleted: true }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("End an API key").answers::<DeletedKey>().problems(&[403, 404])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{account::Settings, ids::SessionToken, sign_in::must_rotate};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::Serialize;
 use store::accounts::Account;
 use utoipa::ToSchema;
@@ -83,4 +83,10 @@ async fn rotated(app: &App, session: &Session) -> Result<Option<SessionToken>, A
     let token = SessionToken::from_random(random()?);
     let done = table.rotate_session((&session.token, &record), &token, now).await?;
     Ok(done.then_some(token))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Who is signed in").answers::<AccountView>()
 }

@@ -5,7 +5,7 @@
 //! only; whoever signs in gets a session that nobody knew before.
 
 use domain::{account::Scope, rate::Limit};
-use runtime::{Endpoint, Route, Trigger, Var, handler};
+use runtime::{Endpoint, Grant, Item, Object, Prefix, Queue, Route, Var, describe, handler};
 
 pub mod begin;
 pub mod close;
@@ -25,162 +25,101 @@ pub mod transactions;
 pub mod update;
 pub mod verify;
 
-/// What it takes to send a link: count, write it down, hand it to the mail queue.
-const BEGIN_ENV: &[Var] = &[Var::TableName, Var::MailQueueUrl, Var::OpenRequestsPerMinute, Var::MailsPerHour];
-const BEGIN_ACTIONS: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:SendMessage"];
+/// What it takes to begin a sign-in: write the link down, order its mail.
+const BEGIN: &[Grant] = &[Grant::Table(&[Item::Put]), Grant::Queue(Queue::Mail)];
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        handler: "accounts.signup",
-        trigger: Trigger::Open(
-            Route { method: "POST", path: "/v1/auth/signup" },
-            handler!(signup::handle; app, request),
-        ),
-        env: BEGIN_ENV,
-        actions: BEGIN_ACTIONS,
-    },
-    Endpoint {
-        handler: "accounts.login",
-        trigger: Trigger::Open(
-            Route { method: "POST", path: "/v1/auth/login" },
-            handler!(login::handle; app, request),
-        ),
-        env: BEGIN_ENV,
-        actions: BEGIN_ACTIONS,
-    },
-    Endpoint {
-        handler: "accounts.page",
-        trigger: Trigger::Page(
-            Route { method: "GET", path: "/sign-in" },
-            handler!(page::handle; app, request),
-        ),
-        env: &[Var::TableName, Var::OpenRequestsPerMinute],
-        actions: &["dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.verify",
-        trigger: Trigger::Open(
-            Route { method: "POST", path: "/v1/auth/verify" },
-            handler!(verify::handle; app, request),
-        ),
-        env: &[Var::TableName, Var::OpenRequestsPerMinute],
-        actions: &[
-            "dynamodb:BatchGetItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
+    Endpoint::open("accounts.signup", Route::post("/v1/auth/signup"), handler!(signup::handle; app, request))
+        .described(describe!(signup::operation))
+        .settings(&[Var::MailsPerHour])
+        .may(BEGIN),
+    Endpoint::open("accounts.login", Route::post("/v1/auth/login"), handler!(login::handle; app, request))
+        .described(describe!(login::operation))
+        .settings(&[Var::MailsPerHour])
+        .may(BEGIN),
+    Endpoint::page("accounts.page", Route::get("/sign-in"), handler!(page::handle; app, request))
+        .described(describe!(page::operation)),
+    Endpoint::open("accounts.verify", Route::post("/v1/auth/verify"), handler!(verify::handle; app, request))
+        .described(describe!(verify::operation))
+        .may(&[Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put])]),
+    Endpoint::session(
+        "accounts.logout",
+        Route::post("/v1/auth/logout"),
+        handler!(logout::handle; app, session, request),
+    )
+    .described(describe!(logout::operation))
+    .may(&[Grant::Table(&[Item::Delete])]),
+    Endpoint::session(
+        "accounts.list_keys",
+        Route::get("/v1/keys"),
+        handler!(list_keys::handle; app, session, request),
+    )
+    .described(describe!(list_keys::operation))
+    .may(&[Grant::Table(&[Item::BatchGet, Item::Query])]),
+    Endpoint::session(
+        "accounts.create_key",
+        Route::post("/v1/keys"),
+        handler!(create_key::handle; app, session, request),
+    )
+    .described(describe!(create_key::operation))
+    .may(&[Grant::Table(&[Item::Put, Item::Update])]),
+    Endpoint::session(
+        "accounts.delete_key",
+        Route::delete("/v1/keys/{id}"),
+        handler!(delete_key::handle; app, session, request),
+    )
+    .described(describe!(delete_key::operation))
+    .may(&[Grant::Table(&[Item::Delete, Item::Update])]),
+    Endpoint::session(
+        "accounts.get",
+        Route::get("/v1/account"),
+        handler!(get::handle; app, session, request),
+    )
+    .described(describe!(get::operation))
+    .may(&[Grant::Table(&[Item::Put, Item::Update])]),
+    Endpoint::session(
+        "accounts.update",
+        Route::patch("/v1/account"),
+        handler!(update::handle; app, session, request),
+    )
+    .described(describe!(update::operation))
+    .may(&[Grant::Table(&[Item::Update])]),
+    Endpoint::session(
+        "accounts.close",
+        Route::delete("/v1/account"),
+        handler!(close::handle; app, session, request),
+    )
+    .described(describe!(close::operation))
+    .may(&[Grant::Table(&[Item::Delete, Item::Query, Item::Update]), Grant::Queue(Queue::Erase)]),
+    Endpoint::keyed(
+        "accounts.transactions",
+        Route::get("/v1/transactions"),
+        Scope::Billing,
+        Limit::Requests,
+        handler!(transactions::handle; app, caller, request),
+    )
+    .described(describe!(transactions::operation))
+    .may(&[Grant::Table(&[Item::Query])]),
+    Endpoint::keyed(
+        "accounts.transaction",
+        Route::get("/v1/transactions/{id}"),
+        Scope::Billing,
+        Limit::Requests,
+        handler!(transaction::handle; app, caller, request),
+    )
+    .described(describe!(transaction::operation))
+    .may(&[Grant::Table(&[Item::Get])]),
+    Endpoint::queue("accounts.mail", Queue::Mail, handler!(mail::handle; app, message))
+        .timeout_s(15)
+        .settings(&[Var::MailFrom, Var::PublicUrl])
+        .may(&[Grant::Mail]),
+    Endpoint::queue("accounts.erase", Queue::Erase, handler!(erase::handle; app, message)).timeout_s(60).may(
+        &[
+            Grant::Table(&[Item::Delete, Item::Get, Item::Query, Item::Update]),
+            Grant::Objects(Prefix::Clips, &[Object::Delete]),
+            Grant::Objects(Prefix::Uploads, &[Object::Delete]),
+            Grant::Objects(Prefix::Uploads, &[Object::Abort]),
         ],
-    },
-    Endpoint {
-        handler: "accounts.logout",
-        trigger: Trigger::Session(
-            Route { method: "POST", path: "/v1/auth/logout" },
-            handler!(logout::handle; app, session, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:DeleteItem", "dynamodb:GetItem"],
-    },
-    Endpoint {
-        handler: "accounts.list_keys",
-        trigger: Trigger::Session(
-            Route { method: "GET", path: "/v1/keys" },
-            handler!(list_keys::handle; app, session, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
-    },
-    Endpoint {
-        handler: "accounts.create_key",
-        trigger: Trigger::Session(
-            Route { method: "POST", path: "/v1/keys" },
-            handler!(create_key::handle; app, session, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.delete_key",
-        trigger: Trigger::Session(
-            Route { method: "DELETE", path: "/v1/keys/{id}" },
-            handler!(delete_key::handle; app, session, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.get",
-        trigger: Trigger::Session(
-            Route { method: "GET", path: "/v1/account" },
-            handler!(get::handle; app, session, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.update",
-        trigger: Trigger::Session(
-            Route { method: "PATCH", path: "/v1/account" },
-            handler!(update::handle; app, session, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.close",
-        trigger: Trigger::Session(
-            Route { method: "DELETE", path: "/v1/account" },
-            handler!(close::handle; app, session, request),
-        ),
-        env: &[Var::TableName, Var::EraseQueueUrl],
-        actions: &[
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "sqs:SendMessage",
-        ],
-    },
-    Endpoint {
-        handler: "accounts.transactions",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/transactions" },
-            Scope::Billing,
-            Limit::Requests,
-            handler!(transactions::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:Query", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.transaction",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/transactions/{id}" },
-            Scope::Billing,
-            Limit::Requests,
-            handler!(transaction::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "accounts.mail",
-        trigger: Trigger::Queue(handler!(mail::handle; app, message)),
-        env: &[Var::MailFrom, Var::PublicUrl],
-        actions: &["ses:SendEmail"],
-    },
-    Endpoint {
-        handler: "accounts.erase",
-        trigger: Trigger::Queue(handler!(erase::handle; app, message)),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &[
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "s3:AbortMultipartUpload",
-            "s3:DeleteObject",
-        ],
-    },
+    ),
 ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{account::Scope, money::Amount, time::Timestamp};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::Serialize;
 use store::api_keys::KeyListing;
 use utoipa::ToSchema;
@@ -64,4 +64,10 @@ pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<Ap
     let uses = app.table()?.last_uses(&keys).await?;
     let keys = keys.iter().zip(uses).map(|(key, last_used)| KeyView::of(key, last_used)).collect();
     Ok(ApiResponse::ok(&KeyList { keys }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("List the API keys").answers::<KeyList>()
 }

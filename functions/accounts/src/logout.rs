@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,4 +21,10 @@ pub struct SignedOut {
 pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<ApiResponse, ApiError> {
     app.table()?.end_session(&session.token).await?;
     Ok(ApiResponse::ok(&SignedOut { status: "signed_out" }).without_session())
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("End this browser's session").answers::<SignedOut>().problems(&[403])
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, StatusCode};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, StatusCode};
 
 use crate::secrets::random_number;
 
@@ -31,4 +31,10 @@ pub async fn handle(_: Arc<App>, _: ApiRequest) -> Result<ApiResponse, ApiError>
         .with_header("content-security-policy", &policy)
         .with_header("referrer-policy", "no-referrer")
         .with_header("x-content-type-options", "nosniff"))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("The page that a mail's link leads to (HTML)")
 }

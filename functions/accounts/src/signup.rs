@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation};
 
 use crate::begin::begin;
 
@@ -13,4 +13,13 @@ use crate::begin::begin;
 /// 400 for what is no address, 403 for a foreign page, 429 for too many mails to this address or from this client.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     begin(app, request).await
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Open an account: sends a link and a code by mail")
+        .takes::<crate::begin::SignInRequest>()
+        .answers::<crate::begin::Sent>()
+        .problems(&[400, 403, 413, 415])
 }

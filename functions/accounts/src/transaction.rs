@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 
 use crate::transactions::{Transaction, TransactionId};
 
@@ -20,4 +20,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
     let row = app.table()?.entry(&caller.account, wallet, seq).await?.ok_or_else(none)?;
     Ok(ApiResponse::ok(&Transaction::of(&caller.account, wallet, &row)))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("One transaction").answers::<crate::transactions::Transaction>().problems(&[404])
 }

@@ -7,7 +7,7 @@ use domain::{
     ledger::EntryKind,
     money::WalletKind,
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, StatusCode, paging};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation, StatusCode, paging};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use store::{
@@ -188,6 +188,18 @@ impl Asked {
         });
         Ok(Self { filter: Filter { wallet: only.transpose()?, kind: kind.transpose()? }, cursor, limit })
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("What became of the money, newest first; as CSV with `Accept: text/csv`")
+        .answers::<TransactionPage>()
+        .query("cursor", "string", "`next_cursor` of the page before")
+        .query("limit", "integer", "1 to 200 rows, 50 if left out")
+        .query("wallet", "string", "Only this wallet: `usd`, `edit` or `track`")
+        .query("type", "string", "Only this type, for example `charge`")
+        .problems(&[400])
 }
 
 #[cfg(test)]

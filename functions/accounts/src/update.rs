@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::account::Settings;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Session};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::Deserialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -57,6 +57,15 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
     let account = after.ok_or_else(ApiError::no_session)?;
     info!(account = %account.id, ?settings, "changed settings");
     Ok(ApiResponse::ok(&AccountView::of(&account)))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Change settings; what is left out stays")
+        .takes::<AccountChange>()
+        .answers::<crate::get::AccountView>()
+        .problems(&[400, 403, 413, 415])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use domain::{
     ids::SessionToken,
     sign_in::{SignInCode, SignInToken},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation};
 use serde::{Deserialize, Serialize};
 use store::sign_in::{Proof, SignedIn};
 use tracing::info;
@@ -70,4 +70,13 @@ async fn sign_in(app: &App, ask: &VerifyRequest, session: &SessionToken) -> Resu
         _ => return Err(ApiError::bad_request("send either `token`, or `email` and `code`")),
     };
     signed_in.ok_or_else(ApiError::invalid_sign_in)
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Sign in with the link's token, or with the code; sets the session's cookie")
+        .takes::<VerifyRequest>()
+        .answers::<Verified>()
+        .problems(&[400, 401, 403, 413, 415])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::money::WalletKind;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,4 +22,10 @@ pub struct Balance {
 pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiResponse, ApiError> {
     let wallet = app.table()?.wallet(&caller.account, WalletKind::Usd).await?;
     Ok(ApiResponse::ok(&Balance { balance: wallet.available.dollars() }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Read the balance").answers::<Balance>()
 }

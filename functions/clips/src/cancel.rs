@@ -9,7 +9,7 @@ use domain::{
     ids::JobId,
     job::{Job, Status},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use store::{StoreError, jobs::Ending};
 use tracing::{info, warn};
 
@@ -65,4 +65,14 @@ fn complete(job: &Job) -> String {
         true => format!("{told}; delete its clip with DELETE /v1/clips/{}", job.id),
         false => format!("{told}; its file expires within a day"),
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new(
+        "End a job that has not ended, and get its money back; answers the job, also the second time",
+    )
+    .answers::<crate::get::JobView>()
+    .problems(&[404, 409, 503])
 }

@@ -8,7 +8,7 @@ use domain::{
     source::Location,
     time::{MediaTime, TimeError},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
 use utoipa::{
@@ -134,6 +134,16 @@ impl<'de> Deserialize<'de> for TimeInput {
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: ClipRequest = request.json()?;
     accept(&app, caller, &request, ask.ask()?).await
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Ask for a clip")
+        .takes::<ClipRequest>()
+        .answers::<crate::accept::Accepted>()
+        .problems(&[400, 402, 404, 409, 413, 415, 422, 503])
+        .spends()
 }
 
 #[cfg(test)]

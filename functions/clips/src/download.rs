@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{download::DownloadSpec, source::Location};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, de::IgnoredAny};
 use utoipa::ToSchema;
 
@@ -77,4 +77,14 @@ impl DownloadRequest {
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: DownloadRequest = request.json()?;
     accept(&app, caller, &request, ask.ask()?).await
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Ask for a whole video")
+        .takes::<DownloadRequest>()
+        .answers::<crate::accept::Accepted>()
+        .problems(&[400, 402, 404, 409, 413, 415, 422, 503])
+        .spends()
 }

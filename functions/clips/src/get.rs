@@ -13,7 +13,7 @@ use domain::{
     quality::{Format, PictureSize},
     time::Timestamp,
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use store::clips::Clip;
 use utoipa::ToSchema;
@@ -212,6 +212,19 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
         embed_url: saved.then(|| format!("/embed/{}", job.id)),
         expires_at: expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
     }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Follow a job, and fetch the clip when it is done")
+        .answers::<JobView>()
+        .query(
+            "wait",
+            "integer",
+            "1 to 25: answer when status or progress change, or after this many seconds",
+        )
+        .problems(&[400, 404])
 }
 
 #[cfg(test)]

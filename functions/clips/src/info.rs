@@ -8,7 +8,7 @@ use domain::{
     quality::PictureSize,
     source::{Location, SourceInfo},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, identify};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, identify};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use utoipa::ToSchema;
@@ -93,6 +93,15 @@ impl Info {
             max_height: source.picture.map(PictureSize::max_height),
         }
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Look at a source: title, length, tallest quality")
+        .takes::<InfoRequest>()
+        .answers::<Info>()
+        .problems(&[400, 401, 403, 404, 409, 413, 415, 422])
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! came of it.
 
 use domain::{account::Scope, rate::Limit};
-use runtime::{Endpoint, Route, Trigger, Var, handler};
+use runtime::{
+    Endpoint, ExecutionCall, Function, Grant, Item, Object, Prefix, Queue, Route, Var, describe, handler,
+};
 
 pub mod accept;
 pub mod balance;
@@ -20,297 +22,218 @@ pub mod transcript;
 pub mod upload;
 
 /// What it takes to accept a job: look at its source, hold its price, start it.
-const ACCEPT_ENV: &[Var] = &[
-    Var::TableName,
-    Var::ClipMachineArn,
-    Var::DispatchQueueUrl,
-    Var::ClipSlots,
-    Var::ClipJobsPerHour,
-    Var::ProbeFunction,
-    Var::MediaBucket,
-    Var::Sources,
-    Var::AllowPrivateSources,
+const ACCEPT: &[Grant] = &[
+    Grant::Table(&[Item::BatchGet, Item::Get, Item::Put]),
+    Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
+    Grant::Invoke(Function::Probe),
+    Grant::Queue(Queue::Dispatch),
+    Grant::Start,
 ];
-const ACCEPT_ACTIONS: &[&str] = &[
-    "dynamodb:BatchGetItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "lambda:InvokeFunction",
-    "s3:GetObject",
-    "s3:PutObject",
-    "sqs:SendMessage",
-    "states:StartExecution",
-];
+const ACCEPT_SETTINGS: &[Var] =
+    &[Var::ClipSlots, Var::ClipJobsPerHour, Var::Sources, Var::AllowPrivateSources];
 
-/// What it takes to move a clip: copy its files, point it to the copies, delete the files that it had. Who may list the
-/// bucket is told "not found" of a file that has gone; others are told "denied".
-const MOVE_ACTIONS: &[&str] = &[
-    "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:GetObject",
-    "s3:ListBucket",
-    "s3:PutObject",
+/// What it takes to move a clip: copy its files, point it to the copies, delete the files that it had.
+const MOVE: &[Grant] = &[
+    Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
+    Grant::Objects(Prefix::Clips, &[Object::Abort, Object::Delete, Object::Get, Object::Put]),
+    Grant::MissingObjects,
 ];
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        handler: "clips.info",
-        trigger: Trigger::Open(
-            Route { method: "POST", path: "/v1/clip/info" },
-            handler!(info::handle; app, request),
-        ),
-        env: &[
-            Var::TableName,
-            Var::OpenRequestsPerMinute,
-            Var::ProbeFunction,
-            Var::Sources,
-            Var::AllowPrivateSources,
-        ],
-        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
-    },
-    Endpoint {
-        handler: "clips.quote",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/clip/quote" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(quote::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::ProbeFunction, Var::Sources, Var::AllowPrivateSources],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
-    },
-    Endpoint {
-        handler: "clips.create",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/clip" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(create::handle; app, caller, request),
-        ),
-        env: ACCEPT_ENV,
-        actions: ACCEPT_ACTIONS,
-    },
-    Endpoint {
-        handler: "clips.download",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/download" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(download::handle; app, caller, request),
-        ),
-        env: ACCEPT_ENV,
-        actions: ACCEPT_ACTIONS,
-    },
-    Endpoint {
-        handler: "clips.get",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/clip/{job_id}" },
-            Scope::ClipsRead,
-            Limit::StatusReads,
-            handler!(get::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        // GetObject is what a presigned link is allowed to do.
-        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject"],
-    },
-    Endpoint {
-        handler: "clips.cancel",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/clip/{job_id}/cancel" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(cancel::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::ClipMachineArn, Var::DispatchQueueUrl, Var::WebhooksQueueUrl],
-        actions: &[
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "sqs:SendMessage",
-            "states:StopExecution",
-        ],
-    },
-    Endpoint {
-        handler: "clips.transcript",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/transcript" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(transcript::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket, Var::CaptionsFunction, Var::Sources],
-        actions: &[
-            "dynamodb:BatchGetItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "lambda:InvokeFunction",
-            "s3:GetObject",
-            "s3:PutObject",
-        ],
-    },
-    Endpoint {
-        handler: "clips.balance",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/balance" },
-            Scope::Billing,
-            Limit::Requests,
-            handler!(balance::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "clips.upload_request",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/upload/request" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(upload::request::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        // PutObject is what the links are allowed to do.
-        actions: &["dynamodb:PutItem", "dynamodb:UpdateItem", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "clips.upload_initiate",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/upload/multipart/initiate" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(upload::initiate::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &["dynamodb:PutItem", "dynamodb:UpdateItem", "s3:AbortMultipartUpload", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "clips.upload_complete",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/upload/multipart/complete" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(upload::complete::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket, Var::UploadsQueueUrl],
-        actions: &[
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "s3:ListMultipartUploadParts",
-            "sqs:SendMessage",
-        ],
-    },
-    Endpoint {
-        handler: "clips.upload_get",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/upload/{file_id}" },
-            Scope::ClipsRead,
-            Limit::StatusReads,
-            handler!(upload::get::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket, Var::UploadsQueueUrl],
-        // Who may list the bucket is told "not found" of a file that has not arrived; others are told "denied".
-        actions: &[
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "s3:GetObject",
-            "s3:ListBucket",
-            "sqs:SendMessage",
-        ],
-    },
-    Endpoint {
-        handler: "clips.list",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/clips" },
-            Scope::ClipsRead,
-            Limit::Requests,
-            handler!(library::list::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &[
-            "dynamodb:BatchGetItem",
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "s3:GetObject",
-        ],
-    },
-    Endpoint {
-        handler: "clips.rename",
-        trigger: Trigger::Keyed(
-            Route { method: "PATCH", path: "/v1/clips/{id}" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(library::rename::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "clips.delete",
-        trigger: Trigger::Keyed(
-            Route { method: "DELETE", path: "/v1/clips/{id}" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(library::delete::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &[
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "s3:DeleteObject",
-        ],
-    },
-    Endpoint {
-        handler: "clips.pin",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/clips/{id}/pin" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(library::pin::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: MOVE_ACTIONS,
-    },
-    Endpoint {
-        handler: "clips.unpin",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/clips/{id}/unpin" },
-            Scope::ClipsWrite,
-            Limit::Requests,
-            handler!(library::unpin::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: MOVE_ACTIONS,
-    },
-    Endpoint {
-        handler: "clips.storage",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/storage" },
-            Scope::ClipsRead,
-            Limit::Requests,
-            handler!(storage::get::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "clips.storage_purchase",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/storage/purchase" },
-            Scope::Billing,
-            Limit::Requests,
-            handler!(storage::purchase::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-    },
+    Endpoint::open("clips.info", Route::post("/v1/clip/info"), handler!(info::handle; app, request))
+        .described(describe!(info::operation))
+        .settings(&[Var::Sources, Var::AllowPrivateSources])
+        .may(&[Grant::Table(&[Item::Get, Item::Put]), Grant::Invoke(Function::Probe)]),
+    Endpoint::keyed(
+        "clips.quote",
+        Route::post("/v1/clip/quote"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(quote::handle; app, caller, request),
+    )
+    .described(describe!(quote::operation))
+    .settings(&[Var::Sources, Var::AllowPrivateSources])
+    .may(&[Grant::Table(&[Item::Get]), Grant::Invoke(Function::Probe)]),
+    Endpoint::keyed(
+        "clips.create",
+        Route::post("/v1/clip"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(create::handle; app, caller, request),
+    )
+    .described(describe!(create::operation))
+    .settings(ACCEPT_SETTINGS)
+    .may(ACCEPT),
+    Endpoint::keyed(
+        "clips.download",
+        Route::post("/v1/download"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(download::handle; app, caller, request),
+    )
+    .described(describe!(download::operation))
+    .settings(ACCEPT_SETTINGS)
+    .may(ACCEPT),
+    // GetObject is what a presigned link is allowed to do.
+    Endpoint::keyed(
+        "clips.get",
+        Route::get("/v1/clip/{job_id}"),
+        Scope::ClipsRead,
+        Limit::StatusReads,
+        handler!(get::handle; app, caller, request),
+    )
+    .described(describe!(get::operation))
+    .may(&[Grant::Table(&[Item::BatchGet, Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])]),
+    Endpoint::keyed(
+        "clips.cancel",
+        Route::post("/v1/clip/{job_id}/cancel"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(cancel::handle; app, caller, request),
+    )
+    .described(describe!(cancel::operation))
+    .may(&[
+        Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
+        Grant::Queue(Queue::Dispatch),
+        Grant::Queue(Queue::Webhooks),
+        Grant::Executions(&[ExecutionCall::Stop]),
+    ]),
+    Endpoint::keyed(
+        "clips.transcript",
+        Route::post("/v1/transcript"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(transcript::handle; app, caller, request),
+    )
+    .described(describe!(transcript::operation))
+    .settings(&[Var::Sources])
+    .may(&[
+        Grant::Table(&[Item::BatchGet, Item::Get, Item::Put]),
+        Grant::Objects(Prefix::Answers, &[Object::Get, Object::Put]),
+        Grant::Invoke(Function::Captions),
+    ]),
+    Endpoint::keyed(
+        "clips.balance",
+        Route::get("/v1/balance"),
+        Scope::Billing,
+        Limit::Requests,
+        handler!(balance::handle; app, caller, request),
+    )
+    .described(describe!(balance::operation))
+    .may(&[Grant::Table(&[Item::Get])]),
+    // PutObject is what the links are allowed to do.
+    Endpoint::keyed(
+        "clips.upload_request",
+        Route::post("/v1/upload/request"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(upload::request::handle; app, caller, request),
+    )
+    .described(describe!(upload::request::operation))
+    .may(&[Grant::Table(&[Item::Put]), Grant::Objects(Prefix::Uploads, &[Object::Put])]),
+    Endpoint::keyed(
+        "clips.upload_initiate",
+        Route::post("/v1/upload/multipart/initiate"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(upload::initiate::handle; app, caller, request),
+    )
+    .described(describe!(upload::initiate::operation))
+    .may(&[Grant::Table(&[Item::Put]), Grant::Objects(Prefix::Uploads, &[Object::Abort, Object::Put])]),
+    Endpoint::keyed(
+        "clips.upload_complete",
+        Route::post("/v1/upload/multipart/complete"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(upload::complete::handle; app, caller, request),
+    )
+    .described(describe!(upload::complete::operation))
+    .may(&[
+        Grant::Table(&[Item::Get]),
+        Grant::Objects(Prefix::Uploads, &[Object::Parts]),
+        Grant::Queue(Queue::Uploads),
+    ]),
+    Endpoint::keyed(
+        "clips.upload_get",
+        Route::get("/v1/upload/{file_id}"),
+        Scope::ClipsRead,
+        Limit::StatusReads,
+        handler!(upload::get::handle; app, caller, request),
+    )
+    .described(describe!(upload::get::operation))
+    .may(&[
+        Grant::Table(&[Item::Get]),
+        Grant::Objects(Prefix::Uploads, &[Object::Get]),
+        Grant::MissingObjects,
+        Grant::Queue(Queue::Uploads),
+    ]),
+    Endpoint::keyed(
+        "clips.list",
+        Route::get("/v1/clips"),
+        Scope::ClipsRead,
+        Limit::Requests,
+        handler!(library::list::handle; app, caller, request),
+    )
+    .described(describe!(library::list::operation))
+    .may(&[
+        Grant::Table(&[Item::BatchGet, Item::Get, Item::Query]),
+        Grant::Objects(Prefix::Clips, &[Object::Get]),
+    ]),
+    Endpoint::keyed(
+        "clips.rename",
+        Route::patch("/v1/clips/{id}"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(library::rename::handle; app, caller, request),
+    )
+    .described(describe!(library::rename::operation)),
+    Endpoint::keyed(
+        "clips.delete",
+        Route::delete("/v1/clips/{id}"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(library::delete::handle; app, caller, request),
+    )
+    .described(describe!(library::delete::operation))
+    .may(&[
+        Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
+        Grant::Objects(Prefix::Clips, &[Object::Delete]),
+    ]),
+    Endpoint::keyed(
+        "clips.pin",
+        Route::post("/v1/clips/{id}/pin"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(library::pin::handle; app, caller, request),
+    )
+    .described(describe!(library::pin::operation))
+    .may(MOVE),
+    Endpoint::keyed(
+        "clips.unpin",
+        Route::post("/v1/clips/{id}/unpin"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(library::unpin::handle; app, caller, request),
+    )
+    .described(describe!(library::unpin::operation))
+    .may(MOVE),
+    Endpoint::keyed(
+        "clips.storage",
+        Route::get("/v1/storage"),
+        Scope::ClipsRead,
+        Limit::Requests,
+        handler!(storage::get::handle; app, caller, request),
+    )
+    .described(describe!(storage::get::operation))
+    .may(&[Grant::Table(&[Item::Get])]),
+    Endpoint::keyed(
+        "clips.storage_purchase",
+        Route::post("/v1/storage/purchase"),
+        Scope::Billing,
+        Limit::Requests,
+        handler!(storage::purchase::handle; app, caller, request),
+    )
+    .described(describe!(storage::purchase::operation))
+    .may(&[Grant::Table(&[Item::BatchGet, Item::Get, Item::Put])]),
 ];

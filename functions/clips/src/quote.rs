@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use domain::{money::WalletKind, quality::PictureSize};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -116,4 +116,13 @@ fn read(request: &ApiRequest) -> Result<Ask, ApiError> {
         // Also for a body that does not read: its error is that of a clip.
         _ => request.json::<ClipRequest>()?.ask(),
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Ask what a clip or a whole video would cost")
+        .takes::<QuoteRequest>()
+        .answers::<QuoteView>()
+        .problems(&[400, 402, 404, 409, 413, 415, 422])
 }

@@ -12,7 +12,7 @@ use domain::{
     source::Location,
     transcript::{ANSWER_BYTES_MAX, formatted},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, CaptionsAnswer, CaptionsRequest};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, CaptionsAnswer, CaptionsRequest, Operation};
 use serde::{Deserialize, Serialize};
 use store::{
     StoreError,
@@ -181,6 +181,16 @@ fn random() -> Result<[u8; 16], ApiError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|problem| ApiError::internal(problem.to_string()))?;
     Ok(bytes)
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Read what is said in a video, from its captions")
+        .takes::<TranscriptRequest>()
+        .answers::<Transcript>()
+        .problems(&[400, 402, 404, 413, 415, 422, 503])
+        .spends()
 }
 
 #[cfg(test)]

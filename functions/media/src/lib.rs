@@ -1,6 +1,6 @@
 //! The functions that touch media; they run in a container with ffmpeg (`Dockerfile`).
 
-use runtime::{Endpoint, Trigger, Var, handler};
+use runtime::{Endpoint, Grant, Item, Object, Prefix, Queue, Secret, Var, handler};
 
 pub mod assemble;
 pub mod captions;
@@ -23,77 +23,99 @@ mod ytdlp;
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        handler: "media.probe",
-        trigger: Trigger::Stage(handler!(probe::handle; app, input)),
-        env: &[Var::AllowPrivateSources, Var::PageSecretArn],
-        actions: &["secretsmanager:GetSecretValue"],
-    },
-    Endpoint {
-        handler: "media.captions",
-        trigger: Trigger::Stage(handler!(captions::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources, Var::PageSecretArn],
-        actions: &["dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue"],
-    },
-    Endpoint {
-        handler: "media.inspect",
-        trigger: Trigger::Queue(handler!(inspect::handle; app, message)),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &[
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "s3:DeleteObject",
-            "s3:GetObject",
-            "s3:ListBucket",
-            "s3:PutObject",
+    Endpoint::stage("media.probe", handler!(probe::handle; app, input))
+        .memory_mb(1769)
+        .scratch_mb(2048)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[Grant::Secret(Secret::Page)]),
+    Endpoint::stage("media.captions", handler!(captions::handle; app, input))
+        .memory_mb(1769)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Table(&[Item::Get]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Secret(Secret::Page),
+        ]),
+    Endpoint::queue("media.inspect", Queue::Uploads, handler!(inspect::handle; app, message))
+        .memory_mb(1024)
+        // S3 may take minutes to put the parts of 5 GB together.
+        .timeout_s(300)
+        .scratch_mb(2048)
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Uploads, &[Object::Delete, Object::Get, Object::Put]),
+            Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
+            Grant::MissingObjects,
+        ]),
+    Endpoint::stage("media.download", handler!(download::handle; app, input))
+        .memory_mb(1769)
+        .timeout_s(900)
+        .scratch_mb(10240)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Secret(Secret::Page),
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Work, &[Object::Put]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
+        ]),
+    Endpoint::stage("media.process", handler!(process::handle; app, input))
+        .memory_mb(8846)
+        .timeout_s(900)
+        .scratch_mb(10240)
+        .many()
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Work, &[Object::Get, Object::Put]),
+        ]),
+    Endpoint::stage("media.join", handler!(join::handle; app, input))
+        .memory_mb(3538)
+        .timeout_s(900)
+        .scratch_mb(10240)
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Work, &[Object::Get, Object::Put]),
+        ]),
+    Endpoint::stage("media.upload", handler!(upload::handle; app, input)).memory_mb(512).timeout_s(300).may(
+        &[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Work, &[Object::Get]),
+            Grant::Objects(Prefix::Clips, &[Object::Put]),
         ],
-    },
-    Endpoint {
-        handler: "media.download",
-        trigger: Trigger::Stage(handler!(download::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources, Var::PageSecretArn],
-        actions: &[
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "s3:GetObject",
-            "s3:PutObject",
-            "secretsmanager:GetSecretValue",
-        ],
-    },
-    Endpoint {
-        handler: "media.process",
-        trigger: Trigger::Stage(handler!(process::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "media.join",
-        trigger: Trigger::Stage(handler!(join::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "media.upload",
-        trigger: Trigger::Stage(handler!(upload::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "media.plan",
-        trigger: Trigger::Stage(handler!(plan::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "media.transfer",
-        trigger: Trigger::Stage(handler!(transfer::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
-    },
-    Endpoint {
-        handler: "media.assemble",
-        trigger: Trigger::Stage(handler!(assemble::handle; app, input)),
-        env: &[Var::TableName, Var::MediaBucket, Var::AllowPrivateSources],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "s3:GetObject", "s3:PutObject"],
-    },
+    ),
+    Endpoint::stage("media.plan", handler!(plan::handle; app, input))
+        .memory_mb(1769)
+        .timeout_s(300)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Clips, &[Object::Put]),
+            Grant::Objects(Prefix::Work, &[Object::Put]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
+        ]),
+    Endpoint::stage("media.transfer", handler!(transfer::handle; app, input))
+        .memory_mb(512)
+        .timeout_s(900)
+        .many()
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Work, &[Object::Get]),
+            Grant::Objects(Prefix::Clips, &[Object::Put]),
+            Grant::Objects(Prefix::Work, &[Object::Put]),
+        ]),
+    Endpoint::stage("media.assemble", handler!(assemble::handle; app, input))
+        .memory_mb(3538)
+        .timeout_s(900)
+        .scratch_mb(2048)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Clips, &[Object::Get]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Work, &[Object::Get]),
+            Grant::Objects(Prefix::Clips, &[Object::Put]),
+        ]),
 ];

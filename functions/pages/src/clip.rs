@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use domain::quality::PictureSize;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, StatusCode};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, StatusCode};
 
 use crate::{
     html::{self, Framed},
@@ -42,4 +42,10 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
         oembed_url: oembed::url_for(&shown),
     };
     html::answer(StatusCode::OK, &page, Some(&shown), Framed::Never)
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("The page of a shared clip (HTML; a page with the status 404 if it is gone)")
 }

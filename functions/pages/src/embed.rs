@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, StatusCode};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, StatusCode};
 
 use crate::{
     html::{self, Framed},
@@ -29,4 +29,10 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     };
     let page = Page { style: html::STYLE, script: &script::URL, shown: &shown };
     html::answer(StatusCode::OK, &page, Some(&shown), Framed::Anywhere)
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Its player alone, to be put into a frame (HTML; 404 likewise)")
 }

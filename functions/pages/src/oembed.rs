@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use domain::quality::PictureSize;
-use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation};
 use serde::Serialize;
 use url::{Url, form_urlencoded};
 use utoipa::ToSchema;
@@ -133,6 +133,18 @@ fn clip_id(url: &str, base: &str) -> Option<String> {
     let path = url.path().strip_prefix(base.path().trim_end_matches('/')).filter(|_| ours)?;
     let id = path.strip_prefix("/c/").or_else(|| path.strip_prefix("/embed/"))?;
     Some(id.strip_suffix('/').unwrap_or(id).to_owned())
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("How to embed a shared clip (oEmbed 1.0)")
+        .answers::<Oembed>()
+        .query("url", "string", "Address of a clip's page or player")
+        .query("maxwidth", "integer", "The player's largest width in pixels")
+        .query("maxheight", "integer", "The player's largest height in pixels")
+        .query("format", "string", "`json`, which it is anyway")
+        .problems(&[400, 404, 501])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, StatusCode};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, StatusCode};
 
 /// The generated document; a contract test fails when it is stale.
 const DOCUMENT: &str = include_str!("../../../infra/openapi.json");
@@ -16,4 +16,10 @@ pub async fn handle(_: Arc<App>, _: ApiRequest) -> Result<ApiResponse, ApiError>
     Ok(answer
         .with_header("cache-control", "public, max-age=300")
         .with_header("access-control-allow-origin", "*"))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("This description")
 }

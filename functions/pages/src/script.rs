@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use domain::ids;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, StatusCode};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, StatusCode};
 
 const SCRIPT: &str = include_str!("../templates/share.js");
 
@@ -21,4 +21,10 @@ pub async fn handle(_: Arc<App>, _: ApiRequest) -> Result<ApiResponse, ApiError>
     Ok(answer
         .with_header("cache-control", "public, max-age=31536000, immutable")
         .with_header("x-content-type-options", "nosniff"))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("The script of these pages")
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{quality::PictureSize, time::Timestamp};
-use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -95,4 +95,10 @@ fn view(shown: Shown) -> ShareView {
         expires_at: clip.expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
         name: clip.name.clone(),
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("See a shared clip").answers::<ShareView>().problems(&[404])
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{ids::JobId, rate};
-use runtime::{ApiError, ApiRequest, ApiResponse, App};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,4 +27,12 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     let views = app.table()?.count_view(&id, &client, app.now()).await?;
     let views = views.ok_or_else(|| ApiError::not_found("clip"))?;
     Ok(ApiResponse::ok(&Views { views }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Say that somebody sees a shared clip; counts once a viewer and day")
+        .answers::<Views>()
+        .problems(&[404, 503])
 }

@@ -1,7 +1,7 @@
 //! The stages of a job that need no ffmpeg, and the nets below them: reserve, settle, release, dispatch, sweep,
 //! reconcile.
 
-use runtime::{Endpoint, Trigger, Var, handler};
+use runtime::{Endpoint, ExecutionCall, Grant, Item, Object, Prefix, Queue, Schedule, Var, handler};
 
 pub mod dispatch;
 mod end;
@@ -13,92 +13,59 @@ pub mod settle;
 pub mod sweep;
 
 /// What it takes to end a job well: read it, move its money, tell of it, wake `dispatch`, clear its work files.
-const END_ENV: &[Var] = &[Var::TableName, Var::MediaBucket, Var::DispatchQueueUrl, Var::WebhooksQueueUrl];
-const END_ACTIONS: &[&str] = &[
-    "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "s3:DeleteObject",
-    "sqs:SendMessage",
+const END: &[Grant] = &[
+    Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+    Grant::Objects(Prefix::Work, &[Object::Delete]),
+    Grant::Queue(Queue::Dispatch),
+    Grant::Queue(Queue::Webhooks),
 ];
+
 /// The same, and to give up an upload in parts.
-const FAIL_ACTIONS: &[&str] = &[
-    "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "sqs:SendMessage",
+const FAIL: &[Grant] = &[
+    Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+    Grant::Objects(Prefix::Clips, &[Object::Abort]),
+    Grant::Objects(Prefix::Work, &[Object::Delete]),
+    Grant::Queue(Queue::Dispatch),
+    Grant::Queue(Queue::Webhooks),
 ];
+
+/// What looks after things that got stuck. Not again what failed: the next call comes in a minute.
+const EVERY_MINUTE: Schedule = Schedule { expression: "rate(1 minute)", retries: Some(0) };
+
+/// The call at 2:07 (UTC) begins, each goes on where the one before had to stop, the rest find that all is done.
+const EVERY_HOUR: Schedule = Schedule { expression: "cron(7 * * * ? *)", retries: None };
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        handler: "stages.reserve",
-        trigger: Trigger::Stage(handler!(reserve::handle; app, input)),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "stages.settle",
-        trigger: Trigger::Stage(handler!(settle::handle; app, input)),
-        env: END_ENV,
-        actions: END_ACTIONS,
-    },
-    Endpoint {
-        handler: "stages.release",
-        trigger: Trigger::Stage(handler!(release::handle; app, input)),
-        env: END_ENV,
-        actions: FAIL_ACTIONS,
-    },
-    Endpoint {
-        handler: "stages.release_aborted",
-        trigger: Trigger::Queue(handler!(release_aborted::handle; app, message)),
-        env: END_ENV,
-        actions: FAIL_ACTIONS,
-    },
-    Endpoint {
-        handler: "stages.dispatch",
-        trigger: Trigger::Queue(handler!(dispatch::handle; app, message)),
-        env: &[Var::TableName, Var::ClipMachineArn, Var::ClipSlots],
-        actions: &[
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "states:StartExecution",
-        ],
-    },
-    Endpoint {
-        handler: "stages.sweep",
-        trigger: Trigger::Schedule(handler!(sweep::handle; app)),
-        env: &[
-            Var::TableName,
-            Var::MediaBucket,
-            Var::DispatchQueueUrl,
-            Var::WebhooksQueueUrl,
-            Var::ClipMachineArn,
-        ],
-        actions: &[
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            "s3:AbortMultipartUpload",
-            "s3:DeleteObject",
-            "sqs:SendMessage",
-            "states:DescribeExecution",
-            "states:StartExecution",
-            "states:StopExecution",
-        ],
-    },
-    Endpoint {
-        handler: "stages.reconcile",
-        trigger: Trigger::Schedule(handler!(reconcile::handle; app)),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"],
-    },
+    Endpoint::stage("stages.reserve", handler!(reserve::handle; app, input)).may(&[Grant::Table(&[
+        Item::Get,
+        Item::Put,
+        Item::Update,
+    ])]),
+    Endpoint::stage("stages.settle", handler!(settle::handle; app, input)).may(END),
+    Endpoint::stage("stages.release", handler!(release::handle; app, input)).may(FAIL),
+    Endpoint::queue(
+        "stages.release_aborted",
+        Queue::Aborted,
+        handler!(release_aborted::handle; app, message),
+    )
+    .may(FAIL),
+    Endpoint::queue("stages.dispatch", Queue::Dispatch, handler!(dispatch::handle; app, message))
+        .settings(&[Var::ClipSlots])
+        .may(&[Grant::Table(&[Item::Delete, Item::Get, Item::Query, Item::Update]), Grant::Start]),
+    Endpoint::schedule("stages.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).may(&[
+        Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+        Grant::OpenIndex,
+        Grant::Objects(Prefix::Clips, &[Object::Abort]),
+        Grant::Objects(Prefix::Clips, &[Object::Delete]),
+        Grant::Objects(Prefix::Work, &[Object::Delete]),
+        Grant::Queue(Queue::Dispatch),
+        Grant::Queue(Queue::Webhooks),
+        Grant::Start,
+        Grant::Executions(&[ExecutionCall::Describe, ExecutionCall::Stop]),
+    ]),
+    Endpoint::schedule("stages.reconcile", EVERY_HOUR, handler!(reconcile::handle; app))
+        .memory_mb(512)
+        .timeout_s(900)
+        .may(&[Grant::Table(&[Item::Get, Item::Query, Item::Scan, Item::Update])]),
 ];

@@ -6,7 +6,7 @@ use domain::{
     ids::WebhookId,
     webhook::{self, ENDPOINTS_MAX, Endpoint, Receiver},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
@@ -62,4 +62,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     info!(account = %caller.account, webhook = %receiver, "made a webhook");
     let webhook = WebhookView::of(&endpoint, now);
     Ok(ApiResponse::ok(&MadeWebhook { secret: secret.reveal(), webhook }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Have an address told of what happens; its secret is shown this once")
+        .takes::<WebhookRequest>()
+        .answers::<MadeWebhook>()
+        .problems(&[400, 409, 413, 415, 503])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ids::WebhookId;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -29,4 +29,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     change(&app, &caller.account, no_webhook, |webhooks| webhooks.remove(&id).then_some(())).await?;
     info!(account = %caller.account, webhook = %id, "deleted a webhook");
     Ok(ApiResponse::ok(&DeletedWebhook { id: id.to_string(), deleted: true }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Delete a webhook").answers::<DeletedWebhook>().problems(&[404, 503])
 }

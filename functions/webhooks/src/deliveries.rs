@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{ids::EventId, webhook::Receiver};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, paging};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation, paging};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,4 +42,16 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         deliveries: page.deliveries.into_iter().map(DeliveryView::of).collect(),
         next_cursor: page.next.map(|event| event.to_string()),
     }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new(
+        "What a webhook, or (`jobs`) the addresses that jobs name, were told in seven days, newest first",
+    )
+    .answers::<DeliveryList>()
+    .query("cursor", "string", "`next_cursor` of the page before")
+    .query("limit", "integer", "1 to 100; 20 if left out")
+    .problems(&[400, 404, 503])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ids::WebhookId;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 
 use crate::{no_webhook, view::WebhookView};
 
@@ -16,4 +16,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let webhooks = app.table()?.webhooks(&caller.account).await?;
     let endpoint = webhooks.endpoint(&id).ok_or_else(no_webhook)?;
     Ok(ApiResponse::ok(&WebhookView::of(endpoint, app.now())))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Read a webhook").answers::<crate::view::WebhookView>().problems(&[404])
 }

@@ -7,7 +7,9 @@ use domain::{
     rate::Limit,
     webhook::{Receiver, Topic, Webhooks},
 };
-use runtime::{ApiError, ApiRequest, App, Endpoint, Route, Trigger, Var, handler};
+use runtime::{
+    ApiError, ApiRequest, App, Endpoint, Grant, Item, Queue, Route, Schedule, Secret, Var, describe, handler,
+};
 use store::StoreError;
 
 pub mod create;
@@ -24,141 +26,108 @@ pub mod test;
 pub mod update;
 pub mod view;
 
+/// When what waits is looked after. Not again what failed: the next call comes in a minute.
+const EVERY_MINUTE: Schedule = Schedule { expression: "rate(1 minute)", retries: Some(0) };
+
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        handler: "webhooks.create",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/webhooks" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(create::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::WebhooksSecretArn, Var::AllowPrivateSources],
-        actions: &[
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "secretsmanager:GetSecretValue",
-        ],
-    },
-    Endpoint {
-        handler: "webhooks.list",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/webhooks" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(list::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "webhooks.get",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/webhooks/{id}" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(get::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "webhooks.update",
-        trigger: Trigger::Keyed(
-            Route { method: "PATCH", path: "/v1/webhooks/{id}" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(update::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::AllowPrivateSources],
-        actions: &["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "webhooks.delete",
-        trigger: Trigger::Keyed(
-            Route { method: "DELETE", path: "/v1/webhooks/{id}" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(delete::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "webhooks.rotate",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/webhooks/{id}/rotate" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(rotate::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::WebhooksSecretArn],
-        actions: &[
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "secretsmanager:GetSecretValue",
-        ],
-    },
-    Endpoint {
-        handler: "webhooks.test",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/webhooks/{id}/test" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(test::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::WebhooksQueueUrl],
-        actions: &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "sqs:SendMessage"],
-    },
-    Endpoint {
-        handler: "webhooks.deliveries",
-        trigger: Trigger::Keyed(
-            Route { method: "GET", path: "/v1/webhooks/{id}/deliveries" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(deliveries::handle; app, caller, request),
-        ),
-        env: &[Var::TableName],
-        actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-    },
-    Endpoint {
-        handler: "webhooks.replay",
-        trigger: Trigger::Keyed(
-            Route { method: "POST", path: "/v1/webhooks/{id}/deliveries/{delivery_id}/replay" },
-            Scope::Webhooks,
-            Limit::Requests,
-            handler!(replay::handle; app, caller, request),
-        ),
-        env: &[Var::TableName, Var::WebhooksQueueUrl],
-        actions: &["dynamodb:GetItem", "dynamodb:UpdateItem", "sqs:SendMessage"],
-    },
-    Endpoint {
-        handler: "webhooks.deliver",
-        trigger: Trigger::Queue(handler!(deliver::handle; app, message)),
-        env: &[
-            Var::TableName,
-            Var::WebhooksQueueUrl,
-            Var::WebhooksDeadLettersUrl,
-            Var::WebhooksSecretArn,
-            Var::AllowPrivateSources,
-        ],
-        actions: &[
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-            "secretsmanager:GetSecretValue",
-            "sqs:SendMessage",
-        ],
-    },
-    Endpoint {
-        handler: "webhooks.sweep",
-        trigger: Trigger::Schedule(handler!(sweep::handle; app)),
-        env: &[Var::TableName, Var::WebhooksQueueUrl],
-        actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"],
-    },
+    Endpoint::keyed(
+        "webhooks.create",
+        Route::post("/v1/webhooks"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(create::handle; app, caller, request),
+    )
+    .described(describe!(create::operation))
+    .settings(&[Var::AllowPrivateSources])
+    .may(&[Grant::Table(&[Item::Check, Item::Get]), Grant::Secret(Secret::Webhooks)]),
+    Endpoint::keyed(
+        "webhooks.list",
+        Route::get("/v1/webhooks"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(list::handle; app, caller, request),
+    )
+    .described(describe!(list::operation))
+    .may(&[Grant::Table(&[Item::Get])]),
+    Endpoint::keyed(
+        "webhooks.get",
+        Route::get("/v1/webhooks/{id}"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(get::handle; app, caller, request),
+    )
+    .described(describe!(get::operation))
+    .may(&[Grant::Table(&[Item::Get])]),
+    Endpoint::keyed(
+        "webhooks.update",
+        Route::patch("/v1/webhooks/{id}"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(update::handle; app, caller, request),
+    )
+    .described(describe!(update::operation))
+    .settings(&[Var::AllowPrivateSources])
+    .may(&[Grant::Table(&[Item::Check, Item::Get])]),
+    Endpoint::keyed(
+        "webhooks.delete",
+        Route::delete("/v1/webhooks/{id}"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(delete::handle; app, caller, request),
+    )
+    .described(describe!(delete::operation))
+    .may(&[Grant::Table(&[Item::Check, Item::Get])]),
+    Endpoint::keyed(
+        "webhooks.rotate",
+        Route::post("/v1/webhooks/{id}/rotate"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(rotate::handle; app, caller, request),
+    )
+    .described(describe!(rotate::operation))
+    .may(&[Grant::Table(&[Item::Check, Item::Get]), Grant::Secret(Secret::Webhooks)]),
+    Endpoint::keyed(
+        "webhooks.test",
+        Route::post("/v1/webhooks/{id}/test"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(test::handle; app, caller, request),
+    )
+    .described(describe!(test::operation))
+    .may(&[Grant::Table(&[Item::Get, Item::Put]), Grant::Queue(Queue::Webhooks)]),
+    Endpoint::keyed(
+        "webhooks.deliveries",
+        Route::get("/v1/webhooks/{id}/deliveries"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(deliveries::handle; app, caller, request),
+    )
+    .described(describe!(deliveries::operation))
+    .may(&[Grant::Table(&[Item::Get, Item::Query])]),
+    Endpoint::keyed(
+        "webhooks.replay",
+        Route::post("/v1/webhooks/{id}/deliveries/{delivery_id}/replay"),
+        Scope::Webhooks,
+        Limit::Requests,
+        handler!(replay::handle; app, caller, request),
+    )
+    .described(describe!(replay::operation))
+    .may(&[Grant::Table(&[Item::Get]), Grant::Queue(Queue::Webhooks)]),
+    Endpoint::queue("webhooks.deliver", Queue::Webhooks, handler!(deliver::handle; app, message))
+        .timeout_s(30)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Table(&[Item::Check, Item::Get, Item::Update]),
+            Grant::Secret(Secret::Webhooks),
+            Grant::Queue(Queue::Webhooks),
+            Grant::Queue(Queue::WebhooksDeadLetters),
+        ]),
+    Endpoint::schedule("webhooks.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).may(&[
+        Grant::Table(&[Item::Get, Item::Update]),
+        Grant::OpenIndex,
+        Grant::Queue(Queue::Webhooks),
+    ]),
 ];
 
 /// The receiver that a path names: an endpoint's id, or `jobs`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,4 +23,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiR
     let webhooks = app.table()?.webhooks(&caller.account).await?;
     let view = |endpoint| WebhookView::of(endpoint, app.now());
     Ok(ApiResponse::ok(&WebhookList { webhooks: webhooks.endpoints.iter().map(view).collect() }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("List the webhooks").answers::<WebhookList>()
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{ids::EventId, webhook::Receiver};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use store::{StoreError, webhooks::DeliveryKey};
 use tracing::info;
 
@@ -37,4 +37,12 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         return Ok(ApiResponse::ok(&DeliveryView::of(replayed)));
     }
     Err(StoreError::Busy.into())
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Send an event once more, under the same `webhook-id`")
+        .answers::<crate::view::DeliveryView>()
+        .problems(&[404, 409, 503])
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{time::Timestamp, webhook::Versions};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -43,4 +43,12 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         secret: root.derive(&caller.account, &receiver, version).reveal(),
         former_secret_until: former_until.map(Timestamp::rfc3339),
     }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Make another secret, of a webhook or (`jobs`) for the addresses that jobs name; the one before signs for another day")
+        .answers::<RotatedSecret>()
+        .problems(&[404, 503])
 }

@@ -7,7 +7,7 @@ use domain::{
     ids::WebhookId,
     webhook::{Event, Receiver},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 
 use crate::{is_off, no_webhook, view::DeliveryView};
 
@@ -26,4 +26,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let delivery = table.tell_one(&caller.account, Receiver::Endpoint(id), &event).await?;
     app.deliver(std::slice::from_ref(&delivery.key)).await;
     Ok(ApiResponse::ok(&DeliveryView::of(delivery)))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Send a test event").answers::<crate::view::DeliveryView>().problems(&[404, 409, 503])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{ids::WebhookId, webhook};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Deserialize;
 use tracing::info;
 use utoipa::ToSchema;
@@ -53,4 +53,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let endpoint = changed.await?;
     info!(account = %caller.account, webhook = %id, "changed a webhook");
     Ok(ApiResponse::ok(&WebhookView::of(&endpoint, app.now())))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Change a webhook; what is left out stays")
+        .takes::<WebhookChange>()
+        .answers::<crate::view::WebhookView>()
+        .problems(&[400, 404, 413, 415, 503])
 }

@@ -9,7 +9,8 @@
 //! 6. a state machine's definition file is put inline;
 //! 7. secrets that are to be generated get their values here (`secrets`);
 //! 8. there is one release, and it is not tried out first (there is no CodeDeploy): `live` is the new version at once;
-//! 9. alarms, the dashboard, saved queries and the topic that alarms are told to leave it: nothing here watches.
+//! 9. the API's routes are registered after the deployment (`routes`);
+//! 10. alarms, the dashboard, saved queries and the topic that alarms are told to leave it: nothing here watches.
 //!
 //! The rest of the template reaches CloudFormation as it stands.
 
@@ -79,6 +80,13 @@ pub(crate) fn bend(mut template: Json, stack_name: &str, folder: &Path) -> anyho
         match type_of(resource) {
             "AWS::Serverless::Function" => {
                 areas.insert(bend_function(resource).with_context(|| format!("function {id}"))?);
+            }
+            // The routes are registered after the deployment.
+            "AWS::Serverless::HttpApi" => {
+                resource
+                    .pointer_mut("/Properties")
+                    .and_then(Json::as_object_mut)
+                    .map(|it| it.remove("DefinitionBody"));
             }
             "AWS::Serverless::StateMachine" => {
                 inline_definition(resource, folder).with_context(|| format!("state machine {id}"))?;
@@ -196,9 +204,9 @@ fn inline_definition(resource: &mut Json, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The routes of every function's HttpApi events.
+/// The routes of every API's definition and of every function's HttpApi events.
 fn routes(resources: &Map<String, Json>) -> anyhow::Result<Vec<Route>> {
-    let mut routes = Vec::new();
+    let mut routes = defined_routes(resources)?;
     for (function, resource) in resources {
         let Some(events) = resource.pointer("/Properties/Events").and_then(Json::as_object) else { continue };
         for (event, spec) in events.iter().filter(|(_, spec)| type_of(spec) == "HttpApi") {
@@ -220,6 +228,39 @@ fn routes(resources: &Map<String, Json>) -> anyhow::Result<Vec<Route>> {
         }
     }
     Ok(routes)
+}
+
+/// The routes that APIs define themselves, each with the function that its integration calls by name.
+fn defined_routes(resources: &Map<String, Json>) -> anyhow::Result<Vec<Route>> {
+    let named = |resource: &Json| resource.pointer("/Properties/FunctionName/Fn::Sub").cloned();
+    let by_name: BTreeMap<String, &String> = resources
+        .iter()
+        .filter_map(|(id, resource)| Some((named(resource)?.as_str()?.to_owned(), id)))
+        .collect();
+    let mut routes = Vec::new();
+    for (api, resource) in resources {
+        let Some(paths) = resource.pointer("/Properties/DefinitionBody/paths").and_then(Json::as_object)
+        else {
+            continue;
+        };
+        for (path, methods) in paths {
+            for (method, operation) in methods.as_object().into_iter().flatten() {
+                let uri = operation.pointer("/x-amazon-apigateway-integration/uri/Fn::Sub");
+                let name = uri.and_then(Json::as_str).and_then(function_name);
+                let function = name.and_then(|name| by_name.get(name));
+                let function = function.with_context(|| format!("{method} {path} calls no function"))?;
+                let key = format!("{} {path}", method.to_uppercase());
+                routes.push(Route { api: api.clone(), function: (*function).clone(), key });
+            }
+        }
+    }
+    Ok(routes)
+}
+
+/// The name of the function in an integration's URI, which calls its live version.
+fn function_name(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once(":function:")?;
+    rest.strip_suffix("/invocations")?.strip_suffix(":live")
 }
 
 /// What `Ref` and `GetAtt` of the taken resources now say, by `Id` and `Id.Attribute`.

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value as Json;
 
 use crate::routes::ALIAS;
-use crate::{Info, template};
+use crate::{Info, nested};
 
 /// The file beside the logs of a local cloud that tells what its resources are called.
 pub(crate) const NAMES: &str = "names.json";
@@ -74,9 +74,7 @@ struct Grant {
 /// # Errors
 /// When a file cannot be read, or there are no logs.
 pub fn compare(template: &Path, logs: &Path) -> anyhow::Result<Report> {
-    let text =
-        std::fs::read_to_string(template).with_context(|| format!("cannot read {}", template.display()))?;
-    let granted = granted(&template::parse(&text)?);
+    let granted = granted(&nested::read(template)?);
     let mut report = Report { functions: granted.len(), ..Report::default() };
     report.grants = granted.values().map(Vec::len).sum();
     let mut used = BTreeSet::new();

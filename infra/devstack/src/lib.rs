@@ -12,6 +12,7 @@
 
 pub mod fileserver;
 pub mod grants;
+pub mod nested;
 pub mod options;
 pub mod shim;
 pub mod supervise;

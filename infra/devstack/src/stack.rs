@@ -18,7 +18,7 @@ use crate::meter::Meter;
 use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
 use crate::s3::S3;
-use crate::{Options, bend, bundle, cloudformation, front, grants, mail, routes, secrets, seed, template};
+use crate::{Options, bend, bundle, cloudformation, front, grants, mail, nested, routes, secrets, seed};
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -211,9 +211,8 @@ async fn front_port(port: u16) -> anyhow::Result<TcpListener> {
 
 fn read_template(options: &Options) -> anyhow::Result<Bent> {
     let path = &options.template;
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let folder = path.parent().unwrap_or(&options.root);
-    let mut bent = template::parse(&text)
+    let mut bent = nested::read(path)
         .and_then(|parsed| bend::bend(parsed, &options.stack_name, folder))
         .with_context(|| format!("cannot use {}", path.display()))?;
     secrets::keep(&mut bent.template, &options.state)?;

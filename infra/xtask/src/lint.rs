@@ -15,7 +15,7 @@ const STEPS: [Step; 8] = [
     ("cfn-lint", cfn_lint),
     ("checkov", checkov),
     ("asl-validator", asl_validator),
-    ("what SAM makes of the template", transform),
+    ("what SAM makes of the templates", transform),
     ("hadolint", hadolint),
     ("actionlint", actionlint),
     ("zizmor", zizmor),
@@ -23,6 +23,12 @@ const STEPS: [Step; 8] = [
 
 /// The templates beside the product's own.
 const OTHER_TEMPLATES: [&str; 2] = ["infra/artifacts.yaml", "infra/github-oidc.yaml"];
+
+/// The product's templates: the root, then the areas' own.
+fn templates() -> anyhow::Result<Vec<String>> {
+    let areas = setup::areas()?.into_iter().filter_map(|area| area.template);
+    Ok(std::iter::once("template.yaml".to_owned()).chain(areas).collect())
+}
 
 /// Runs every step, also behind one that failed, so that one run tells everything.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -47,13 +53,15 @@ fn sam() -> anyhow::Result<Command> {
 
 fn cfn_lint() -> anyhow::Result<Command> {
     let mut cfn_lint = here(tools::python()?.join("cfn-lint"));
-    cfn_lint.arg("template.yaml").args(OTHER_TEMPLATES);
+    cfn_lint.args(templates()?).args(OTHER_TEMPLATES);
     Ok(cfn_lint)
 }
 
 /// What is checked and what is not, with the reasons, is in `.checkov.yaml`.
 fn checkov() -> anyhow::Result<Command> {
-    Ok(here(tools::checkov()?.join("checkov")))
+    let mut checkov = here(tools::checkov()?.join("checkov"));
+    checkov.arg("--file").args(templates()?).args(OTHER_TEMPLATES);
+    Ok(checkov)
 }
 
 fn asl_validator() -> anyhow::Result<Command> {
@@ -66,7 +74,7 @@ fn asl_validator() -> anyhow::Result<Command> {
 /// Counts what the template becomes, because CloudFormation has bounds for it.
 fn transform() -> anyhow::Result<Command> {
     let mut transform = here(tools::python()?.join("python"));
-    transform.args(["infra/xtask/tools/transform.py", "--count"]);
+    transform.args(["infra/xtask/tools/transform.py", "--count"]).args(templates()?);
     Ok(transform)
 }
 

@@ -18,6 +18,8 @@ mod timings;
 mod tools;
 mod upload;
 
+use std::process::Command;
+
 use anyhow::bail;
 use lexopt::prelude::*;
 
@@ -126,15 +128,18 @@ fn costs(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
 }
 
 fn generate(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
-    let mut cargo = setup::cargo();
-    cargo.args(["run", "--quiet", "--package", "clipwright-openapi", "--"]);
+    let mut check = false;
     while let Some(argument) = arguments.next()? {
         match argument {
-            Long("check") => {
-                cargo.arg("--check");
-            }
+            Long("check") => check = true,
             other => return Err(other.unexpected().into()),
         }
     }
-    setup::run(&mut cargo, "generating")
+    // The areas' binaries tell what is in them.
+    let mut packages: Vec<String> = setup::areas()?.into_iter().map(|area| area.package).collect();
+    packages.push("clipwright-generate".to_owned());
+    setup::build(&packages.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let mut program = Command::new(setup::beside("generate")?);
+    program.current_dir(setup::root()).args(check.then_some("--check"));
+    setup::run(&mut program, "generating")
 }

@@ -7,16 +7,64 @@ use anyhow::{Context as _, bail};
 
 use crate::say;
 
+/// An area of functions.
+#[derive(Debug)]
+pub(crate) struct Area {
+    /// The name of its folder.
+    pub(crate) name: String,
+    /// Its cargo package.
+    pub(crate) package: String,
+    /// Its cargo binary.
+    pub(crate) binary: String,
+    /// Whether its functions are a container's; those of all others are zips.
+    pub(crate) is_container: bool,
+    /// Its template, if it has one of its own; relative to the checkout.
+    pub(crate) template: Option<String>,
+}
+
+/// The areas, as cargo knows them: the packages of `functions/*`.
+pub(crate) fn areas() -> anyhow::Result<Vec<Area>> {
+    let told = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output();
+    let told = told.context("cannot run cargo")?;
+    if !told.status.success() {
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&told.stderr));
+    }
+    let metadata: serde_json::Value = serde_json::from_slice(&told.stdout)?;
+    let functions = root().join("functions");
+    let mut areas = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let manifest = PathBuf::from(text(&package["manifest_path"]));
+        let Some(folder) = manifest.parent().filter(|folder| folder.parent() == Some(&functions)) else {
+            continue;
+        };
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let targets = package["targets"].as_array();
+        let binary = targets.into_iter().flatten().find(|target| target["kind"][0] == "bin");
+        let template = format!("functions/{name}/template.yaml");
+        areas.push(Area {
+            package: text(&package["name"]),
+            binary: binary.map(|target| text(&target["name"])).unwrap_or_default(),
+            is_container: folder.join("Dockerfile").exists(),
+            template: root().join(&template).exists().then_some(template),
+            name,
+        });
+    }
+    areas.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(areas)
+}
+
+/// `clips` as `Clips`: what the root template calls an area's stack.
+pub(crate) fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+}
+
 /// The packages whose binaries the local cloud runs.
-const BINARIES: [&str; 7] = [
-    "clipwright-accounts",
-    "clipwright-clips",
-    "clipwright-stages",
-    "clipwright-media-functions",
-    "clipwright-pages",
-    "clipwright-webhooks",
-    "clipwright-devstack",
-];
+fn binaries() -> anyhow::Result<Vec<String>> {
+    let areas = areas()?.into_iter().map(|area| area.package);
+    Ok(areas.chain(["clipwright-devstack".to_owned()]).collect())
+}
 
 /// The checkout.
 pub(crate) fn root() -> PathBuf {
@@ -38,8 +86,13 @@ pub(crate) fn cargo() -> Command {
 
 /// The `devstack` program, built beside this one.
 pub(crate) fn devstack() -> anyhow::Result<PathBuf> {
+    beside("devstack")
+}
+
+/// A program that is built beside this one.
+pub(crate) fn beside(program: &str) -> anyhow::Result<PathBuf> {
     let exe = std::env::current_exe().context("cannot tell where this program lies")?;
-    Ok(exe.with_file_name("devstack"))
+    Ok(exe.with_file_name(program))
 }
 
 /// Everything that the local cloud needs to run.
@@ -47,7 +100,8 @@ pub(crate) fn cloud() -> anyhow::Result<()> {
     media_tools()?;
     python()?;
     page_tools()?;
-    build(&BINARIES)
+    let packages = binaries()?;
+    build(&packages.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Builds the packages, with cargo's own words on the screen.

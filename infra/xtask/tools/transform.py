@@ -1,7 +1,6 @@
-"""What SAM makes of template.yaml, without AWS: the plain CloudFormation template as JSON, or with --count how much of
-CloudFormation's bounds it takes. Packaging, which puts code into S3 and ECR, is only named here."""
+"""What SAM makes of a template, without AWS: the plain CloudFormation template as JSON; or with --count and several of them, how
+much of CloudFormation's bounds each takes. Packaging, which puts code into S3 and ECR, is only named here."""
 
-import collections
 import json
 import logging
 import sys
@@ -9,9 +8,12 @@ import sys
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-# Of CloudFormation's own bounds (500 resources, 200 parameters, 200 outputs, 1 MB) what we allow ourselves: a stack that
-# stands at the bound can take no further endpoint.
-BOUNDS = {"resources": 450, "parameters": 180, "outputs": 180, "bytes": 900_000}
+# Of CloudFormation's own bounds (500 resources, 200 parameters, 200 outputs, 1 MB) what we allow ourselves in one stack: an
+# area that stands there wants to be two.
+BOUNDS = {"resources": 200, "parameters": 100, "outputs": 100, "bytes": 900_000}
+
+# A function behind the API, with its alarm, alias, version, role and deployment group.
+RESOURCES_OF_AN_ENDPOINT = 6
 
 
 class NoManagedPolicies:
@@ -25,7 +27,9 @@ def packaged(template):
     """The template as `sam package` writes it: code and definitions lie somewhere in S3, images in ECR."""
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
-        if resource["Type"] == "AWS::Serverless::StateMachine":
+        if resource["Type"] == "AWS::Serverless::Application":
+            properties["Location"] = "https://s3.amazonaws.com/packaged/template"
+        elif resource["Type"] == "AWS::Serverless::StateMachine":
             properties["DefinitionUri"] = "s3://packaged/definition"
         elif resource["Type"] == "AWS::Serverless::Function" and properties.get("PackageType") == "Image":
             properties["ImageUri"] = "000000000000.dkr.ecr.us-east-1.amazonaws.com/packaged:image"
@@ -39,27 +43,38 @@ def values(template):
     return {name: parameter.get("Default", "0123456789") for name, parameter in template["Parameters"].items()}
 
 
+def plain(path):
+    with open(path, encoding="utf-8") as file:
+        template = packaged(yaml_parse(file.read()))
+    return transform(template, values(template), NoManagedPolicies())
+
+
+def count(path):
+    """Prints what a template becomes; answers whether it is too much, and how many endpoints there is room for."""
+    made = plain(path)
+    taken = {
+        "resources": len(made["Resources"]),
+        "parameters": len(made["Parameters"]),
+        "outputs": len(made.get("Outputs", {})),
+        "bytes": len(json.dumps(made, separators=(",", ":"), default=str)),
+    }
+    room = (BOUNDS["resources"] - taken["resources"]) // RESOURCES_OF_AN_ENDPOINT
+    told = ", ".join(f"{taken[what]} of {bound} {what}" for what, bound in BOUNDS.items())
+    print(f"{path}: {told}; room for {room} endpoints")
+    return any(taken[what] > bound for what, bound in BOUNDS.items()), room
+
+
 def main():
     logging.disable(logging.CRITICAL)
-    with open("template.yaml", encoding="utf-8") as file:
-        template = packaged(yaml_parse(file.read()))
-    plain = transform(template, values(template), NoManagedPolicies())
-    text = json.dumps(plain, indent=1, default=str)
-    if sys.argv[1:] != ["--count"]:
-        print(text)
+    if sys.argv[1] != "--count":
+        print(json.dumps(plain(sys.argv[1]), indent=1, default=str))
         return 0
-    kinds = collections.Counter(resource["Type"] for resource in plain["Resources"].values())
-    for kind, count in kinds.most_common():
-        print(f"{count:7} {kind}")
-    taken = {
-        "resources": kinds.total(),
-        "parameters": len(plain["Parameters"]),
-        "outputs": len(plain["Outputs"]),
-        "bytes": len(json.dumps(plain, separators=(",", ":"), default=str)),
-    }
-    for what, bound in BOUNDS.items():
-        print(f"{taken[what]:7} {what}, at most {bound}")
-    return int(any(taken[what] > bound for what, bound in BOUNDS.items()))
+    counted = [count(path) for path in sys.argv[2:]]
+    # The root's room is for areas, of which each takes one resource there.
+    new = BOUNDS["resources"] // RESOURCES_OF_AN_ENDPOINT - 1
+    room = sum(room for _, room in counted[1:])
+    print(f"room for {room} endpoints in the areas that there are, and for {new} in each new one")
+    return int(any(too_much for too_much, _ in counted))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ use tracing::{Span, field::Empty, info_span};
 
 use crate::{
     App, Endpoint, Metric, Metrics,
-    metrics::{NAMESPACE, NAMESPACE_VAR},
+    metrics::{NAMESPACE, NAMESPACE_VAR, RELEASE_VAR},
     trace::{self, TraceHeader},
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     pub(crate) metrics: Metrics,
     /// Where CloudWatch keeps them.
     namespace: String,
+    /// Which release this is.
+    release: &'static str,
     /// Where parts of traces are told.
     daemon: Option<SocketAddr>,
     warm: AtomicBool,
@@ -54,6 +56,8 @@ impl Watch {
         Self {
             metrics: Metrics::default(),
             namespace: std::env::var(NAMESPACE_VAR).unwrap_or_else(|_| NAMESPACE.to_owned()),
+            // Read once; what it is lives as long as the environment.
+            release: Box::leak(std::env::var(RELEASE_VAR).unwrap_or_default().into_boxed_str()),
             daemon: trace::daemon(),
             warm: AtomicBool::default(),
             subject: Mutex::default(),
@@ -126,6 +130,12 @@ impl Invocation {
     /// Its id.
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// Counts a request that was answered with a server error: a release is taken back for a few of them.
+    pub(crate) fn failed(&self, app: &App) {
+        let watch = app.watch();
+        watch.metrics.add(Metric::ReleaseErrors.of(watch.release), 1);
     }
 
     /// How long it has taken so far.

@@ -18,6 +18,8 @@ use serde_json::{Map, Number, Value, json};
 pub const NAMESPACE: &str = "Clipwright";
 /// The environment variable with the namespace of the stack.
 pub(crate) const NAMESPACE_VAR: &str = "METRICS_NAMESPACE";
+/// The environment variable that names the release.
+pub(crate) const RELEASE_VAR: &str = "RELEASE";
 
 /// What a number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub enum Dimension {
     Kind,
     /// Which binary it is.
     Area,
+    /// Which release it is, by the name that a deployment gives it.
+    Release,
 }
 
 impl Dimension {
@@ -68,10 +72,11 @@ impl Dimension {
             Self::Stage => "Stage",
             Self::Kind => "Kind",
             Self::Area => "Area",
+            Self::Release => "Release",
         }
     }
 
-    /// All values that it has.
+    /// All values that it has. Areas and releases are not listed: which there are is not known here.
     #[must_use]
     pub const fn values(self) -> &'static [&'static str] {
         match self {
@@ -82,7 +87,7 @@ impl Dimension {
                 "release", "probe", "captions",
             ],
             Self::Kind => &["signup_bonus", "purchase", "subscription", "gift"],
-            Self::Area => &["accounts", "clips", "media", "pages", "stages", "webhooks"],
+            Self::Area | Self::Release => &[],
         }
     }
 }
@@ -131,11 +136,13 @@ pub enum Metric {
     DeadDeliveries,
     /// Environments that were started, by area.
     ColdStarts,
+    /// Requests that were answered with a server error, by release: what a release is taken back for.
+    ReleaseErrors,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Jobs,
         Self::JobFaults,
         Self::JobsMade,
@@ -156,6 +163,7 @@ impl Metric {
         Self::Sweeps,
         Self::DeadDeliveries,
         Self::ColdStarts,
+        Self::ReleaseErrors,
     ];
 
     /// Its name in CloudWatch.
@@ -182,6 +190,7 @@ impl Metric {
             Self::Sweeps => "Sweeps",
             Self::DeadDeliveries => "DeadDeliveries",
             Self::ColdStarts => "ColdStarts",
+            Self::ReleaseErrors => "ReleaseErrors",
         }
     }
 
@@ -203,7 +212,8 @@ impl Metric {
             | Self::LedgerMismatches
             | Self::Sweeps
             | Self::DeadDeliveries
-            | Self::ColdStarts => Unit::Count,
+            | Self::ColdStarts
+            | Self::ReleaseErrors => Unit::Count,
         }
     }
 
@@ -216,6 +226,7 @@ impl Metric {
             Self::StageSeconds => Some(Dimension::Stage),
             Self::MoneyIn => Some(Dimension::Kind),
             Self::Sweeps | Self::ColdStarts => Some(Dimension::Area),
+            Self::ReleaseErrors => Some(Dimension::Release),
             _ => None,
         }
     }

@@ -4,13 +4,16 @@ use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use domain::rate::Decision;
 use futures_util::FutureExt;
-use lambda_http::{Body, Request, RequestExt, Response, http::Method};
+use lambda_http::{
+    Body, Request, RequestExt, Response,
+    http::{Method, StatusCode},
+};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::{Instrument, Level, error, info};
 
 use crate::{
-    ApiError, ApiRequest, ApiResponse, App, Endpoint, StageError, Trigger,
+    ApiError, ApiRequest, ApiResponse, App, Described, Endpoint, StageError, Trigger,
     auth::{authenticate, authenticate_session, count_open},
     env::Config,
     events::{Batch, BatchAnswer, FailedMessage},
@@ -27,7 +30,13 @@ type Error = lambda_runtime::Error;
 /// # Errors
 /// When the handler is not in `endpoints`, a declared variable is missing or wrong, or the Runtime API fails. All
 /// of these end the environment, and Lambda reports them as failures of its initialisation.
+///
+/// A debug build that is started with `--describe` prints its table instead, as JSON ([`Described`]).
 pub fn serve(endpoints: &'static [Endpoint]) -> Result<(), Error> {
+    if cfg!(debug_assertions) && std::env::args().nth(1).as_deref() == Some("--describe") {
+        let rows: Vec<Described> = endpoints.iter().map(Described::from).collect();
+        return Ok(serde_json::to_writer(std::io::stdout(), &rows)?);
+    }
     init_log();
     start(endpoints).inspect_err(|problem| error!(%problem, "cannot serve"))
 }
@@ -37,7 +46,7 @@ fn start(endpoints: &'static [Endpoint]) -> Result<(), Error> {
     let endpoint = endpoints.iter().find(|endpoint| endpoint.handler == handler).ok_or_else(|| {
         format!("no endpoint has the handler {handler:?} (from the first argument or _HANDLER)")
     })?;
-    let config = Config::read(endpoint.env, |name| std::env::var(name).ok())?;
+    let config = Config::read(&endpoint.env(), |name| std::env::var(name).ok())?;
     // An environment answers one request at a time, on a part of a core: threads would only be made, and wait.
     let mut runtime = match endpoint.route() {
         Some(_) => tokio::runtime::Builder::new_current_thread(),
@@ -99,6 +108,9 @@ async fn answer(
         Some(internal) => error!(%method, path, status, duration_ms, internal, "answered"),
         None => info!(%method, path, status, duration_ms, "answered"),
     });
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        invocation.failed(&app);
+    }
     invocation.end(&app);
     Ok(response.with_header("x-request-id", request_id).into_lambda())
 }
@@ -130,7 +142,7 @@ async fn handle(
             let session = authenticate_session(request.method(), request.headers(), &app).await?;
             run(app, session, request).await
         }
-        Trigger::Stage(_) | Trigger::Queue(_) | Trigger::Schedule(_) => {
+        Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => {
             Err(ApiError::internal("this endpoint answers no HTTP requests"))
         }
     }
@@ -171,8 +183,8 @@ async fn perform(
 async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<Value, StageError> {
     match endpoint.trigger {
         Trigger::Stage(run) => run(app, payload).await,
-        Trigger::Schedule(run) => run(app).await.map(|()| Value::Null),
-        Trigger::Queue(run) => {
+        Trigger::Schedule(_, run) => run(app).await.map(|()| Value::Null),
+        Trigger::Queue(_, run) => {
             let batch: Batch =
                 serde_json::from_value(payload).map_err(|error| StageError::Passing(error.to_string()))?;
             let mut answer = BatchAnswer::default();

@@ -130,13 +130,13 @@ async fn a_deleted_account_leaves_the_books_and_nothing_else() {
     let running = crate::stack::queue::accept(&other, server.url(), 5).await;
     let order = |id: &AccountId| json!({ "Records": [{ "messageId": "m", "body": json!({ "account": id }).to_string() }] });
     for (account, put_off) in [(&account, json!([])), (&other.id, json!([{ "itemIdentifier": "m" }]))] {
-        let answer = cloud().invoke("EraseFunction", &order(account)).await;
+        let answer = cloud().invoke("AccountsEraseFunction", &order(account)).await;
         assert_eq!(answer["batchItemFailures"], put_off, "{answer}");
     }
     assert_eq!(other.get("/v1/balance").await.0, 401, "closed all the same");
     let error = json!({ "Error": "JobFailure", "Cause": "{}" });
     cloud().invoke("ReleaseFunction", &json!({ "job_id": running.id, "error": error })).await;
-    let answer = cloud().invoke("EraseFunction", &order(&other.id)).await;
+    let answer = cloud().invoke("AccountsEraseFunction", &order(&other.id)).await;
     assert_eq!(answer["batchItemFailures"], json!([]), "{answer}");
 
     // Whoever comes back is welcome, and has had the bonus.

@@ -97,7 +97,7 @@ async fn an_erased_account_leaves_no_file() {
     assert!(bucket(cloud()).stored(&key).await.unwrap().is_some());
     let order =
         json!({ "Records": [{ "messageId": "m", "body": json!({ "account": account.id }).to_string() }] });
-    let answer = cloud().invoke("EraseFunction", &order).await;
+    let answer = cloud().invoke("AccountsEraseFunction", &order).await;
     assert_eq!(answer["batchItemFailures"], json!([]), "{answer}");
     assert_eq!(bucket(cloud()).stored(&key).await.unwrap(), None);
     assert!(cloud().table().uploads(&account.id, 9).await.unwrap().is_empty());

@@ -108,7 +108,7 @@ async fn every_metric_is_emitted_and_nothing_else() {
     let mail = browser.ask_for_mail(cloud(), &email).await;
     let (status, _) = browser.post("/v1/auth/verify", &json!({ "email": email, "code": mail.code })).await;
     assert_eq!(status, 200);
-    for function in ["SweepFunction", "WebhookSweepFunction", "ReconcileFunction"] {
+    for function in ["SweepFunction", "WebhooksSweepFunction", "ReconcileFunction"] {
         cloud().invoke(function, &json!({})).await;
     }
     // What nobody takes for a day is counted where the day passes: webhooks/retry.rs.

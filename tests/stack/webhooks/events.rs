@@ -71,7 +71,7 @@ async fn a_balance_that_falls_below_a_dollar_is_told_once() {
     let event = hits[0].json();
     assert_eq!(event["type"], "balance.low");
     assert_eq!(event["data"], json!({ "balance": 0.95, "threshold": 1.0, "currency": "usd" }));
-    cloud().invoke("WebhookSweepFunction", &json!({})).await;
+    cloud().invoke("WebhooksSweepFunction", &json!({})).await;
     assert_eq!(receiver.so_far().len(), 1, "one crossing, one event");
 }
 
@@ -96,7 +96,7 @@ async fn a_clip_that_expires_within_the_hour_is_told_once_and_a_pinned_one_is_no
     assert_eq!(event["data"]["share_url"], format!("/c/{}", soon.id));
     // The minute of `fresh` may have come meanwhile; `soon` and `pinned` stay as they are, however often it is swept.
     cloud().invoke("SweepFunction", &json!({})).await;
-    cloud().invoke("WebhookSweepFunction", &json!({})).await;
+    cloud().invoke("WebhooksSweepFunction", &json!({})).await;
     let others: Vec<JobId> = receiver.so_far()[1..].iter().map(told).collect();
     assert!(others.iter().all(|id| *id == fresh.id), "{others:?}");
     // Unpinned, it has a day of its own, at whose end it is told.

@@ -135,7 +135,7 @@ async fn what_nobody_takes_for_a_day_is_a_dead_letter_and_its_webhook_goes_off()
         .condition_expression("attribute_exists(endpoints[0].failing_since)")
         .expression_attribute_values(":long_ago", number(past - domain::webhook::GIVE_UP_AFTER_MS));
     aged.send().await.unwrap();
-    cloud().invoke("WebhookSweepFunction", &json!({})).await;
+    cloud().invoke("WebhooksSweepFunction", &json!({})).await;
     let delivery = latest(&account, &made.id, is("failed")).await;
     assert_eq!(delivery["attempts"].as_array().unwrap().len(), 3);
     assert_eq!(receiver.so_far().len(), 3);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use store::StoreError;
 use tracing::info;
@@ -38,4 +38,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         return Ok(ApiResponse::ok(&DeletedClip { id, deleted: true, storage_freed }));
     }
     Err(StoreError::Busy.into())
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Delete a clip and its files").answers::<DeletedClip>().problems(&[404, 503])
 }

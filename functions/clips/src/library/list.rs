@@ -8,7 +8,7 @@ use domain::{
     quality::PictureSize,
     time::Timestamp,
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, paging};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation, paging};
 use serde::Serialize;
 use store::{
     clips::Clip,
@@ -164,6 +164,17 @@ impl Asked {
         })?;
         Ok(Self { start: Start::Skip(skipped), page: Some(page), per_page })
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("List the clips, newest first")
+        .answers::<ClipList>()
+        .query("page", "integer", "1, the newest clips, or more")
+        .query("per_page", "integer", "1 to 100; 20 if left out")
+        .query("cursor", "string", "in place of `page`: the `next_cursor` of the page before")
+        .problems(&[400, 503])
 }
 
 #[cfg(test)]

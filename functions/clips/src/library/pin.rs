@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use store::keys::Shelf;
 use utoipa::ToSchema;
@@ -26,4 +26,12 @@ pub struct PinnedClip {
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let clip = put_on(&app, &caller, &id_of(&request)?, Shelf::Pinned).await?;
     Ok(ApiResponse::ok(&PinnedClip { id: clip.id.to_string(), pinned: true }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Keep a clip until it is unpinned or deleted")
+        .answers::<PinnedClip>()
+        .problems(&[404, 409, 503])
 }

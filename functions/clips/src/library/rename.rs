@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::library;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,4 +39,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         return Err(ApiError::not_found("clip"));
     }
     Ok(ApiResponse::ok(&RenamedClip { id: id.to_string(), name }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Give a clip another name")
+        .takes::<RenameRequest>()
+        .answers::<RenamedClip>()
+        .problems(&[400, 404, 413, 415, 503])
 }

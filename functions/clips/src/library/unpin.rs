@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::time::Timestamp;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use store::keys::Shelf;
 use utoipa::ToSchema;
@@ -31,4 +31,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let clip = put_on(&app, &caller, &id_of(&request)?, Shelf::Day).await?;
     let expires_at = clip.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
     Ok(ApiResponse::ok(&UnpinnedClip { id: clip.id.to_string(), pinned: false, expires_at }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Let a clip expire in 24 hours").answers::<UnpinnedClip>().problems(&[404, 503])
 }

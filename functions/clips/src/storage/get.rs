@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{money::Amount, prices::PriceBook};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,4 +45,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiR
         purchased_gb: storage.purchased_gb,
         price_per_gb: price.map(Amount::dollars),
     }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Read the room for pinned clips").answers::<StorageView>()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{ids::JobId, money::WalletKind, prices::PriceBook, storage};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Serialize};
 use store::purchase::{Purchase, Purchased};
 use tracing::info;
@@ -72,4 +72,14 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         Purchased::Earlier(earlier) => ApiResponse::replayed(earlier),
         Purchased::Capped => Err(ApiError::daily_cap()),
     }
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Buy room for pinned clips")
+        .takes::<StorageRequest>()
+        .answers::<BoughtStorage>()
+        .problems(&[400, 402, 413, 415, 422, 503])
+        .spends()
 }

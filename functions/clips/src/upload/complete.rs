@@ -9,7 +9,7 @@ use domain::{
     ids::FileId,
     upload::{Part, UploadStatus, assembled},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Deserialize;
 use store::{keys, multipart};
 use utoipa::ToSchema;
@@ -67,4 +67,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         order_look(&app, &mut upload, parts).await?;
     }
     Ok(ApiResponse::ok(&UploadView::of(&upload)))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Say that all parts have been sent")
+        .takes::<CompleteRequest>()
+        .answers::<crate::upload::UploadView>()
+        .problems(&[400, 404, 413, 415])
 }

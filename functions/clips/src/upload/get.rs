@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{ids::FileId, job::Failure, upload::UploadStatus};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use store::{keys, uploads::Looked};
 
 use super::{UploadView, order_look, owned};
@@ -29,4 +29,12 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         order_look(&app, &mut upload, parts).await?;
     }
     Ok(ApiResponse::ok(&UploadView::of(&upload)))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Follow an upload until it is ready")
+        .answers::<crate::upload::UploadView>()
+        .problems(&[404])
 }

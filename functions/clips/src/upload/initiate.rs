@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::upload::{PART_BYTES, Upload};
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use store::{keys, multipart};
 use tracing::warn;
@@ -52,4 +52,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
     let (file_id, expires_at) = (upload.id.to_string(), upload.expires_at.rfc3339());
     Ok(ApiResponse::ok(&Initiated { file_id, upload_id, part_size: PART_BYTES, part_urls, expires_at }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Announce a large file that is sent in parts")
+        .takes::<crate::upload::UploadRequest>()
+        .answers::<Initiated>()
+        .problems(&[400, 413, 415])
 }

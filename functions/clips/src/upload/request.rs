@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::upload::Upload;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
 use store::keys;
 use utoipa::ToSchema;
@@ -34,4 +34,13 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     announce(&app, &upload).await?;
     let (file_id, expires_at) = (upload.id.to_string(), upload.expires_at.rfc3339());
     Ok(ApiResponse::ok(&Requested { file_id, upload_url, expires_at }))
+}
+
+/// What it is for readers of the API's description.
+#[must_use]
+pub fn operation() -> Operation {
+    Operation::new("Announce a file that is sent in one piece")
+        .takes::<crate::upload::UploadRequest>()
+        .answers::<Requested>()
+        .problems(&[400, 413, 415])
 }

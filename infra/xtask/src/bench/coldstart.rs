@@ -4,10 +4,6 @@ use lexopt::prelude::*;
 
 use crate::setup;
 
-/// The packages of the areas that answer HTTP requests.
-const AREAS: [&str; 4] =
-    ["clipwright-accounts", "clipwright-clips", "clipwright-pages", "clipwright-webhooks"];
-
 /// Measures, prints, and writes the table into docs/benchmarks.md.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let (mut json, mut rounds) = (None, None);
@@ -22,7 +18,9 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let folder = setup::local().join("bench");
     let python = setup::root().join("infra/bench/python");
     let venv = setup::venv(&folder.join("venv-lambda"), &python.join("requirements.txt"), "awslambdaric")?;
-    let areas: Vec<&str> = AREAS.iter().flat_map(|area| ["--package", area]).collect();
+    // Those that answer HTTP have a template of their own.
+    let http: Vec<setup::Area> = setup::areas()?.into_iter().filter(|area| area.template.is_some()).collect();
+    let areas: Vec<&str> = http.iter().flat_map(|area| ["--package", area.package.as_str()]).collect();
     let mut bench = super::program("coldstart", &[areas.as_slice(), &["--example", "minimal"]].concat())?;
     bench.arg("--bin").arg(setup::root().join("target/release")).arg("--folder").arg(folder);
     bench.arg("--venv").arg(venv).arg("--python").arg(python);

@@ -151,6 +151,7 @@ impl Deployment {
         let template = (file.as_path(), &place);
         self.run_sam(&sam::deploy(self.what(&config), template, &parameters, until), "deploying")?;
         if self.options.dry_run {
+            say::answer(&self.nested()?)?;
             say::line(
                 "xtask: nothing was changed; the change set waits under CloudFormation, Stacks, Change sets",
             );
@@ -172,6 +173,7 @@ impl Deployment {
         parameters.insert(release::PARAMETER.to_owned(), "DIGEST".to_owned());
         commands.push(("sam", sam::package(&self.settings, (&file, &place))));
         commands.push(("sam", sam::deploy(self.what(&config), (&file, &place), &parameters, Until::Agreed)));
+        say::answer(&self.nested()?)?;
         for (program, arguments) in commands {
             say::answer(&format!(
                 "{program} {}",
@@ -179,6 +181,18 @@ impl Deployment {
             ))?;
         }
         Ok(())
+    }
+
+    /// The stacks within the stack, which a change set shows as one line each. CloudFormation names them after the stack.
+    fn nested(&self) -> anyhow::Result<String> {
+        let nested = setup::areas()?.into_iter().filter_map(|area| area.template);
+        let names: Vec<String> = nested
+            .map(|template| {
+                let area = template.split('/').nth(1).unwrap_or_default();
+                format!("  {}-{} ({template})", self.settings.stack, setup::capital(area))
+            })
+            .collect();
+        Ok(format!("nested stacks, each changed with it:\n{}\n", names.join("\n")))
     }
 
     /// The values of all parameters that are not left to the template.
