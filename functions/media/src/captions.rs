@@ -13,8 +13,8 @@ use sources::{
     Container, Limits, RemoteFile, SourceClient, SourceError,
     captions::{self, FILE_BYTES_MAX, Segment, speaks, tidy},
     sniff,
-    streams::{TEXT_BYTES_MAX, hls::Playlist},
-    ytdlp::{Address, Caption, Page, is_page},
+    streams::{self, TEXT_BYTES_MAX, hls::Playlist},
+    ytdlp::{Page, is_page},
 };
 
 use crate::{job::passing, page, source::open_upload, ytdlp};
@@ -31,8 +31,8 @@ const FETCHES: usize = 8;
 const SEGMENTS_MAX: usize = 3600;
 
 /// What a source says, and how long it is.
-struct Found {
-    segments: Vec<Segment>,
+pub(crate) struct Found {
+    pub(crate) segments: Vec<Segment>,
     duration: Option<MediaTime>,
 }
 
@@ -97,32 +97,28 @@ async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, Sta
         }
     }
     let (page, _) = ytdlp::ask(app, url, TIME_LIMIT).await?;
-    of_page(&page::client(app, LIMITS).await?, page, language).await
+    of_page(&page::client(app, url, LIMITS).await?, page, language).await
 }
 
 /// The first of the best captions that can be had: sites offer the same ones in several formats.
-async fn of_page(
+pub(crate) async fn of_page(
     client: &SourceClient,
     page: Page,
     language: Option<&str>,
 ) -> Result<Option<Found>, StageError> {
     for caption in captions::ranked(&page, language).into_iter().take(3) {
+        let client = client.with(caption.address.extras.clone());
         let segments = if caption.is_playlist {
-            let playlist = text(client, &caption.address, TEXT_BYTES_MAX).await?;
-            playlist_cues(client, &playlist, &caption.address).await?
+            playlist_cues(&client, &caption.address.url).await?
         } else {
-            file_cues(client, caption).await?
+            let text = text(&client, &caption.address.url, FILE_BYTES_MAX).await?;
+            captions::read(&caption.format, &text).unwrap_or_default()
         };
         if !segments.is_empty() {
             return Ok(Some(Found { segments, duration: page.duration }));
         }
     }
     Ok(None)
-}
-
-async fn file_cues(client: &SourceClient, caption: &Caption) -> Result<Vec<Segment>, StageError> {
-    let text = text(client, &caption.address, FILE_BYTES_MAX).await?;
-    Ok(captions::read(&caption.format, &text).unwrap_or_default())
 }
 
 async fn of_hls(
@@ -132,27 +128,24 @@ async fn of_hls(
 ) -> Result<Option<Found>, StageError> {
     let master = body(file, TEXT_BYTES_MAX).await?;
     let Some(subtitles) = captions::subtitles(&master, file.url(), language) else { return Ok(None) };
-    let address = Address { url: subtitles.url.into(), headers: Vec::new() };
-    let playlist = text(client, &address, TEXT_BYTES_MAX).await?;
-    let segments = playlist_cues(client, &playlist, &address).await?;
+    let segments = playlist_cues(client, subtitles.url.as_str()).await?;
     let duration = segments.iter().map(|segment| segment.end).max();
     Ok(Some(Found { segments, duration }))
 }
 
-/// The cues of a playlist of WebVTT segments.
-async fn playlist_cues(
-    client: &SourceClient,
-    playlist: &str,
-    address: &Address,
-) -> Result<Vec<Segment>, StageError> {
-    let base = address.url.parse().map_err(passing)?;
-    let Playlist::Media(rendition) = Playlist::parse(playlist, &base)? else { return Ok(Vec::new()) };
-    let places =
-        rendition.segments.iter().take(SEGMENTS_MAX).map(|segment| segment.piece.place.url.to_string());
-    let addresses = places.map(|url| Address { url, headers: address.headers.clone() });
-    let fetch = |address: Address| async move { text(client, &address, FILE_BYTES_MAX).await };
-    let texts: Vec<String> =
-        stream::iter(addresses.collect::<Vec<_>>()).map(fetch).buffered(FETCHES).try_collect().await?;
+/// The cues of the playlist of WebVTT segments at `url`.
+async fn playlist_cues(client: &SourceClient, url: &str) -> Result<Vec<Segment>, StageError> {
+    let file = client.open(url).await?;
+    let client = client.behind(file.url());
+    let playlist = body(&file, TEXT_BYTES_MAX).await?;
+    let Playlist::Media(rendition) = Playlist::parse(&playlist, file.url())? else { return Ok(Vec::new()) };
+    let segments = rendition.segments.iter().take(SEGMENTS_MAX);
+    let fetch = |segment: &streams::Segment| {
+        let (client, url) = (client.clone(), segment.piece.place.url.to_string());
+        async move { text(&client, &url, FILE_BYTES_MAX).await }
+    };
+    let fetches: Vec<_> = segments.map(fetch).collect();
+    let texts: Vec<String> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
     Ok(captions::join_webvtt(&texts, None))
 }
 
@@ -212,8 +205,8 @@ fn three(tag: &str) -> &str {
     CODES.iter().find(|(two, _)| primary.eq_ignore_ascii_case(two)).map_or(tag, |(_, three)| three)
 }
 
-async fn text(client: &SourceClient, address: &Address, max: u64) -> Result<String, StageError> {
-    body(&client.with_headers(&address.headers).open(&address.url).await?, max).await
+async fn text(client: &SourceClient, url: &str, max: u64) -> Result<String, StageError> {
+    body(&client.open(url).await?, max).await
 }
 
 /// A small text file.

@@ -49,7 +49,8 @@ pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opene
     let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
     let choice = page.choose(wanted).ok_or_else(nothing)?;
     let picture = page.picture_of(&choice);
-    Ok(Opened { source: source(app, limits, choice, wanted).await?, picture, bytes })
+    let client = client(app, url, limits).await?;
+    Ok(Opened { source: source((client, limits), choice, wanted).await?, picture, bytes })
 }
 
 /// What a look at the page tells. `look` looks at the media that would be fetched at the usual quality.
@@ -66,7 +67,8 @@ pub(crate) async fn describe(
     let pictured = Wanted { picture: Some(Quality::P1080), sound: true };
     let heard = Wanted { picture: None, sound: true };
     let choice = page.choose(pictured).or_else(|| page.choose(heard)).ok_or_else(nothing)?;
-    let media = look(source(app, limits, choice, pictured).await?).await?;
+    let client = client(app, url, limits).await?;
+    let media = look(source((client, limits), choice, pictured).await?).await?;
     Ok(described(page, media))
 }
 
@@ -87,8 +89,11 @@ fn described(page: Page, media: SourceInfo) -> SourceInfo {
     }
 }
 
-async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Result<Source, StageError> {
-    let client = client(app, limits).await?;
+async fn source(
+    (client, limits): (SourceClient, Limits),
+    choice: Choice,
+    wanted: Wanted,
+) -> Result<Source, StageError> {
     Ok(match choice {
         Choice::File(address) => Source::File(open_at(&client, &address).await?),
         Choice::Pair { video, audio } => {
@@ -96,7 +101,7 @@ async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Re
             Source::Pair { video, audio }
         }
         Choice::Hls(playlist) | Choice::Dash(playlist) => {
-            let client = client.with_headers(&playlist.headers);
+            let client = client.with(playlist.extras);
             let file = client.open(&playlist.url).await?;
             let quality = wanted.picture.unwrap_or(Quality::P720);
             let wish = Wish { quality, video: wanted.picture.is_some(), audio: wanted.sound };
@@ -105,10 +110,12 @@ async fn source(app: &App, limits: Limits, choice: Choice, wanted: Wanted) -> Re
     })
 }
 
-/// A client for a page's media, which goes out by the same way as the request for the page: addresses of media may be
-/// bound to that.
-pub(crate) async fn client(app: &App, limits: Limits) -> Result<SourceClient, StageError> {
-    let Some(upstream) = secrets::read(app).await?.upstream()? else { return Ok(app.sources(limits)?) };
+/// A client for the media of the page at `url`, which goes out by the same way as the request for the page: addresses of
+/// media may be bound to that.
+pub(crate) async fn client(app: &App, url: &str, limits: Limits) -> Result<SourceClient, StageError> {
+    let Some(upstream) = secrets::read(app).await?.used_for(url).upstream()? else {
+        return Ok(app.sources(limits)?);
+    };
     let bounds = ProxyLimits {
         lifetime: MEDIA_TIME_LIMIT,
         silence: limits.silence,
@@ -120,9 +127,12 @@ pub(crate) async fn client(app: &App, limits: Limits) -> Result<SourceClient, St
 }
 
 async fn open_at(client: &SourceClient, address: &Address) -> Result<RemoteFile, SourceError> {
-    client.with_headers(&address.headers).open(&address.url).await
+    client.with(address.extras.clone()).open(&address.url).await
 }
 
 fn nothing() -> StageError {
     SourceError::Page("there is no video on this page that can be read".to_owned()).into()
 }
+
+#[cfg(test)]
+mod theft;

@@ -42,8 +42,7 @@ const OPTIONS: &str = "--ignore-config --no-plugin-dirs --no-cache-dir --no-play
 /// # Errors
 /// [`StageError::Job`] if there is no video to be had, in words for the person who gave the URL.
 pub(crate) async fn ask(app: &App, url: &str, time_limit: Duration) -> Result<(Page, u64), StageError> {
-    let secrets = secrets::read(app).await?;
-    run(app.guard()?, &secrets, url, time_limit).await
+    run(app.guard()?, &secrets::read(app).await?, url, time_limit).await
 }
 
 async fn run(
@@ -52,6 +51,7 @@ async fn run(
     url: &str,
     time_limit: Duration,
 ) -> Result<(Page, u64), StageError> {
+    let secrets = &secrets.used_for(url);
     let limits = ProxyLimits {
         lifetime: time_limit,
         silence: SILENCE,
@@ -95,7 +95,7 @@ fn command(home: &Path, config: &Path, url: &str) -> Command {
 /// Writes what nobody else on the machine may read: the proxy with its secret, cookies and tokens.
 fn configure(home: &Path, secrets: &PageSecrets, proxy: &str) -> std::io::Result<PathBuf> {
     let mut options = format!("--proxy {}\n", quoted(proxy));
-    if let Some(cookies) = &secrets.cookies {
+    if let Some(cookies) = secrets.cookie_file() {
         let path = home.join("cookies.txt");
         private(&path)?.write_all(cookies.as_bytes())?;
         options.push_str(&format!("--cookies {}\n", quoted(&path.to_string_lossy())));
@@ -291,7 +291,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let home = tempfile::tempdir().unwrap();
         let secrets = PageSecrets {
-            cookies: Some("c00kie".to_owned()),
+            hosts: Some("youtube".to_owned()),
+            cookies: Some(".youtube.com\tTRUE\t/\tTRUE\t0\tSID\tc00kie\n".to_owned()),
             po_token: Some("t0k'en".to_owned()),
             ..PageSecrets::default()
         };
@@ -304,6 +305,7 @@ mod tests {
         for secret in ["c00kie", "t0k", "s3cret"] {
             assert!(!command.contains(secret), "{command}");
         }
+        assert!(std::fs::read_to_string(home.path().join("cookies.txt")).unwrap().contains("c00kie"));
         let options = std::fs::read_to_string(config).unwrap();
         assert!(options.contains(r"'youtube:po_token=t0k'\''en'"), "{options}");
         assert!(!format!("{secrets:?}").contains("c00kie"));

@@ -12,7 +12,7 @@ use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
-use crate::{SourceError, client::TooManyRedirects, guard::Unresolved, limits::Pace, retry::Fault};
+use crate::{SourceError, guard::Unresolved, limits::Pace, retry::Fault};
 
 /// `Content-Range: bytes 0-99/1234` (RFC 9110, section 14.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,9 +146,6 @@ pub(crate) fn failed(error: &reqwest::Error) -> Fault {
             }
             Some(unknown) => return Fault::Final(SourceError::Unavailable(unknown.to_string())),
             None => {}
-        }
-        if this.is::<TooManyRedirects>() {
-            return Fault::Final(SourceError::Unavailable(TooManyRedirects.to_string()));
         }
         is_malformed |= this.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
         cause = this.source();

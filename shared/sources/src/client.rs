@@ -3,15 +3,16 @@
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use percent_encoding::{AsciiSet, percent_encode};
 use reqwest::{
-    Client, Response, StatusCode,
-    header::{self, HeaderMap, HeaderName, HeaderValue},
+    Certificate, Client, Response, StatusCode,
+    header::{self, HeaderValue},
     redirect,
 };
 use url::Url;
 
 use crate::{
-    Container, Limits, Proxy, RemoteFile, SourceError, Traffic,
+    Container, Extras, Limits, Proxy, RemoteFile, SourceError, Traffic,
     answer::{Body, ContentRange, Version, failed, unusable},
     guard::Guard,
     remote::{Forward, Found},
@@ -33,8 +34,8 @@ pub struct SourceClient {
     guard: Guard,
     pub(crate) limits: Limits,
     pauses: Arc<dyn Pauses>,
-    /// Sent with each request.
-    headers: HeaderMap,
+    /// What goes along with requests.
+    extras: Extras,
     /// The way out, which stays open as long as this does.
     _through: Option<Arc<Proxy>>,
 }
@@ -45,7 +46,17 @@ impl SourceClient {
     /// # Errors
     /// [`SourceError::Unavailable`] if TLS cannot be set up.
     pub fn new(guard: Guard, limits: Limits) -> Result<Self, SourceError> {
-        Self::build(guard, limits, None)
+        Self::build(guard, limits, None, Vec::new())
+    }
+
+    /// As [`SourceClient::new`], for servers whose certificates come from the `roots` in this PEM file and from nobody
+    /// else: tests have servers with certificates of their own.
+    ///
+    /// # Errors
+    /// As [`SourceClient::new`].
+    pub fn trusting(guard: Guard, limits: Limits, roots: &[u8]) -> Result<Self, SourceError> {
+        let roots = Certificate::from_pem_bundle(roots).map_err(|error| no_tls(&error))?;
+        Self::build(guard, limits, None, roots)
     }
 
     /// A client with these rules whose requests go through a proxy of ours.
@@ -53,33 +64,32 @@ impl SourceClient {
     /// # Errors
     /// As [`SourceClient::new`].
     pub fn through(proxy: Arc<Proxy>, guard: Guard, limits: Limits) -> Result<Self, SourceError> {
-        Self::build(guard, limits, Some(proxy))
+        Self::build(guard, limits, Some(proxy), Vec::new())
     }
 
-    fn build(guard: Guard, limits: Limits, through: Option<Arc<Proxy>>) -> Result<Self, SourceError> {
-        let failed = |error: reqwest::Error| SourceError::Unavailable(format!("TLS is not there: {error}"));
-        let way =
-            through.as_ref().map(|proxy| reqwest::Proxy::all(proxy.url())).transpose().map_err(failed)?;
-        let rule = guard.clone();
-        let redirects = redirect::Policy::custom(move |attempt| match rule.check_url(attempt.url()) {
-            Err(refusal) => attempt.error(refusal),
-            Ok(()) if attempt.previous().len() > REDIRECTS_MAX => attempt.error(TooManyRedirects),
-            Ok(()) => attempt.follow(),
-        });
+    fn build(
+        guard: Guard,
+        limits: Limits,
+        through: Option<Arc<Proxy>>,
+        roots: Vec<Certificate>,
+    ) -> Result<Self, SourceError> {
+        let way = through.as_ref().map(|proxy| reqwest::Proxy::all(proxy.url())).transpose();
+        let way = way.map_err(|error| no_tls(&error))?;
         let builder = Client::builder().no_proxy();
         let builder = way.into_iter().fold(builder, reqwest::ClientBuilder::proxy);
+        let builder = if roots.is_empty() { builder } else { builder.tls_certs_only(roots) };
         let http = builder
             .dns_resolver(Arc::new(guard.clone()))
-            .redirect(redirects)
+            .redirect(redirect::Policy::none()) // followed here, because each is checked and has its own headers
             .referer(false) // the URL may be a secret between its server and the user
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(limits.silence)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("Clipwright/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(failed)?;
+            .map_err(|error| no_tls(&error))?;
         let pauses = Arc::new(RealPauses);
-        Ok(Self { http, guard, limits, pauses, headers: HeaderMap::new(), _through: through })
+        Ok(Self { http, guard, limits, pauses, extras: Extras::default(), _through: through })
     }
 
     /// The same client with other pauses between its tries.
@@ -88,26 +98,18 @@ impl SourceClient {
         Self { pauses, ..self }
     }
 
-    /// The same client for a server that wants to hear these headers; one that no header may be is left out. A redirect
-    /// to another host takes no cookies along.
+    /// The same client for an address that wants these headers and cookies, and for what it leads to.
     #[must_use]
-    pub fn with_headers(&self, headers: &[(String, String)]) -> Self {
-        let pairs = headers.iter().filter_map(|(name, value)| {
-            Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
-        });
-        let mut headers: HeaderMap = pairs.collect();
-        headers.remove(header::HOST);
-        Self { headers, ..self.clone() }
+    pub fn with(&self, extras: Extras) -> Self {
+        Self { extras, ..self.clone() }
     }
 
-    /// The client for what lies behind a redirect from `asked` to `answered`.
-    fn behind(&self, asked: &Url, answered: &Url) -> Self {
+    /// The client for addresses that stand in a text of `url`'s server: that of another site than the one that the
+    /// headers and cookies are for gets no use out of them by naming its addresses.
+    #[must_use]
+    pub fn behind(&self, url: &Url) -> Self {
         let mut client = self.clone();
-        if asked.origin() != answered.origin() {
-            for secret in [header::COOKIE, header::AUTHORIZATION] {
-                client.headers.remove(secret);
-            }
-        }
+        client.extras.behind(url);
         client
     }
 
@@ -137,17 +139,17 @@ impl SourceClient {
     }
 
     async fn open_once(&self, url: &Url, traffic: &Traffic) -> Result<RemoteFile, Fault> {
-        let answer = self.get(url, Some(&(0..HEAD_BYTES)), None).await?;
-        match answer.status() {
-            StatusCode::PARTIAL_CONTENT => match ContentRange::of(answer.headers()) {
+        let answer = self.follow(url, Some(&(0..HEAD_BYTES)), None).await?;
+        match answer.0.status() {
+            StatusCode::PARTIAL_CONTENT => match ContentRange::of(answer.0.headers()) {
                 Some(ContentRange { part, total: Some(total) }) if part.start == 0 => {
                     self.open_ranges(url, answer, total, traffic).await
                 }
                 // Ranges that cannot be relied on are not asked for.
-                _ => self.open_whole(url, self.get(url, None, None).await?, traffic).await,
+                _ => self.open_whole(url, self.follow(url, None, None).await?, traffic).await,
             },
             StatusCode::RANGE_NOT_SATISFIABLE => {
-                self.open_whole(url, self.get(url, None, None).await?, traffic).await
+                self.open_whole(url, self.follow(url, None, None).await?, traffic).await
             }
             _ => self.open_whole(url, answer, traffic).await,
         }
@@ -157,7 +159,7 @@ impl SourceClient {
     async fn open_ranges(
         &self,
         asked: &Url,
-        answer: Response,
+        (answer, extras): (Response, Extras),
         len: u64,
         traffic: &Traffic,
     ) -> Result<RemoteFile, Fault> {
@@ -169,7 +171,7 @@ impl SourceClient {
         }
         head.truncate(usize::try_from(head_len).unwrap_or(usize::MAX));
         must_be_plain(&version, &head)?;
-        let client = self.behind(asked, &url);
+        let client = self.with(extras);
         let found = Found { asked: asked.clone(), url, len: Some(len), head, version };
         Ok(RemoteFile::new(client, found, None, traffic.clone()))
     }
@@ -178,7 +180,7 @@ impl SourceClient {
     async fn open_whole(
         &self,
         asked: &Url,
-        answer: Response,
+        (answer, extras): (Response, Extras),
         traffic: &Traffic,
     ) -> Result<RemoteFile, Fault> {
         if answer.status() != StatusCode::OK {
@@ -190,7 +192,7 @@ impl SourceClient {
         let head = self.head(&mut body, traffic).await?;
         must_be_plain(&version, &head)?;
         let forward = Forward { at: 0, rest: head.clone(), body, patience: self.patience() };
-        let client = self.behind(asked, &url);
+        let client = self.with(extras);
         let found = Found { asked: asked.clone(), url, len, head, version };
         Ok(RemoteFile::new(client, found, Some(forward), traffic.clone()))
     }
@@ -206,28 +208,65 @@ impl SourceClient {
         Ok(head.freeze())
     }
 
-    /// Sends one request; the answer's status may be any.
+    /// Sends one request, and more where it is redirected; the answer's status may be any.
     pub(crate) async fn get(
         &self,
         url: &Url,
         range: Option<&Range<u64>>,
         if_range: Option<&HeaderValue>,
     ) -> Result<Response, Fault> {
-        let mut headers = self.headers.clone();
-        // A body that was compressed on the way has other offsets.
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for (name, value) in
-            [(header::RANGE, range.and_then(range_value)), (header::IF_RANGE, if_range.cloned())]
-        {
-            headers.remove(&name);
-            value.map(|value| headers.insert(name, value));
+        Ok(self.follow(url, range, if_range).await?.0)
+    }
+
+    /// As [`SourceClient::get`], and what goes along with further requests to where it ended.
+    async fn follow(
+        &self,
+        url: &Url,
+        range: Option<&Range<u64>>,
+        if_range: Option<&HeaderValue>,
+    ) -> Result<(Response, Extras), Fault> {
+        let (mut url, mut extras) = (url.clone(), self.extras.clone());
+        for _ in 0..=REDIRECTS_MAX {
+            self.guard.check_url(&url)?;
+            let mut headers = extras.headers(&url);
+            // A body that was compressed on the way has other offsets.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            for (name, value) in
+                [(header::RANGE, range.and_then(range_value)), (header::IF_RANGE, if_range.cloned())]
+            {
+                value.map(|value| headers.insert(name, value));
+            }
+            let answer = self.http.get(url.clone()).headers(headers).send().await;
+            let answer = answer.map_err(|error| failed(&error))?;
+            extras.behind(&url);
+            extras.hear(&url, answer.headers());
+            match location(&url, &answer) {
+                Some(next) => url = next,
+                None => return Ok((answer, extras)),
+            }
         }
-        self.http.get(url.clone()).headers(headers).send().await.map_err(|error| failed(&error))
+        Err(SourceError::Unavailable(format!("more than {REDIRECTS_MAX} redirects")).into())
     }
 
     pub(crate) fn patience(&self) -> Patience {
         Patience::new(Arc::clone(&self.pauses), self.limits.silence)
     }
+}
+
+fn no_tls(error: &reqwest::Error) -> SourceError {
+    SourceError::Unavailable(format!("TLS is not there: {error}"))
+}
+
+/// Where an answer to a request for `url` leads, if it is a redirect (RFC 9110, section 15.4).
+fn location(url: &Url, answer: &Response) -> Option<Url> {
+    /// No character but those beyond ASCII.
+    const NONE: &AsciiSet = &AsciiSet::EMPTY;
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    // Servers write names in whatever character set their disk has: each byte is asked for as it stands there.
+    let location = percent_encode(answer.headers().get(header::LOCATION)?.as_bytes(), NONE).to_string();
+    url.join(&location).ok()
 }
 
 fn range_value(range: &Range<u64>) -> Option<HeaderValue> {
@@ -248,7 +287,3 @@ fn must_be_plain(version: &Version, head: &[u8]) -> Result<(), SourceError> {
         _ => Ok(()),
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("more than {REDIRECTS_MAX} redirects")]
-pub(crate) struct TooManyRedirects;

@@ -1,12 +1,14 @@
 //! Where media comes from, and the guard that every request for it passes.
 //!
 //! Invariants: no request leaves for a private address, whatever the name resolves to and wherever a redirect
-//! points; every read has a bound in time; every byte read is counted; what was read all belongs to one version
+//! points; what one site gave us goes to no other; every read has a bound in time; every byte read is counted; what was read all belongs to one version
 //! of the file.
 
 mod answer;
 pub mod captions;
 mod client;
+mod cookies;
+mod extras;
 mod guard;
 mod limits;
 mod post;
@@ -18,6 +20,7 @@ pub mod streams;
 pub mod ytdlp;
 
 pub use client::SourceClient;
+pub use extras::Extras;
 pub use guard::{Guard, Names};
 pub use limits::{Limits, Traffic};
 pub use post::{POST_TIMEOUT, PostError, Poster};

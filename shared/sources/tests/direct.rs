@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sources::{Guard, Limits, Pauses, RemoteFile, SourceClient, SourceError};
+use sources::{Extras, Guard, Limits, Pauses, RemoteFile, SourceClient, SourceError};
 
 use kit::raw::{Asked, RawServer, Say, answer, bare, good};
 
@@ -357,23 +357,72 @@ async fn servers_that_only_keep_the_connection_busy() {
     assert_eq!((body.requests(), ranges.requests(), head.requests()), (1, 2, 1));
 }
 
+/// With cookies, which take https: `functions/media/src/page/theft.rs`.
 #[tokio::test]
-async fn headers_go_along_but_no_secrets_to_other_hosts() {
+async fn headers_go_along_but_to_no_other_host() {
     let cdn = RawServer::start(|asked| Say::Bytes(good(asked, &FILE, &[TAG]))).await;
     let to = cdn.url();
     let site = RawServer::start(move |_| Say::Bytes(answer("302 Found", &[("Location", &to)], b""))).await;
-    let headers =
-        [("Referer", "https://example.com/"), ("Cookie", "a=b"), ("Range", "bytes=7-8"), ("Host", "x")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap().with_headers(&headers);
+    let headers = [
+        ("Referer", "https://example.com/"),
+        ("Authorization", "Bearer t0ken"),
+        ("Accept-Language", "de"),
+        ("Range", "bytes=7-8"),
+        ("Host", "x"),
+    ];
+    let home = site.url().parse().unwrap();
+    let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap();
+    let client = client.with(Extras::given_for(&home, headers, "a=b; Path=/"));
     assert_eq!(all_of(client.open(&site.url()).await.unwrap()).await.as_ref(), Ok(&*FILE));
-    for (asked, secrets) in [(&site.asked()[..], 1), (&cdn.asked()[..], 0)] {
+    for (asked, referer) in [(&site.asked()[..], Some("https://example.com/")), (&cdn.asked()[..], None)] {
         for asked in asked {
-            assert_eq!(asked.header("referer"), Some("https://example.com/"));
-            assert_eq!(asked.head.matches("cookie").count(), secrets, "{}", asked.head);
+            assert_eq!(asked.header("referer"), referer);
+            assert_eq!(asked.header("authorization").is_some(), referer.is_some(), "{}", asked.head);
+            assert_eq!((asked.header("accept-language"), asked.header("cookie")), (Some("de"), None));
             assert_eq!(asked.head.matches("range").count(), 1 + asked.head.matches("if-range").count());
             assert_ne!((asked.header("range"), asked.header("host")), (Some("bytes=7-8"), Some("x")));
         }
     }
     assert_eq!((site.asked().len(), cdn.asked().len()), (1, 2));
+}
+
+/// Sites that let a client in only once it has shown a cookie that they gave it.
+#[tokio::test]
+async fn cookies_that_are_set_on_the_way_are_kept_for_their_host() {
+    let cdn = RawServer::start(|asked| Say::Bytes(good(asked, &FILE, &[TAG]))).await;
+    let to = cdn.url();
+    let gate = RawServer::start(move |asked| match (asked.path(), asked.header("cookie")) {
+        ("/there", Some("seen=1")) => Say::Bytes(answer("307 Temporary Redirect", &[("Location", &to)], b"")),
+        (_, Some("seen=1")) => Say::Bytes(good(asked, &FILE, &[TAG])),
+        _ => {
+            let set = [("Set-Cookie", "seen=1; Path=/; HttpOnly"), ("Set-Cookie", "gone=1; Max-Age=0")];
+            Say::Bytes(answer("302 Found", &[&set[..], &[("Location", asked.path())]].concat(), b""))
+        }
+    })
+    .await;
+    let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap();
+    assert_eq!(all_of(client.open(&gate.url()).await.unwrap()).await.as_ref(), Ok(&*FILE));
+    let shown: Vec<_> = gate.asked().iter().map(|asked| asked.header("cookie").is_some()).collect();
+    assert_eq!(shown, [false, true, true], "the rest of the file is asked for with it at once");
+    let there = format!("http://{}/there", gate.address);
+    assert_eq!(all_of(client.open(&there).await.unwrap()).await.as_ref(), Ok(&*FILE));
+    assert!(cdn.asked().iter().all(|asked| asked.header("cookie").is_none()));
+}
+
+/// Names of files in the character set of the server's disk: its bytes are asked for, whatever they mean.
+#[tokio::test]
+async fn a_redirect_in_any_character_set() {
+    for (name, path) in
+        [(&b"/caf\xe9 1.mp4"[..], "/caf%E9%201.mp4"), ("/caf\u{e9}.mp4".as_bytes(), "/caf%C3%A9.mp4")]
+    {
+        let redirect = [b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ", name, b"\r\n\r\n"].concat();
+        let server = RawServer::start(move |asked| match asked.path() {
+            "/video.mp4" => Say::Bytes(redirect.clone()),
+            asked_for if asked_for == path => Say::Bytes(good(asked, &FILE, &[TAG])),
+            _ => Say::Bytes(answer("404 Not Found", &[], b"")),
+        })
+        .await;
+        let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap();
+        assert_eq!(all_of(client.open(&server.url()).await.unwrap()).await.as_ref(), Ok(&*FILE), "{path}");
+    }
 }

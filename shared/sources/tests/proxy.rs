@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
+use domain::hosts::AllowedHosts;
 use futures_util::{StreamExt, stream};
 use sources::{Guard, Proxy, ProxyLimits, SourceError};
 use tokio::{
@@ -261,7 +262,8 @@ async fn connections_are_bounded() {
 async fn a_way_out_of_the_operators() {
     let here = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     let outer = Proxy::start(Guard::allowing_private(), LIMITS).await.unwrap();
-    let upstream = sources::Upstream::parse(outer.url()).unwrap();
+    let hosts = AllowedHosts::parse("127.0.0.1").unwrap();
+    let upstream = sources::Upstream::parse(outer.url(), hosts).unwrap();
     let inner = Proxy::behind(Some(upstream), Guard::public_and(here), LIMITS).await.unwrap();
     let app = axum::Router::new().fallback(|| async { vec![7_u8; 1000] });
     let listener = tokio::net::TcpListener::bind((here, 0)).await.unwrap();
@@ -276,5 +278,14 @@ async fn a_way_out_of_the_operators() {
     let passed = outer.traffic().bytes();
     assert!(passed >= 1000, "{passed}");
     assert!(client.open(&format!("http://127.0.0.2:{port}/a.bin")).await.is_err());
+    assert_eq!(outer.traffic().bytes(), passed);
+
+    // A host that it is not for is gone to without it.
+    let hosts = AllowedHosts::parse("example.org").unwrap();
+    let upstream = sources::Upstream::parse(outer.url(), hosts).unwrap();
+    let inner = Proxy::behind(Some(upstream), Guard::public_and(here), LIMITS).await.unwrap();
+    let client =
+        sources::SourceClient::through(std::sync::Arc::new(inner), Guard::public_and(here), limits).unwrap();
+    assert!(client.open(&format!("http://127.0.0.1:{port}/a.bin")).await.is_ok());
     assert_eq!(outer.traffic().bytes(), passed);
 }

@@ -1,7 +1,8 @@
 //! A source in segments (HLS, DASH): its renditions, and reads of their segments.
 //!
-//! Invariants: every address in a playlist goes through the guarded client; what is read in all is bounded, and counted
-//! as the job's own.
+//! Invariants: every address in a playlist goes through the guarded client; headers and cookies of a page's go along only
+//! as long as all playlists come from the site that they are for; what is read in all is bounded, and counted as the
+//! job's own.
 
 mod parts;
 
@@ -81,7 +82,7 @@ pub(crate) async fn open(
     wish: Wish,
 ) -> Result<Source, SourceError> {
     let mut stream = Stream {
-        client,
+        client: client.behind(file.url()),
         limits,
         name: file.name(),
         lanes: Vec::new(),
@@ -128,7 +129,7 @@ async fn text(file: &RemoteFile) -> Result<String, SourceError> {
 }
 
 /// All of a file; `None` if it has more than `max` bytes.
-async fn all(file: &RemoteFile, max: u64) -> Result<Option<Bytes>, SourceError> {
+pub(crate) async fn all(file: &RemoteFile, max: u64) -> Result<Option<Bytes>, SourceError> {
     if let Some(len) = file.len() {
         return if len > max { Ok(None) } else { file.read(0..len).await.map(Some) };
     }
@@ -207,6 +208,7 @@ impl Stream {
 
     async fn playlist(&mut self, url: &Url) -> Result<(), SourceError> {
         let file = self.file(url).await?;
+        self.client = self.client.behind(file.url());
         match Playlist::parse(&text(&file).await?, file.url())? {
             Playlist::Media(rendition) => self.lanes.push(rendition),
             Playlist::Master(_) => {

@@ -120,7 +120,7 @@ mod tests {
             language: language.to_owned(),
             format: format.to_owned(),
             is_automatic,
-            address: Address { url: format!("https://a.org/{language}.{format}"), headers: Vec::new() },
+            address: Address::plain(format!("https://a.org/{language}.{format}")),
             is_playlist: false,
         });
         Page { language: language.map(str::to_owned), captions: captions.collect(), ..Page::default() }

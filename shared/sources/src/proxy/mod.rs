@@ -80,7 +80,7 @@ impl Proxy {
         Self::behind(None, guard, limits).await
     }
 
-    /// The same, with a proxy of the operator's as its way out, if there is one.
+    /// The same, with a proxy of the operator's as its way out to the hosts that it is for, if there is one.
     ///
     /// # Errors
     /// As [`Proxy::start`].
@@ -164,7 +164,7 @@ impl Shared {
     async fn dial(self: &Arc<Self>, url: &Url) -> Result<Metered, SourceError> {
         let dialled = timeout(CONNECT_TIMEOUT, async {
             for address in self.guard.addresses(url).await?.into_iter().take(ADDRESSES_MAX) {
-                let stream = match &self.upstream {
+                let stream = match self.upstream.as_ref().filter(|upstream| upstream.is_for(url)) {
                     Some(upstream) => upstream.connect(address).await,
                     None => TcpStream::connect(address).await,
                 };

@@ -4,6 +4,7 @@
 use std::{fmt, io, net::SocketAddr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use domain::hosts::AllowedHosts;
 use percent_encoding::percent_decode_str;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,6 +21,7 @@ pub struct Upstream {
     host: String,
     port: u16,
     credential: Option<String>,
+    hosts: AllowedHosts,
 }
 
 /// Its user and password are secrets.
@@ -30,9 +32,10 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// Reads `http://user:password@host:port`; `None` for anything else.
+    /// Reads `http://user:password@host:port`; `None` for anything else. It is used for `hosts` alone: others are gone to
+    /// without it, so that they neither learn of it nor cost what it costs.
     #[must_use]
-    pub fn parse(url: &str) -> Option<Self> {
+    pub fn parse(url: &str, hosts: AllowedHosts) -> Option<Self> {
         let url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
         let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
         let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -40,7 +43,12 @@ impl Upstream {
             let pair = format!("{}:{}", plain(url.username()), plain(url.password().unwrap_or_default()));
             BASE64_STANDARD.encode(pair)
         });
-        Some(Self { host, port, credential })
+        Some(Self { host, port, credential, hosts })
+    }
+
+    /// Whether it is used for the host of `url`.
+    pub(super) fn is_for(&self, url: &Url) -> bool {
+        self.hosts.check(url.as_str()).is_ok()
     }
 
     /// A connection to `address` through this proxy.
@@ -72,13 +80,16 @@ mod tests {
 
     #[test]
     fn addresses_of_proxies() {
-        let upstream = Upstream::parse("http://us%40er:p%3Aw@proxy.example:8080").unwrap();
+        let parse = |url: &str| Upstream::parse(url, AllowedHosts::parse("example.org").unwrap());
+        let upstream = parse("http://us%40er:p%3Aw@proxy.example:8080").unwrap();
         assert_eq!((upstream.host.as_str(), upstream.port), ("proxy.example", 8080));
         assert_eq!(upstream.credential.as_deref(), Some(BASE64_STANDARD.encode("us@er:p:w").as_str()));
         assert_eq!(format!("{upstream:?}"), "Upstream(..)");
-        assert!(Upstream::parse("http://proxy.example").unwrap().credential.is_none());
+        assert!(parse("http://proxy.example").unwrap().credential.is_none());
+        let is_for = |url: &str| upstream.is_for(&Url::parse(url).unwrap());
+        assert!(is_for("https://www.example.org/") && !is_for("https://example.com/"));
         for url in ["", "proxy:80", "socks5://proxy:80", "https://proxy"] {
-            assert!(Upstream::parse(url).is_none(), "{url}");
+            assert!(parse(url).is_none(), "{url}");
         }
     }
 }

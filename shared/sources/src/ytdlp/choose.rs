@@ -21,6 +21,7 @@ pub struct Wanted {
 
 /// The renditions to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // there is one at a time
 pub enum Choice {
     /// One file with all of it.
     File(Address),

@@ -4,13 +4,10 @@ use domain::{quality::PictureSize, time::MediaTime};
 use serde_json::Value;
 use url::Url;
 
-use crate::SourceError;
+use crate::{Extras, SourceError};
 
 /// How many renditions of one video are looked at; YouTube has up to some 150.
 const MEDIA_MAX: usize = 1000;
-/// How many headers an address may ask for, and how long each may be, in bytes.
-const HEADERS_MAX: usize = 16;
-const HEADER_BYTES_MAX: usize = 8 << 10;
 /// The longest title, in characters.
 const TITLE_CHARS_MAX: usize = 200;
 
@@ -38,8 +35,16 @@ pub struct Page {
 pub struct Address {
     /// An http or https URL.
     pub url: String,
-    /// Headers to send with each request for it.
-    pub headers: Vec<(String, String)>,
+    /// What its server wants to hear with each request.
+    pub extras: Extras,
+}
+
+impl Address {
+    /// One whose server wants to hear nothing.
+    #[must_use]
+    pub fn plain(url: String) -> Self {
+        Self { url, extras: Extras::default() }
+    }
 }
 
 /// How a rendition is delivered.
@@ -200,7 +205,7 @@ fn read_media(format: &Value) -> Option<Media> {
     let codec =
         |name: Option<&str>| name.filter(|name| *name != "none").unwrap_or_default().to_ascii_lowercase();
     Some(Media {
-        address: Address { url, headers: headers(format) },
+        address: Address { url, extras: extras(format) },
         delivery,
         has_video,
         has_audio,
@@ -214,30 +219,15 @@ fn read_media(format: &Value) -> Option<Media> {
     })
 }
 
-/// The headers that yt-dlp would send, and the cookies that it was given for this address.
-fn headers(format: &Value) -> Vec<(String, String)> {
-    let fits = |value: &str| value.len() <= HEADER_BYTES_MAX && !value.contains(['\r', '\n', '\0']);
-    let named = format.get("http_headers").and_then(Value::as_object).into_iter().flatten();
-    let named = named.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    let ours = |name: &str| {
-        // What a client says of the transfer itself is its own affair.
-        let own = ["range", "if-range", "accept-encoding", "host", "connection", "content-length", "cookie"];
-        !own.contains(&name.to_ascii_lowercase().as_str())
+/// The headers that yt-dlp would send for the address that `described` gives, and the cookies that it was given for it.
+/// These are for `url`, whatever manifest is fetched in its place.
+fn extras(described: &Value) -> Extras {
+    let Some(home) = text(described, "url").and_then(|url| Url::parse(url).ok()) else {
+        return Extras::default();
     };
-    let named = named.filter(|(name, value)| ours(name) && fits(value)).take(HEADERS_MAX);
-    let cookies = text(format, "cookies").map(cookie_header).filter(|value| !value.is_empty() && fits(value));
-    named.chain(cookies.map(|value| ("Cookie".to_owned(), value))).collect()
-}
-
-/// The `Cookie` header for cookies with their attributes, one behind the other: `a=1; Domain=.x.org; Path=/; b=2`.
-fn cookie_header(cookies: &str) -> String {
-    const ATTRIBUTES: [&str; 8] =
-        ["domain", "path", "expires", "max-age", "secure", "httponly", "samesite", "version"];
-    let pairs = cookies.split(';').map(str::trim).filter(|pair| {
-        let name = pair.split_once('=').map(|(name, _)| name.trim().to_ascii_lowercase());
-        name.is_some_and(|name| !name.is_empty() && !ATTRIBUTES.contains(&name.as_str()))
-    });
-    pairs.collect::<Vec<_>>().join("; ")
+    let named = described.get("http_headers").and_then(Value::as_object).into_iter().flatten();
+    let named = named.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    Extras::given_for(&home, named, text(described, "cookies").unwrap_or_default())
 }
 
 fn captions(video: &Value) -> Vec<Caption> {
@@ -247,16 +237,12 @@ fn captions(video: &Value) -> Vec<Caption> {
             list.as_array().into_iter().flatten().map(move |caption| (language.clone(), caption))
         });
         all.filter_map(|(language, caption)| {
-            let headers = match headers(caption) {
-                own if own.is_empty() => headers(video),
-                own => own,
-            };
             let protocol = text(caption, "protocol").unwrap_or_default();
             Some(Caption {
                 language,
                 format: text(caption, "ext")?.to_owned(),
                 is_automatic,
-                address: Address { url: web(text(caption, "url")?)?, headers },
+                address: Address { url: web(text(caption, "url")?)?, extras: extras(caption) },
                 is_playlist: protocol.starts_with("m3u8"),
             })
         })
@@ -320,15 +306,14 @@ mod tests {
         assert_eq!((page.title.as_str(), page.media.len(), page.embed_url.as_deref()), ("My page", 1, None));
         let media = &page.media[0];
         assert!(media.has_video && media.has_audio, "what is not known is taken for there");
-        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(
-            media.address.headers,
-            [
-                header("Referer", "http://a.org/v.html"),
-                header("User-Agent", "Mozilla/5.0"),
-                header("Cookie", "session=1; other=2")
-            ]
+        // What these are sent to is told by their own tests.
+        let shown = format!("{:?}", media.address.extras);
+        assert!(
+            shown.contains("referer") && shown.contains("session") && !shown.contains("range"),
+            "{shown}"
         );
+        let shown = format!("{:?}", page.captions[0].address.extras);
+        assert_eq!(shown, format!("{:?}", Extras::default()), "a video's headers are not for its captions");
         assert_eq!(page.captions[0].address.url, "http://a.org/c.vtt");
     }
 
