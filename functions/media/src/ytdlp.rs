@@ -12,7 +12,7 @@ use std::{
 };
 
 use media::process::{self, Bounds, ProcessError};
-use runtime::{App, StageError};
+use runtime::{App, StageError, time_limits};
 use sources::{
     Guard, Proxy, ProxyLimits, SourceError,
     ytdlp::{ANSWER_BYTES_MAX, Page, refusal},
@@ -27,7 +27,6 @@ use crate::{
 
 /// What yt-dlp reads to understand a page: the page, scripts, manifests.
 const BYTES_MAX: u64 = 256 << 20;
-const SILENCE: Duration = Duration::from_secs(8);
 const CONNECTIONS_MAX: usize = 32;
 
 /// What it never does: read configuration or plug-ins of a machine's, keep a cache, follow a list, fetch programs, run
@@ -54,7 +53,7 @@ async fn run(
     let secrets = &secrets.used_for(url);
     let limits = ProxyLimits {
         lifetime: time_limit,
-        silence: SILENCE,
+        silence: time_limits::SILENCE,
         bytes_max: BYTES_MAX,
         connections_max: CONNECTIONS_MAX,
     };
@@ -72,11 +71,8 @@ async fn run(
 }
 
 fn command(home: &Path, config: &Path, url: &str) -> Command {
-    let mut command = Command::new("yt-dlp");
+    let mut command = process::program(Path::new("yt-dlp"));
     command
-        .env_clear()
-        // Where its interpreter and its JavaScript runtime are.
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("HOME", home)
         .env("TMPDIR", home)
         .env("LANG", "C.UTF-8")
@@ -269,6 +265,21 @@ mod tests {
         assert_eq!(accepted.load(Ordering::SeqCst), 0);
         let refused = asked(&format!("{base}/moved")).await.unwrap_err();
         assert_eq!(refused.code, "source_forbidden", "{refused:?}");
+    }
+
+    /// The operator's proxy is one that nobody answers at: whoever goes through it gets nothing.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_page_of_a_host_that_the_secret_does_not_name_is_asked_without_it() {
+        let (base, _) = serve(HERE, |_| page("<video src='/v.mp4'></video>")).await;
+        let nobody = TcpListener::bind((HERE, 0)).await.unwrap().local_addr().unwrap();
+        let secrets = |hosts: &str| PageSecrets {
+            hosts: Some(hosts.to_owned()),
+            proxy: Some(format!("http://{nobody}")),
+            ..PageSecrets::default()
+        };
+        let guard = || Guard::public_and(IpAddr::V4(HERE));
+        assert!(run(guard(), &secrets("example.org"), &base, LIMIT).await.is_ok());
+        assert!(run(guard(), &secrets("127.0.0.1"), &base, LIMIT).await.is_err());
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,20 @@
-//! Running a program: killable, bounded in time and in what it prints.
+//! Running a program: killable with all that it starts, bounded in time and in what it prints, and without a look at our
+//! environment, which has the credentials of the function's role.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use tokio::{
     fs::File,
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
-    process::{ChildStdin, Command},
+    process::{Child, ChildStdin, Command},
     sync::oneshot,
 };
 
@@ -17,7 +26,7 @@ const STDERR_MAX: usize = 8 << 10;
 pub struct Bounds {
     /// After this it is killed.
     pub time_limit: Duration,
-    /// Bytes of its standard output; at one more it is killed.
+    /// Most bytes of its standard output; at one more it is killed.
     pub stdout_max: u64,
 }
 
@@ -73,8 +82,38 @@ pub(crate) type Fed = oneshot::Receiver<File>;
 /// Told each line of a process's standard output.
 pub(crate) type OnLine<'a> = &'a mut (dyn FnMut(&str) + Send);
 
+/// A program to be run, with nothing in its environment but where programs are.
+#[must_use]
+pub fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command
+}
+
+/// A process and all that it has started, which end together: its process group. Dropping it kills what is left.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
+    }
+
+    fn end(&mut self) {
+        if let Some(leader) = self.0.take() {
+            // It fails when nobody is left, which is what is wanted.
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// Runs `command` to its end; `on_line` sees each line of its standard output. It reads nothing. When this future is
-/// dropped, the process is killed.
+/// dropped, the process is killed, and with its end ends all that it has started.
 ///
 /// # Errors
 /// [`ProcessError`].
@@ -98,9 +137,11 @@ pub(crate) async fn run_fed(
         .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| ProcessError::Start { program: program.clone(), error })?;
+    let mut group = Group::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let io = |error| ProcessError::Io { program: program.clone(), error };
     let all = async {
@@ -112,11 +153,16 @@ pub(crate) async fn run_fed(
             })
         };
         let words = async { beginning(stderr).await.map_err(io) };
-        let status = async { child.wait().await.map_err(io) };
+        let status = async {
+            let status = child.wait().await;
+            // Whoever still holds its pipes would keep us waiting for their end.
+            group.end();
+            status.map_err(io)
+        };
         let fed = async { feed(stdin, input).await.map_err(io) };
         tokio::try_join!(lines, words, status, fed)
     };
-    // On an error the child is dropped, which kills it.
+    // On an error the group is dropped, which kills all of it.
     let limit = bounds.time_limit;
     let ((), stderr, status, ()) = tokio::time::timeout(limit, all)
         .await
@@ -141,7 +187,7 @@ async fn each_line(
     on_line: OnLine<'_>,
 ) -> std::io::Result<bool> {
     let Some(pipe) = pipe else { return Ok(true) };
-    let mut reader = BufReader::new(pipe).take(limit);
+    let mut reader = BufReader::new(pipe).take(limit.saturating_add(1));
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).await? > 0 {
         on_line(String::from_utf8_lossy(&line).trim_end());
@@ -174,7 +220,7 @@ mod tests {
         stdout_max: u64,
     ) -> (Result<Finished, ProcessError>, Vec<String>) {
         let mut lines = Vec::new();
-        let mut command = Command::new("sh");
+        let mut command = program(Path::new("sh"));
         command.args(["-c", script]);
         let mut on_line = |line: &str| lines.push(line.to_owned());
         let result = run(command, Bounds { time_limit: limit, stdout_max }, &mut on_line).await;
@@ -194,6 +240,81 @@ mod tests {
         assert!(matches!(late, Err(ProcessError::TimeLimit { .. })), "{late:?}");
         let (loud, _) = sh("yes", Duration::from_secs(9), 1000).await;
         assert!(matches!(loud, Err(ProcessError::TooMuchOutput { .. })), "{loud:?}");
+    }
+
+    #[tokio::test]
+    async fn an_output_of_just_the_limit_is_not_too_much() {
+        for (bytes, is_fine) in [(1000, true), (1001, false)] {
+            let (result, _) = sh(&format!("head -c {bytes} /dev/zero"), Duration::from_secs(9), 1000).await;
+            assert_eq!(result.is_ok(), is_fine, "{bytes}: {result:?}");
+        }
+    }
+
+    /// Whether a process is there and runs; one that nobody has reaped does not.
+    fn runs(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
+    }
+
+    async fn ends(pid: &str) {
+        let gone = async {
+            while runs(pid) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
+    }
+
+    /// As yt-dlp starts deno: in the background, with the same pipes or with none, or behind one more process.
+    const CHILDREN: [&str; 3] = [
+        "sleep 60 & echo $!",
+        "sleep 60 >/dev/null 2>&1 </dev/null & echo $!",
+        "sh -c 'sleep 60 & echo $!; exec sleep 60' & wait $!",
+    ];
+
+    #[tokio::test]
+    async fn all_that_it_started_ends_at_the_time_limit() {
+        for child in CHILDREN {
+            let (late, lines) = sh(&format!("{child}; sleep 60"), Duration::from_millis(300), 100).await;
+            assert!(matches!(late, Err(ProcessError::TimeLimit { .. })), "{child}: {late:?}");
+            ends(&lines[0]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_it_started_ends_when_nobody_waits_any_more() {
+        for child in CHILDREN {
+            let (told, mut pid) = tokio::sync::mpsc::unbounded_channel();
+            let mut command = program(Path::new("sh"));
+            command.args(["-c", &format!("{child}; sleep 60")]);
+            let bounds = Bounds { time_limit: Duration::from_secs(60), stdout_max: 100 };
+            let mut on_line = |line: &str| told.send(line.to_owned()).unwrap();
+            let pid = tokio::select! {
+                ended = run(command, bounds, &mut on_line) => panic!("{ended:?}"),
+                pid = pid.recv() => pid.unwrap(),
+            };
+            ends(&pid).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn all_that_it_started_ends_with_it() {
+        for child in &CHILDREN[..2] {
+            let (result, lines) = sh(child, Duration::from_secs(30), 100).await;
+            assert!(result.unwrap().success, "{child}");
+            ends(&lines[0]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_of_our_environment_is_seen() {
+        let (result, lines) = sh("env", Duration::from_secs(9), 10_000).await;
+        assert!(result.unwrap().success);
+        let names: Vec<_> =
+            lines.iter().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+        assert!(names.contains(&"PATH"), "{lines:?}");
+        // What a shell adds by itself.
+        assert!(names.iter().all(|name| ["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(name)), "{lines:?}");
     }
 
     #[tokio::test]

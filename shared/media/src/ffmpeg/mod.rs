@@ -13,7 +13,7 @@ mod closed;
 
 pub use colour::Colour;
 pub use probe::{Probe, ProbeError};
-pub use process::Tools;
+pub use process::{TIME_LIMIT, Tools};
 pub use streams::{AudioStream, TimeBase, VideoStream};
 
 pub(crate) use probe::Packet;

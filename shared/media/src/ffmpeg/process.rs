@@ -6,14 +6,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::process::Command;
-
 use crate::process::{self, Bounds, Fed, Finished, OnLine, ProcessError};
 
 /// The containers that a source may be in. Playlists and scripts (`hls`, `concat`, `dash`, image patterns) are left
 /// out on purpose: they name other files, and a user must not make FFmpeg read those.
 const FORMATS: &str = "mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,wav,mp3,aac,flac,gif,mxf,ivf,\
                        h264,hevc,m4v,av1,obu,nut,caf,aiff,w64,dv,rm,3gp";
+
+/// How long one run of a program may take, unless it is told otherwise: 13 minutes, what a Lambda function's 15 leave for
+/// the rest.
+pub const TIME_LIMIT: Duration = Duration::from_secs(13 * 60);
 
 /// Where the programs are and how long one run of them may take.
 #[derive(Clone, Debug)]
@@ -22,17 +24,13 @@ pub struct Tools {
     pub ffmpeg: PathBuf,
     /// The `ffprobe` program.
     pub ffprobe: PathBuf,
-    /// After this a process is killed. The default is 13 minutes, what a Lambda function's 15 leave for the rest.
+    /// After this a process is killed. The default is [`TIME_LIMIT`].
     pub time_limit: Duration,
 }
 
 impl Default for Tools {
     fn default() -> Self {
-        Self {
-            ffmpeg: PathBuf::from("ffmpeg"),
-            ffprobe: PathBuf::from("ffprobe"),
-            time_limit: Duration::from_secs(13 * 60),
-        }
+        Self { ffmpeg: PathBuf::from("ffmpeg"), ffprobe: PathBuf::from("ffprobe"), time_limit: TIME_LIMIT }
     }
 }
 
@@ -113,11 +111,8 @@ impl Tools {
         stdout_max: u64,
         (input, on_line): (Option<Fed>, OnLine<'_>),
     ) -> Result<Finished, ProcessError> {
-        let mut command = Command::new(program);
-        command
-            .args(&args)
-            .env_remove("FFREPORT") // would write a report file
-            .env("AV_LOG_FORCE_NOCOLOR", "1");
+        let mut command = process::program(program);
+        command.args(&args).env("AV_LOG_FORCE_NOCOLOR", "1");
         process::run_fed(command, Bounds { time_limit: self.time_limit, stdout_max }, input, on_line).await
     }
 }
