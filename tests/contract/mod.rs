@@ -9,3 +9,4 @@ mod image;
 mod layers;
 mod metrics;
 pub(crate) mod template;
+mod time_limits;

@@ -37,7 +37,7 @@ fn of_type(kind: &str) -> BTreeMap<&'static str, &'static Value> {
 }
 
 /// The properties of every function, by handler.
-fn functions() -> BTreeMap<&'static str, &'static Value> {
+pub(crate) fn functions() -> BTreeMap<&'static str, &'static Value> {
     let by_handler = of_type("AWS::Serverless::Function").into_iter().map(|(name, properties)| {
         let handler = properties["Handler"].as_str().or(properties["ImageConfig"]["Command"][0].as_str());
         (handler.unwrap_or_else(|| panic!("{name} has no handler")), properties)

@@ -3,7 +3,7 @@
 //! One that came in parts is put together first. What the look tells is written down and never changes; a job compares
 //! the version that it opens with the one that was looked at.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use domain::{
     ids::{AccountId, FileId},
@@ -12,7 +12,7 @@ use domain::{
     upload::{Upload, UploadStatus},
 };
 use media::mp4::Part;
-use runtime::{App, StageError, read_index};
+use runtime::{App, StageError, read_index, time_limits};
 use serde::Deserialize;
 use sources::{RemoteFile, SourceError};
 use store::{keys, multipart, uploads::Looked};
@@ -23,9 +23,6 @@ use crate::{
     probe::{self, look_at},
     source::open_stored,
 };
-
-/// A look is a few reads; the rest of the function's time is for putting parts together.
-const LOOK_LIMIT: Duration = Duration::from_secs(40);
 
 /// The code of a source that could not be read.
 const UNAVAILABLE: &str = "source_unavailable";
@@ -74,7 +71,7 @@ async fn look(app: &App, upload: &Upload, key: &str) -> Result<Looked, StageErro
         return Ok(failed("source_unsupported", &message));
     }
     let file = open_stored(app, &upload.account, &upload.id, probe::LIMITS).await?;
-    match tokio::time::timeout(LOOK_LIMIT, describe(app, &file)).await.map_err(passing)? {
+    match tokio::time::timeout(time_limits::INSPECT, describe(app, &file)).await.map_err(passing)? {
         Ok(mut source) => {
             if source.title.trim().is_empty() {
                 upload.file.title().clone_into(&mut source.title);

@@ -9,7 +9,7 @@ use domain::{
     source::SourceInfo,
     spec::Spec,
 };
-use runtime::{App, StageError};
+use runtime::{App, StageError, time_limits};
 use sources::{
     Limits, Proxy, ProxyLimits, RemoteFile, SourceClient, SourceError,
     ytdlp::{Address, Choice, Page, Wanted},
@@ -23,10 +23,7 @@ use crate::{
     ytdlp,
 };
 
-/// A stage that fetches has time; a page takes seconds.
-const FETCH_TIME_LIMIT: Duration = Duration::from_secs(90);
-/// A function's 15 minutes, and the connections that one source takes at once.
-const MEDIA_TIME_LIMIT: Duration = Duration::from_secs(900);
+/// The connections that one source takes at once.
 const CONNECTIONS_MAX: usize = 64;
 
 /// What a job takes of a page.
@@ -44,7 +41,7 @@ pub(crate) struct Opened {
 /// [`StageError::Job`] if it cannot be had.
 pub(crate) async fn open(app: &App, spec: &Spec, limits: Limits) -> Result<Opened, StageError> {
     let url = spec.url().ok_or_else(|| passing("an upload is no page"))?;
-    let (page, bytes) = ytdlp::ask(app, url, FETCH_TIME_LIMIT).await?;
+    let (page, bytes) = ytdlp::ask(app, url, time_limits::PAGE_OF_A_JOB).await?;
     let picture = spec.format().has_picture().then(|| spec.quality());
     let wanted = Wanted { picture, sound: spec.format() != Format::Gif };
     let choice = page.choose(wanted).ok_or_else(nothing)?;
@@ -117,7 +114,7 @@ pub(crate) async fn client(app: &App, url: &str, limits: Limits) -> Result<Sourc
         return Ok(app.sources(limits)?);
     };
     let bounds = ProxyLimits {
-        lifetime: MEDIA_TIME_LIMIT,
+        lifetime: time_limits::STAGE_FUNCTION,
         silence: limits.silence,
         bytes_max: 2 * limits.bytes_max,
         connections_max: CONNECTIONS_MAX,

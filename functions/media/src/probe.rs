@@ -3,7 +3,7 @@
 //! ffprobe gets a local file: a stream's first segment, or the beginning and the end of the source in their places, with a hole between them.
 //! That is where containers keep what it wants to know, and nothing of a user's URL reaches ffprobe itself.
 
-use std::{io::SeekFrom, path::Path, sync::Arc, time::Duration};
+use std::{io::SeekFrom, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use domain::{job::Failure, quality::Quality, source::SourceInfo};
@@ -11,7 +11,7 @@ use media::{
     ffmpeg::{Probe, ProbeError, Tools},
     mp4::Part,
 };
-use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, titled};
+use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, time_limits, titled};
 use serde_json::Value;
 use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Segment, ytdlp::is_page};
 use tokio::{
@@ -27,9 +27,7 @@ use crate::{
     stream::{Stream, Wish},
 };
 
-pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 512 << 20 };
-/// The caller has a client waiting: see `runtime`'s own limit.
-const TIME_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 512 << 20 };
 const HEAD_BYTES: u64 = 8 << 20;
 const TAIL_BYTES: u64 = 4 << 20;
 
@@ -39,7 +37,7 @@ const TAIL_BYTES: u64 = 4 << 20;
 /// [`StageError::Passing`].
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let request: ProbeRequest = serde_json::from_value(input).map_err(passing)?;
-    let looked = tokio::time::timeout(TIME_LIMIT, look(&app, &request.url)).await;
+    let looked = tokio::time::timeout(request.time_limit(), look(&app, &request.url)).await;
     let answer = match looked.unwrap_or_else(|_| Err(SourceError::Stalled.into())) {
         Ok(info) => ProbeAnswer::Source(info),
         Err(StageError::Job(failure)) => ProbeAnswer::Failure(failure),
@@ -50,13 +48,13 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 
 async fn look(app: &App, url: &str) -> Result<SourceInfo, StageError> {
     if is_page(url) {
-        return page::describe(app, url, (TIME_LIMIT, LIMITS), look_at_source).await;
+        return page::describe(app, url, (time_limits::PAGE, LIMITS), look_at_source).await;
     }
     // The most that can be delivered.
     let wish = Wish { quality: Quality::K4, video: true, audio: true };
     match Source::open_url(app, url, LIMITS, wish).await? {
         Source::File(file) if sniff(file.head()) == Container::WebPage => {
-            page::describe(app, url, (TIME_LIMIT, LIMITS), look_at_source).await
+            page::describe(app, url, (time_limits::PAGE, LIMITS), look_at_source).await
         }
         source => look_at_source(source).await,
     }
@@ -123,7 +121,7 @@ async fn look_at_segment(
 }
 
 async fn probe(path: &Path) -> Result<Probe, StageError> {
-    let tools = Tools { time_limit: TIME_LIMIT, ..Tools::default() };
+    let tools = Tools { time_limit: time_limits::FFPROBE, ..Tools::default() };
     match tools.probe(path).await {
         Ok(probe) => Ok(probe),
         Err(ProbeError::NotAVideo(message)) => {

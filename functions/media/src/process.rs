@@ -13,7 +13,7 @@ use media::{
     process::ProcessError,
     whole,
 };
-use runtime::{App, StageError};
+use runtime::{App, StageError, time_limits};
 use serde_json::{Value, json};
 use store::{keys, objects::Objects};
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use tracing::info;
 
 use crate::{
     job::{Fraction, open_job, passing, reporting, scratch},
-    work::{self, CONVERT_LIMIT, Made, PLAN, Plan, SOURCE, told},
+    work::{self, Made, PLAN, Plan, SOURCE, told},
 };
 
 /// The largest object that S3 takes in one PUT, in bytes.
@@ -70,7 +70,7 @@ async fn make(
                 }
                 Spec::Download(_) => {
                     objects.get_file(&key, &source).await?;
-                    let tools = Tools { time_limit: CONVERT_LIMIT, ..Tools::default() };
+                    let tools = Tools { time_limit: time_limits::CONVERT, ..Tools::default() };
                     let made = whole::convert(&tools, &cut, &|done| fraction.set(done)).await;
                     made.map_err(told_of_whole)?
                 }

@@ -26,6 +26,7 @@ use crate::{
     invocation::Watch,
     metrics::Metrics,
     probe::{self, Prober},
+    time_limits,
 };
 
 /// Tells the time.
@@ -69,9 +70,6 @@ pub struct App {
     functions: OnceLock<aws_sdk_lambda::Client>,
 }
 
-/// No attempt to call AWS takes longer than this.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
-
 impl App {
     /// Connects to AWS as the environment says: region, `AWS_ENDPOINT_URL*`, and the credentials of the function's role,
     /// which Lambda puts there.
@@ -79,7 +77,7 @@ impl App {
     /// # Errors
     /// When TLS cannot be set up.
     pub async fn connect(config: Config) -> Result<Self, lambda_runtime::Error> {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+        let timeouts = timeouts(time_limits::SDK_OPERATION, time_limits::SDK_ATTEMPT);
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(store::https()?)
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
@@ -327,6 +325,8 @@ impl App {
     pub(crate) fn functions(&self) -> &aws_sdk_lambda::Client {
         self.functions.get_or_init(|| {
             let config = aws_sdk_lambda::config::Builder::from(&self.sdk).interceptor(Calls::default());
+            // One attempt waits as long as all of them: a function that is slow is not asked a second time meanwhile.
+            let config = config.timeout_config(timeouts(time_limits::INVOKE, time_limits::INVOKE));
             aws_sdk_lambda::Client::from_conf(config.build())
         })
     }
@@ -343,6 +343,10 @@ impl App {
         let machine = self.config.get(Var::ClipMachineArn)?;
         Ok(format!("{}:{job}", machine.replacen(":stateMachine:", ":execution:", 1)))
     }
+}
+
+fn timeouts(operation: Duration, attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(operation).operation_attempt_timeout(attempt).build()
 }
 
 /// Why a service did not do what a handler asked for.

@@ -1,15 +1,10 @@
 //! What is said in a source, as `media.captions` finds it.
 
-use std::time::Duration;
-
 use domain::{ids::AccountId, job::Failure, source::Location, time::MediaTime};
 use serde::{Deserialize, Serialize};
 use sources::{SourceError, captions::Segment};
 
-use crate::{App, AppError, ProbeError, env::Var, invoke::invoke};
-
-/// API Gateway gives up after 30 s.
-const TIMEOUT: Duration = Duration::from_secs(26);
+use crate::{App, AppError, ProbeError, env::Var, invoke::invoke, time_limits};
 
 /// What `media.captions` is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,7 +43,8 @@ impl App {
     pub async fn captions(&self, request: &CaptionsRequest) -> Result<CaptionsAnswer, ProbeError> {
         let function = self.config().get(Var::CaptionsFunction).map_err(AppError::from)?;
         let asked = invoke(self.functions(), function, request);
-        let answer = tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| SourceError::Stalled)??;
+        let answer =
+            tokio::time::timeout(time_limits::LOOK, asked).await.map_err(|_| SourceError::Stalled)??;
         match answer {
             CaptionsAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
             answer => Ok(answer),

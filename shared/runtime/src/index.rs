@@ -4,16 +4,13 @@
 //! the next clip of the same video reads it again. The copy only saves reads: without it, or without S3, everything
 //! works the same. Nobody gets at it who cannot open the file, and who opens it is told its version by its server.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering};
 use sources::{Container, RemoteFile, SourceError, sniff};
 use store::{StoreError, keys, objects::Objects};
 use tracing::{info, warn};
 
-/// Longer than this, reading the index anew is no slower.
-const KEPT_TIMEOUT: Duration = Duration::from_secs(4);
+use crate::time_limits;
 
 /// A remote file as the index reader sees it.
 pub struct Remote<'a> {
@@ -106,26 +103,27 @@ impl<'a> Kept<'a> {
     }
 
     async fn load(&self, source_len: u64) -> Pieces {
-        let object = match tokio::time::timeout(KEPT_TIMEOUT, self.objects.get_bytes(&self.key)).await {
-            Ok(Ok(object)) => Pieces::decode(&object.into(), source_len),
-            Ok(Err(StoreError::NotFound)) => None,
-            // S3 says "denied" instead of "not found" to those who may not list the bucket.
-            Ok(Err(problem)) => {
-                info!(%problem, "no kept index");
-                None
-            }
-            Err(_) => {
-                warn!("the kept index did not come in time");
-                None
-            }
-        };
+        let object =
+            match tokio::time::timeout(time_limits::KEPT_INDEX, self.objects.get_bytes(&self.key)).await {
+                Ok(Ok(object)) => Pieces::decode(&object.into(), source_len),
+                Ok(Err(StoreError::NotFound)) => None,
+                // S3 says "denied" instead of "not found" to those who may not list the bucket.
+                Ok(Err(problem)) => {
+                    info!(%problem, "no kept index");
+                    None
+                }
+                Err(_) => {
+                    warn!("the kept index did not come in time");
+                    None
+                }
+            };
         object.unwrap_or_else(|| Pieces::new(source_len))
     }
 
     async fn store(&self, pieces: &Pieces) {
         let Some(object) = pieces.encode() else { return };
         let put = self.objects.put_bytes(&self.key, object, "application/octet-stream");
-        match tokio::time::timeout(KEPT_TIMEOUT, put).await {
+        match tokio::time::timeout(time_limits::KEPT_INDEX, put).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => warn!(%problem, "the index is not kept"),
             Err(_) => warn!("the index could not be kept in time"),

@@ -25,6 +25,7 @@ mod operation;
 pub mod paging;
 mod probe;
 mod serve;
+pub mod time_limits;
 mod trace;
 
 pub use app::{App, AppError, Clock, Execution, SystemClock};

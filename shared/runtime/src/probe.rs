@@ -3,7 +3,7 @@
 //! Most sources are MP4 files, whose index this function reads itself with two or three range reads. Any other
 //! container, and any web page, is looked at by the `media.probe` function, which has ffprobe and yt-dlp.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, source::SourceInfo};
 use media::mp4::Part;
@@ -11,18 +11,28 @@ use serde::{Deserialize, Serialize};
 use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff, ytdlp::is_page};
 use store::objects::Objects;
 
-use crate::{ApiError, StageError, app::AppError, index::read_index, invoke::invoke};
+use crate::{ApiError, StageError, app::AppError, index::read_index, invoke::invoke, time_limits};
 
-/// Bounds of a look: API Gateway gives up after 30 s, and an index is 64 MiB at most.
-pub(crate) const LIMITS: Limits = Limits { silence: Duration::from_secs(8), bytes_max: 1 << 30 };
-const NATIVE_TIMEOUT: Duration = Duration::from_secs(18);
-const LOOK_TIMEOUT: Duration = Duration::from_secs(26);
+/// Bounds of a look: an index is 64 MiB at most.
+pub(crate) const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 1 << 30 };
 
 /// What `media.probe` is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProbeRequest {
     /// The source.
     pub url: String,
+    /// How long whoever asks can wait for the answer once it is being looked for, in milliseconds. A caller of an earlier
+    /// release does not say.
+    #[serde(default)]
+    pub time_limit_ms: Option<u64>,
+}
+
+impl ProbeRequest {
+    /// How long the look may take.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit_ms.map_or(time_limits::PROBE, Duration::from_millis).min(time_limits::PROBE)
+    }
 }
 
 /// What `media.probe` answers.
@@ -80,14 +90,15 @@ impl Prober {
     /// [`ProbeError`].
     pub async fn look(&self, url: &str) -> Result<SourceInfo, ProbeError> {
         self.allowed.check(url)?;
+        let begun = Instant::now();
         let all = async {
-            let native = tokio::time::timeout(NATIVE_TIMEOUT, self.look_natively(url)).await;
+            let native = tokio::time::timeout(time_limits::NATIVE_LOOK, self.look_natively(url)).await;
             match native.map_err(|_| SourceError::Stalled)?? {
                 Some(info) => Ok(info),
-                None => self.ask(url).await,
+                None => self.ask(url, time_limits::LOOK.saturating_sub(begun.elapsed())).await,
             }
         };
-        let looked = tokio::time::timeout(LOOK_TIMEOUT, all).await;
+        let looked = tokio::time::timeout(time_limits::LOOK, all).await;
         looked.map_err(|_| SourceError::Stalled)?.map(SourceInfo::bounded)
     }
 
@@ -106,9 +117,11 @@ impl Prober {
         }))
     }
 
-    /// Asks `media.probe`.
-    async fn ask(&self, url: &str) -> Result<SourceInfo, ProbeError> {
-        match invoke(&self.lambda, &self.function, &ProbeRequest { url: url.to_owned() }).await? {
+    /// Asks `media.probe`, when so much of the look is left.
+    async fn ask(&self, url: &str, left: Duration) -> Result<SourceInfo, ProbeError> {
+        let time_limit = u64::try_from(time_limits::probe_within(left).as_millis()).ok();
+        let request = ProbeRequest { url: url.to_owned(), time_limit_ms: time_limit };
+        match invoke(&self.lambda, &self.function, &request).await? {
             ProbeAnswer::Source(info) => Ok(info),
             ProbeAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
         }
