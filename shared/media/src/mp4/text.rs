@@ -18,7 +18,7 @@ use super::{
 
 /// How many tracks of a file are looked at.
 const TRACKS_MAX: usize = 64;
-/// The most cues of one track.
+/// The most cues of one track. One more is read, so that whoever counts can tell that there are more.
 const CUES_MAX: usize = 100_000;
 /// Text is small: a larger sample is none.
 const SAMPLE_BYTES_MAX: u32 = 64 << 10;
@@ -85,7 +85,7 @@ impl TextTrack {
         let wanted: Vec<usize> = (0..samples.list.len())
             .filter(|&n| (3..=SAMPLE_BYTES_MAX).contains(&samples.list[n].size))
             .filter(|&n| samples.list[n].offset + u64::from(samples.list[n].size) <= source.len())
-            .take(CUES_MAX)
+            .take(CUES_MAX + 1)
             .collect();
         let place =
             |n: usize| samples.list[n].offset..samples.list[n].offset + u64::from(samples.list[n].size);

@@ -10,7 +10,7 @@ use super::{SEGMENTS_MAX, Segment, plain::plain};
 pub fn json3(text: &str) -> Vec<Segment> {
     let root: Value = serde_json::from_str(text).unwrap_or_default();
     let events = root.get("events").and_then(Value::as_array);
-    events.into_iter().flatten().take(SEGMENTS_MAX).filter_map(event).collect()
+    events.into_iter().flatten().filter_map(event).take(SEGMENTS_MAX + 1).collect()
 }
 
 fn event(event: &Value) -> Option<Segment> {

@@ -1,6 +1,7 @@
 //! Captions: reading them in the formats that sites deliver, and making one transcript of them.
 //!
-//! All of it is a stranger's text: what cannot be read is left out, nothing nests, and everything has a bound.
+//! All of it is a stranger's text: what cannot be read is left out, nothing nests, and everything has a bound. Nothing is
+//! cut off at a bound without a word: readers go one segment beyond [`SEGMENTS_MAX`], so that whoever counts can tell.
 
 mod json3;
 mod plain;
@@ -22,8 +23,6 @@ use crate::ytdlp::{Caption, Page};
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
 /// The most segments of one transcript: a whole day, with more than one a second.
 pub const SEGMENTS_MAX: usize = 100_000;
-/// The longest text of one segment, in characters.
-const TEXT_CHARS_MAX: usize = 4_000;
 
 /// What is said between two times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

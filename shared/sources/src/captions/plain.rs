@@ -1,7 +1,5 @@
 //! Words without markup.
 
-use super::TEXT_CHARS_MAX;
-
 /// The named character references that captions use; numbers are understood as well.
 const NAMED: [(&str, &str); 8] = [
     ("amp", "&"),
@@ -19,13 +17,17 @@ const NAMED: [(&str, &str); 8] = [
 pub(super) fn plain(line: &str) -> String {
     let mut text = String::new();
     let mut rest = line;
+    // Where the last tag and the last override end: what opens behind that never closes, and nobody looks for its end again.
+    let (last_tag, last_brace) = (line.rfind('>').unwrap_or(0), line.rfind('}').unwrap_or(0));
     while let Some(at) = rest.find(['<', '&', '{']) {
         text.push_str(&rest[..at]);
         rest = &rest[at..];
+        let here = line.len() - rest.len();
         let taken = match rest.as_bytes().first() {
-            Some(b'<') => tag(rest),
-            Some(b'{') => rest.starts_with("{\\").then(|| rest.find('}').map(|end| end + 1)).flatten(),
-            _ => reference(rest, &mut text),
+            Some(b'<') if here < last_tag => tag(rest),
+            Some(b'{') if here < last_brace && rest.starts_with("{\\") => rest.find('}').map(|end| end + 1),
+            Some(b'&') => reference(rest, &mut text),
+            _ => None,
         };
         let taken = taken.unwrap_or_else(|| {
             text.push_str(&rest[..1]);
@@ -35,7 +37,7 @@ pub(super) fn plain(line: &str) -> String {
     }
     text.push_str(rest);
     let words = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TEXT_CHARS_MAX).collect()
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The length of a tag: `<` before a letter, a digit or `/`, up to the next `>`. Anything else is a less-than sign.
@@ -82,7 +84,13 @@ mod tests {
             assert_eq!(plain(line), words, "{line}");
         }
         assert_eq!(plain(&"<b>".repeat(100_000)), "");
-        assert_eq!(plain(&"<".repeat(50_000)).len(), TEXT_CHARS_MAX);
-        assert!(plain(&"&".repeat(50_000)).len() <= TEXT_CHARS_MAX);
+        assert_eq!(plain(&"word ".repeat(2000)).len(), 9999, "nothing is cut off");
+        // Minutes, if each of them looked for an end that is not there.
+        for open in ["<a", "{\\a"] {
+            assert_eq!(plain(&open.repeat(1 << 20)).len(), open.len() << 20);
+        }
+        for open in ["&", "<", "&amp"] {
+            assert!(plain(&open.repeat(50_000)).len() >= 50_000, "{open}");
+        }
     }
 }

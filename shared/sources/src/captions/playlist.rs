@@ -81,7 +81,7 @@ pub fn join_webvtt(segments: &[String], zero: Option<i64>) -> Vec<Segment> {
         let cues = timed::webvtt(text).into_iter();
         let cues = cues.map(|cue| Segment { start: moved(cue.start), end: moved(cue.end), text: cue.text });
         // A cue on the border of two segments is in both.
-        for cue in cues.take(SEGMENTS_MAX.saturating_sub(all.len())) {
+        for cue in cues.take((SEGMENTS_MAX + 1).saturating_sub(all.len())) {
             if !all.iter().rev().take(64).any(|known| *known == cue) {
                 all.push(cue);
             }

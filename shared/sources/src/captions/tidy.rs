@@ -5,6 +5,9 @@ use super::Segment;
 /// Cues this close follow each other without a pause, in microseconds.
 const TOUCHING_US: i64 = 100_000;
 
+/// A caption that rolls shows a few lines at a time; of longer ones this many are compared.
+const ROLLING_LINES_MAX: usize = 16;
+
 /// Puts cues in order, takes out the lines that a rolling caption repeats from the cue before it, and lets each end when
 /// the next begins.
 #[must_use]
@@ -40,7 +43,8 @@ pub fn tidy(mut cues: Vec<Segment>) -> Vec<Segment> {
 
 /// How many lines at the beginning of `new` are those at the end of `old`.
 fn overlap(old: &[String], new: &[String]) -> usize {
-    (1..=old.len().min(new.len())).rev().find(|&count| old[old.len() - count..] == new[..count]).unwrap_or(0)
+    let most = old.len().min(new.len()).min(ROLLING_LINES_MAX);
+    (1..=most).rev().find(|&count| old[old.len() - count..] == new[..count]).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn cues(text: &str) -> Vec<Segment> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut found = Vec::new();
     let mut lines = text.split('\n').peekable();
-    while found.len() < SEGMENTS_MAX {
+    while found.len() <= SEGMENTS_MAX {
         let Some(line) = lines.next() else { break };
         if ["NOTE", "STYLE", "REGION"]
             .iter()
@@ -118,7 +118,7 @@ mod tests {
             assert!(webvtt(text).is_empty(), "{text}");
         }
         let many = "00:00.000 --> 00:01.000\nx\n\n".repeat(SEGMENTS_MAX + 10);
-        assert_eq!(webvtt(&many).len(), SEGMENTS_MAX);
+        assert_eq!(webvtt(&many).len(), SEGMENTS_MAX + 1, "one more, which tells that there are more");
         assert!(srt(&"9".repeat(1 << 20)).is_empty());
     }
 }
