@@ -1,7 +1,8 @@
 //! What the stages hand to each other through the bucket, under `work/{job}/`.
 
-use std::{ops::Range, time::Duration};
+use std::ops::Range;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use domain::{
     cut::Span,
     ids::JobId,
@@ -45,9 +46,6 @@ pub(crate) const HEADER: &str = "header";
 /// A [`Transfer`].
 pub(crate) const TRANSFER: &str = "transfer.json";
 
-/// The longest that converting a whole source may take: of a function's 15 minutes, two go to fetching and storing
-/// 4.5 GB each, and as much to looking at the result.
-pub(crate) const CONVERT_LIMIT: Duration = Duration::from_secs(600);
 /// The largest source that is converted, in bytes: with the result it must fit a function's disk of 10 GB.
 pub(crate) const CONVERT_BYTES_MAX: u64 = 4_500_000_000;
 
@@ -67,16 +65,34 @@ pub(crate) struct Transfer {
     pub(crate) facts: Facts,
 }
 
+/// How much of a file's beginning tells it from others, in bytes: what opening it brings.
+const PROBE_BYTES: usize = 16 << 10;
+
 /// One version of a remote file.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Version {
     len: Option<u64>,
     validator: Option<String>,
+    /// SHA-256 of its first bytes; plans of earlier releases have none.
+    #[serde(default)]
+    probe: Option<Vec<u8>>,
 }
 
 impl Version {
     pub(crate) fn of(file: &RemoteFile) -> Self {
-        Self { len: file.len(), validator: file.validator().map(str::to_owned) }
+        Self::told(file.len(), file.validator(), file.head())
+    }
+
+    fn told(len: Option<u64>, validator: Option<&str>, head: &[u8]) -> Self {
+        let probe = digest(&SHA256, &head[..head.len().min(PROBE_BYTES)]);
+        Self { len, validator: validator.map(str::to_owned), probe: Some(probe.as_ref().to_vec()) }
+    }
+
+    /// Whether both are one: as long, and of the same name or the same beginning. Servers with several machines often
+    /// tell another entity tag or date from each.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let is_named_so = self.validator == other.validator;
+        self.len == other.len && (is_named_so || (self.probe.is_some() && self.probe == other.probe))
     }
 }
 
@@ -190,4 +206,23 @@ pub(crate) async fn put<T: Serialize + Sync>(
 pub(crate) async fn get<T: DeserializeOwned>(app: &App, job: &JobId, name: &str) -> Result<T, StageError> {
     let bytes = app.objects()?.get_bytes(&keys::work_object(job, name)).await?;
     serde_json::from_slice(&bytes).map_err(passing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_told_by_its_length_and_its_name_or_its_beginning() {
+        let version = |len, tag, head: &[u8]| Version::told(Some(len), tag, head);
+        let long = |last: u8| [vec![1; PROBE_BYTES], vec![last]].concat();
+        let one = version(9, Some("\"a\""), b"begin");
+        assert!(one.is(&version(9, Some("\"a\""), b"begin")) && one.is(&version(9, Some("\"b\""), b"begin")));
+        assert!(
+            !one.is(&version(8, Some("\"a\""), b"begin")) && !one.is(&version(9, Some("\"b\""), b"other"))
+        );
+        assert!(version(9, Some("1"), &long(1)).is(&version(9, Some("2"), &long(2))), "what came besides");
+        let earlier: Version = serde_json::from_str(r#"{"len":9,"validator":"\"a\""}"#).unwrap();
+        assert!(earlier.is(&one) && !earlier.is(&version(9, Some("\"b\""), b"begin")));
+    }
 }

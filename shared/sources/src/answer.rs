@@ -59,7 +59,12 @@ impl Version {
     /// Whether an answer may be of this version. Servers that say nothing are believed.
     pub(crate) fn is_of(&self, headers: &HeaderMap) -> bool {
         let given = self.named.as_ref().and_then(|name| headers.get(name));
-        given.is_none_or(|given| Some(given) == self.validator.as_ref()) && encoding(headers) == self.encoding
+        given.is_none_or(|given| Some(given) == self.validator.as_ref()) && self.is_encoded_as(headers)
+    }
+
+    /// Whether an answer's bytes are coded as this version's.
+    pub(crate) fn is_encoded_as(&self, headers: &HeaderMap) -> bool {
+        encoding(headers) == self.encoding
     }
 
     /// What the server says it did to the file's bytes, although it was asked not to.

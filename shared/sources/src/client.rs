@@ -98,6 +98,13 @@ impl SourceClient {
         Self { pauses, ..self }
     }
 
+    /// The same client for files of which no more than so many bytes are read.
+    #[must_use]
+    pub fn reading_at_most(&self, bytes_max: u64) -> Self {
+        let limits = Limits { bytes_max: self.limits.bytes_max.min(bytes_max), ..self.limits };
+        Self { limits, ..self.clone() }
+    }
+
     /// The same client for an address that wants these headers and cookies, and for what it leads to.
     #[must_use]
     pub fn with(&self, extras: Extras) -> Self {
@@ -122,7 +129,7 @@ impl SourceClient {
         self.guard.check_url(&url)?;
         let (traffic, mut patience) = (Traffic::default(), self.patience());
         loop {
-            match self.open_once(&url, &traffic).await {
+            match self.open_once(&url, &traffic, patience.is_last()).await {
                 Ok(file) => return Ok(file),
                 Err(fault) => patience.wait(fault).await?,
             }
@@ -138,7 +145,11 @@ impl SourceClient {
         Ok(self.open(link).await?.known_as(name))
     }
 
-    async fn open_once(&self, url: &Url, traffic: &Traffic) -> Result<RemoteFile, Fault> {
+    /// One try. The last one asks for no range: some servers fail at them with whatever status comes to their mind.
+    async fn open_once(&self, url: &Url, traffic: &Traffic, is_last: bool) -> Result<RemoteFile, Fault> {
+        if is_last {
+            return self.open_whole(url, self.follow(url, None, None).await?, traffic).await;
+        }
         let answer = self.follow(url, Some(&(0..HEAD_BYTES)), None).await?;
         match answer.0.status() {
             StatusCode::PARTIAL_CONTENT => match ContentRange::of(answer.0.headers()) {
@@ -148,7 +159,7 @@ impl SourceClient {
                 // Ranges that cannot be relied on are not asked for.
                 _ => self.open_whole(url, self.follow(url, None, None).await?, traffic).await,
             },
-            StatusCode::RANGE_NOT_SATISFIABLE => {
+            status if refuses_ranges(status) => {
                 self.open_whole(url, self.follow(url, None, None).await?, traffic).await
             }
             _ => self.open_whole(url, answer, traffic).await,
@@ -251,6 +262,11 @@ impl SourceClient {
     pub(crate) fn patience(&self) -> Patience {
         Patience::new(Arc::clone(&self.pauses), self.limits.silence)
     }
+}
+
+/// Whether a server may answer so because it was asked for a part, and would not if it was asked for all of it.
+fn refuses_ranges(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 403 | 405 | 406 | 409 | 412 | 416 | 417 | 431 | 501)
 }
 
 fn no_tls(error: &reqwest::Error) -> SourceError {

@@ -3,7 +3,10 @@
 use std::{io, ops::Range};
 
 use bytes::Bytes;
-use reqwest::StatusCode;
+use reqwest::{
+    StatusCode,
+    header::{HeaderMap, HeaderValue},
+};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     sync::Mutex,
@@ -19,6 +22,43 @@ use crate::{
 /// A transfer that got so far before it broke has not failed: what is left of it is a transfer of its own. Bytes are
 /// bounded, so breaks of this kind are, too.
 const PROGRESS_BYTES: u64 = 1 << 20;
+
+/// A server that begins in front of what it was asked for is read up to there, if it is no further than this.
+const SKIP_BYTES_MAX: u64 = 16 << 20;
+
+const OTHER_PARTS: &str = "the server sends other parts of it than it is asked for";
+const NO_PARTS: &str = "the server does not serve parts of it any more; try again";
+
+/// How many machines of one server are told from each other.
+const NODES_MAX: usize = 64;
+
+/// What else the machines of a server call the version that was opened.
+#[derive(Default)]
+struct Nodes(std::sync::Mutex<Vec<HeaderValue>>);
+
+impl Nodes {
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<HeaderValue>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn are_known(&self) -> bool {
+        !self.list().is_empty()
+    }
+
+    fn knows(&self, version: &Version) -> bool {
+        version.validator.as_ref().is_some_and(|validator| self.list().contains(validator))
+    }
+
+    fn know(&self, version: &Version) {
+        let mut list = self.list();
+        if let Some(validator) = &version.validator
+            && list.len() < NODES_MAX
+            && !list.contains(validator)
+        {
+            list.push(validator.clone());
+        }
+    }
+}
 
 /// What the first answer told.
 pub(crate) struct Found {
@@ -45,6 +85,7 @@ pub struct RemoteFile {
     found: Found,
     /// `None` where the server serves ranges.
     forward: Option<Mutex<Forward>>,
+    nodes: Nodes,
     traffic: Traffic,
 }
 
@@ -55,7 +96,7 @@ impl RemoteFile {
         forward: Option<Forward>,
         traffic: Traffic,
     ) -> Self {
-        Self { client, found, forward: forward.map(Mutex::new), traffic }
+        Self { client, found, forward: forward.map(Mutex::new), nodes: Nodes::default(), traffic }
     }
 
     /// The same file, told from all others by another name.
@@ -202,39 +243,113 @@ impl RemoteFile {
         end: u64,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), Fault> {
-        let Found { url, version, len, .. } = &self.found;
-        let answer = self.client.get(url, Some(&(*at..end)), version.validator.as_ref()).await?;
-        match answer.status() {
-            StatusCode::PARTIAL_CONTENT => {}
-            // With If-Range, a whole file instead of a part means: it is another file now.
-            StatusCode::OK if version.validator.is_none() && version.is_of(answer.headers()) => {
-                let why = "the server does not serve parts of it any more; try again";
-                return Err(Fault::Passing(SourceError::Unavailable(why.to_owned()), None));
+        let Found { url, version, len, head, .. } = &self.found;
+        let if_range = version.validator.as_ref().filter(|_| !self.nodes.are_known());
+        let answer = self.client.get(url, Some(&(*at..end)), if_range).await?;
+        let headers = answer.headers().clone();
+        let (part, is_whole) = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => (self.part_of(&headers).await?, false),
+            // All of it in place of a part: it is another file now, or another machine calls it otherwise and will give a
+            // part when it is not asked for one of our version.
+            StatusCode::PRECONDITION_FAILED | StatusCode::OK
+                if if_range.is_some() && (answer.status() != StatusCode::OK || !version.is_of(&headers)) =>
+            {
+                let is_same = self.is_same_elsewhere(&Version::of(&headers)).await?;
+                return Err(if is_same {
+                    Fault::Passing(SourceError::Changed, None)
+                } else {
+                    SourceError::Changed.into()
+                });
+            }
+            // Its server does not serve parts any more.
+            StatusCode::OK
+                if answer.content_length().is_none_or(|told| Some(told) == *len)
+                    && version.is_encoded_as(&headers) =>
+            {
+                (0..len.unwrap_or_default(), true)
             }
             StatusCode::OK | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
                 return Err(SourceError::Changed.into());
             }
             _ => return Err(unusable(&answer)),
-        }
-        let part = match ContentRange::of(answer.headers()) {
-            Some(ContentRange { total, .. }) if total != *len => return Err(SourceError::Changed.into()),
-            _ if !version.is_of(answer.headers()) => return Err(SourceError::Changed.into()),
-            Some(ContentRange { part, .. }) if part.start == *at => part,
-            _ => {
-                let why = "the server sends other parts of it than it is asked for";
-                return Err(SourceError::Unavailable(why.to_owned()).into());
-            }
         };
-        let end = end.min(part.end);
+        if !part.contains(at) {
+            return Err(SourceError::Unavailable(OTHER_PARTS.to_owned()).into());
+        }
+        // What lies in front is read and left: a server that begins too early is waited for, but not for long.
+        let mut skip = *at - part.start;
+        if skip > SKIP_BYTES_MAX {
+            let why = if is_whole { NO_PARTS } else { OTHER_PARTS };
+            return Err(Fault::Passing(SourceError::Unavailable(why.to_owned()), None));
+        }
+        let (end, mut read) = (end.min(part.end), part.start);
         let mut body = Body::of(answer, self.client.limits.silence);
         while *at < end {
-            let chunk = body.next().await?.ok_or(Fault::Passing(SourceError::Incomplete, None))?;
+            let mut chunk = body.next().await?.ok_or(Fault::Passing(SourceError::Incomplete, None))?;
             self.count(chunk.len())?;
+            // Another file begins with other bytes.
+            let known = usize::try_from(read).ok().and_then(|read| head.get(read..)).unwrap_or_default();
+            if known.iter().zip(&chunk).any(|(a, b)| a != b) {
+                return Err(SourceError::Changed.into());
+            }
+            read += chunk.len() as u64;
+            let skipped =
+                chunk.split_to(usize::try_from(skip).map_or(chunk.len(), |skip| skip.min(chunk.len())));
+            skip -= skipped.len() as u64;
             let wanted = usize::try_from(end - *at).map_or(chunk.len(), |rest| rest.min(chunk.len()));
             sink.write_all(&chunk[..wanted]).await.map_err(|error| sink_failed(&error))?;
             *at += wanted as u64;
         }
         Ok(())
+    }
+
+    /// Which part of the file an answer has. It must be of the file that was opened.
+    async fn part_of(&self, headers: &HeaderMap) -> Result<Range<u64>, Fault> {
+        let (Found { version, len, .. }, told) = (&self.found, Version::of(headers));
+        let Some(ContentRange { part, total }) = ContentRange::of(headers) else {
+            return Err(SourceError::Unavailable(OTHER_PARTS.to_owned()).into());
+        };
+        let is_as_long = total.is_none() || total == *len;
+        if !is_as_long || !version.is_encoded_as(headers) {
+            return Err(SourceError::Changed.into());
+        }
+        let is_known = version.is_of(headers) || self.nodes.knows(&told);
+        if is_known || self.is_same_elsewhere(&told).await? {
+            Ok(part)
+        } else {
+            Err(SourceError::Changed.into())
+        }
+    }
+
+    /// Whether the file is the same one although an answer has `told` otherwise: servers with several machines often tell
+    /// another entity tag or date from each. It is, if it is as long and begins with the same bytes; then neither is
+    /// relied on any more.
+    async fn is_same_elsewhere(&self, told: &Version) -> Result<bool, Fault> {
+        let Found { url, len, head, .. } = &self.found;
+        let probe = self.client.get(url, Some(&(0..head.len() as u64)), None).await?;
+        let is_as_long = match (probe.status(), ContentRange::of(probe.headers())) {
+            (StatusCode::PARTIAL_CONTENT, Some(ContentRange { part, total })) => {
+                part.start == 0 && total == *len
+            }
+            (StatusCode::OK, _) => probe.content_length() == *len,
+            _ => return Err(unusable(&probe)),
+        };
+        let of_probe = Version::of(probe.headers());
+        let (mut body, mut same) = (Body::of(probe, self.client.limits.silence), 0);
+        while is_as_long && same < head.len() {
+            let Some(chunk) = body.next().await? else { return Ok(false) };
+            self.count(chunk.len())?;
+            let wanted = &head[same..(same + chunk.len()).min(head.len())];
+            if !chunk.starts_with(wanted) {
+                return Ok(false);
+            }
+            same += wanted.len();
+        }
+        if is_as_long {
+            self.nodes.know(&of_probe);
+            self.nodes.know(told);
+        }
+        Ok(is_as_long)
     }
 
     async fn copy_forward(
@@ -301,7 +416,8 @@ impl RemoteFile {
         if answer.status() != StatusCode::OK {
             return Err(unusable(&answer));
         }
-        if !version.is_of(answer.headers()) || answer.content_length() != *len {
+        // Its first bytes tell, whatever another machine of its server calls it.
+        if !version.is_encoded_as(answer.headers()) || answer.content_length() != *len {
             return Err(SourceError::Changed.into());
         }
         let mut body = Body::of(answer, self.client.limits.silence);

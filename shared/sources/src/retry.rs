@@ -58,6 +58,11 @@ impl Patience {
         Self { pauses, retries: 0, left: whole, whole }
     }
 
+    /// Whether the try that comes now is the last one.
+    pub(crate) const fn is_last(&self) -> bool {
+        self.retries == RETRIES_MAX
+    }
+
     /// The read got on: what failed before is forgotten.
     pub(crate) const fn renew(&mut self) {
         self.retries = 0;

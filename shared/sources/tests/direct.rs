@@ -141,25 +141,35 @@ async fn servers_that_compress_although_they_were_asked_not_to() {
     tried(later).await.says("changed");
 }
 
+/// A file of the same length that begins otherwise.
+static OTHER: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut other = FILE.clone();
+    other[100] ^= 1;
+    other
+});
+
 #[tokio::test]
 async fn files_that_change_under_our_feet() {
-    let tag = |asked: &Asked| match asked.header("if-range") {
-        None => Say::Bytes(good(asked, &FILE, &[TAG])),
-        Some(tag) => {
+    let tag = |asked: &Asked| match (asked.n, asked.header("if-range")) {
+        (0, None) => Say::Bytes(good(asked, &FILE, &[TAG])),
+        (_, None) => Say::Bytes(good(asked, &OTHER, &[("ETag", "\"two\"")])),
+        (_, Some(tag)) => {
             assert_eq!(tag, TAG.1);
-            Say::Bytes(answer("200 OK", &[("ETag", "\"two\"")], &FILE))
+            Say::Bytes(answer("200 OK", &[("ETag", "\"two\"")], &OTHER))
         }
     };
     tried(tag).await.says("changed");
-    let ignored = |asked: &Asked| {
-        let tag = if asked.n == 0 { "\"one\"" } else { "\"two\"" };
-        Say::Bytes(good(asked, &FILE, &[("ETag", tag)]))
+    let ignored = |asked: &Asked| match asked.n {
+        0 => Say::Bytes(good(asked, &FILE, &[("ETag", "\"one\"")])),
+        _ => Say::Bytes(good(asked, &OTHER, &[("ETag", "\"two\"")])),
     };
     tried(ignored).await.says("changed");
     let date = |asked: &Asked| {
-        let date =
-            if asked.n == 0 { "Sun, 06 Nov 1994 08:49:37 GMT" } else { "Sun, 06 Nov 1994 08:49:38 GMT" };
-        Say::Bytes(good(asked, &FILE, &[("Last-Modified", date), ("ETag", "W/\"one\"")]))
+        let (date, file) = match asked.n {
+            0 => ("Sun, 06 Nov 1994 08:49:37 GMT", &FILE),
+            _ => ("Sun, 06 Nov 1994 08:49:38 GMT", &OTHER),
+        };
+        Say::Bytes(good(asked, file, &[("Last-Modified", date), ("ETag", "W/\"one\"")]))
     };
     tried(date).await.says("changed");
     for len in [FILE.len() - 1, FILE.len() + 1] {
@@ -176,13 +186,103 @@ async fn files_that_change_under_our_feet() {
     };
     tried(gone).await.says("changed");
     // Without ranges a break leads back to the beginning, which is another one now.
-    let mut other = FILE.clone();
-    other[100] ^= 1;
-    let anew = move |asked: &Asked| match asked.n {
+    let anew = |asked: &Asked| match asked.n {
         0 => Say::Reset(whole(&[])[..100_000].to_vec()),
-        _ => Say::Bytes(answer("200 OK", &[], &other)),
+        _ => Say::Bytes(answer("200 OK", &[], &OTHER)),
     };
     tried(anew).await.says("changed");
+}
+
+/// A server of three machines, each of which has a validator of its own for the same bytes: in an entity tag or a date,
+/// with respect for `If-Range` or without.
+#[tokio::test]
+async fn machines_that_call_one_file_by_several_names() {
+    for name in ["ETag", "Last-Modified"] {
+        for how in ["part", "whole", "failed"] {
+            let several = move |asked: &Asked| {
+                let own = match name {
+                    "ETag" => format!("\"{}\"", asked.n % 3),
+                    _ => format!("Sun, 06 Nov 1994 08:49:3{} GMT", asked.n % 3),
+                };
+                let is_own = asked.header("if-range").is_none_or(|asked| asked == own);
+                let named = [(name, own.as_str())];
+                Say::Bytes(match how {
+                    "whole" if !is_own => whole(&named),
+                    "failed" if !is_own => answer("412 Precondition Failed", &named, b""),
+                    _ => good(asked, &FILE, &named),
+                })
+            };
+            let (server, pauses) = (RawServer::start(several).await, Arc::new(NoPauses::default()));
+            let client =
+                SourceClient::new(Guard::allowing_private(), LIMITS).unwrap().with_pauses(pauses.clone());
+            let file = client.open(&server.url()).await.unwrap();
+            // Several reads, each of which meets another machine.
+            for part in [100_000..150_000, 20_000..60_000, 250_000..300_000, 0..99, 60_000..70_000] {
+                let (from, to) = (part.start as usize, part.end as usize);
+                assert_eq!(file.read(part).await.as_deref(), Ok(&FILE[from..to]), "{name}, {how}");
+            }
+            let asked = server.asked().len();
+            assert!(asked <= 10, "{name}, {how}: {asked} requests for five reads");
+        }
+    }
+    // Without ranges, and a break in the middle.
+    let anew = |asked: &Asked| match asked.n {
+        0 => Say::Reset(whole(&[TAG])[..100_000].to_vec()),
+        _ => Say::Bytes(whole(&[("ETag", "\"two\"")])),
+    };
+    tried(anew).await.is_file();
+}
+
+#[tokio::test]
+async fn servers_that_refuse_parts_give_all_of_it() {
+    for status in [
+        "400 Bad Request",
+        "403 Forbidden",
+        "405 Method Not Allowed",
+        "412 Precondition Failed",
+        "501 Not Implemented",
+    ] {
+        let refusing = move |asked: &Asked| match asked.header("range") {
+            Some(_) => Say::Bytes(answer(status, &[], b"")),
+            None => Say::Bytes(whole(&[TAG])),
+        };
+        let tried = tried(refusing).await;
+        tried.is_file();
+        assert_eq!(tried.requests(), 2, "{status}");
+    }
+    // Those that break at a range do so each time.
+    let breaking = |asked: &Asked| match asked.header("range") {
+        Some(_) => Say::Bytes(answer("500 Internal Server Error", &[], b"")),
+        None => Say::Bytes(whole(&[])),
+    };
+    tried(breaking).await.is_file();
+    tried(|asked| match asked.header("range") {
+        Some(_) => Say::Reset(vec![]),
+        None => Say::Bytes(whole(&[])),
+    })
+    .await
+    .is_file();
+}
+
+#[tokio::test]
+async fn parts_that_begin_too_early_are_read_up_to_the_right_place() {
+    // Servers that know ranges in blocks, and one that sends all of it and calls it a part.
+    for block in [1000, 4096, FILE.len()] {
+        let blocks = move |asked: &Asked| {
+            let part = asked.range(FILE.len()).unwrap();
+            let part = part.start / block * block..FILE.len().min(part.end.div_ceil(block) * block);
+            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, FILE.len());
+            Say::Bytes(answer("206 Partial Content", &[("Content-Range", &range), TAG], &FILE[part]))
+        };
+        let server = RawServer::start(blocks).await;
+        let client = SourceClient::new(Guard::allowing_private(), LIMITS).unwrap();
+        let file = client.open(&server.url()).await.unwrap();
+        for part in [100_001..150_002, 299_999..300_000, 16_383..16_385] {
+            let (from, to) = (part.start as usize, part.end as usize);
+            assert_eq!(file.read(part).await.as_deref(), Ok(&FILE[from..to]), "{block}");
+        }
+        assert_eq!(server.asked().len(), 4, "{block}");
+    }
 }
 
 #[tokio::test]
@@ -226,7 +326,7 @@ async fn parts_that_were_not_asked_for() {
     let once = |asked: &Asked| Say::Bytes(if asked.n == 1 { whole(&[]) } else { good(asked, &FILE, &[]) });
     tried(once).await.is_file();
     let always = |asked: &Asked| Say::Bytes(if asked.n == 0 { good(asked, &FILE, &[]) } else { whole(&[]) });
-    tried(always).await.says("parts of it any more");
+    tried(always).await.is_file();
 }
 
 #[tokio::test]
@@ -262,10 +362,16 @@ async fn servers_that_flap() {
     let down = tried(|_| Say::Bytes(answer("500 Internal Server Error", &[], b""))).await;
     down.says("answered 500 Internal Server Error; try again later");
     assert_eq!(down.requests(), 5);
-    for status in ["404 Not Found", "410 Gone", "403 Forbidden", "204 No Content"] {
+    for (status, requests) in [
+        ("404 Not Found", 1),
+        ("410 Gone", 1),
+        ("401 Unauthorized", 1),
+        ("204 No Content", 1),
+        ("403 Forbidden", 2),
+    ] {
         let gone = tried(move |_| Say::Bytes(answer(status, &[], b""))).await;
         gone.says(status);
-        assert_eq!(gone.requests(), 1);
+        assert_eq!(gone.requests(), requests);
     }
 }
 
@@ -347,7 +453,8 @@ async fn servers_that_only_keep_the_connection_busy() {
         tried_with(limits, |_| Say::Dribble(bare("200 OK", &[("Content-Length", "1000000")], b""), 7)),
         tried_with(limits, |asked| match asked.n {
             0 => Say::Bytes(good(asked, &FILE, &[TAG])),
-            _ => Say::Dribble(broken(asked, &[TAG], 100), 7),
+            // Behind the bytes that are known: others there would be another file's.
+            _ => Say::Dribble(broken(asked, &[TAG], 20_000), 7),
         }),
         tried_with(limits, |_| Say::Dribble(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), b'x')),
     );
