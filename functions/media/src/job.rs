@@ -14,6 +14,7 @@ use runtime::{App, StageError};
 use serde_json::Value;
 use store::StoreError;
 use tempfile::TempDir;
+use tracing::warn;
 
 /// How often progress is written: at most one write a second.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -47,11 +48,26 @@ pub(crate) async fn reporting_through<T>(
     fraction: impl Fn() -> f64,
     work: impl Future<Output = Result<T, StageError>>,
 ) -> Result<T, StageError> {
+    let fraction = &fraction;
+    let advance = || async move {
+        let progress = status.progress_through(last, fraction());
+        app.table()?.advance(id, status, progress, app.now()).await.map_err(StageError::from)
+    };
+    watched(advance, work).await
+}
+
+/// Does `work` and calls `advance` once a second, which tells whether the job is still open. That it fails to tell is no
+/// reason to throw away what is done: whoever writes the outcome learns whether the job is still open.
+async fn watched<T, F: Future<Output = Result<bool, StageError>>>(
+    advance: impl Fn() -> F,
+    work: impl Future<Output = Result<T, StageError>>,
+) -> Result<T, StageError> {
     let report = async {
         loop {
-            let progress = status.progress_through(last, fraction());
-            if !app.table()?.advance(id, status, progress, app.now()).await? {
-                return Err(StageError::Ended);
+            match advance().await {
+                Ok(true) => {}
+                Ok(false) => return Err(StageError::Ended),
+                Err(problem) => warn!(%problem, "the progress was not written"),
             }
             tokio::time::sleep(REPORT_EVERY).await;
         }
@@ -61,6 +77,22 @@ pub(crate) async fn reporting_through<T>(
         biased;
         ended = report => ended,
         done = work => done,
+    }
+}
+
+/// Counts bytes of the source that were read, and tells how many all of the job's stages have read. As with progress, it
+/// is no reason to stop that they could not be written down; then that is `None`.
+///
+/// # Errors
+/// [`StageError::Ended`] if the job has ended.
+pub(crate) async fn count_read(app: &App, id: &JobId, bytes: u64) -> Result<Option<u64>, StageError> {
+    match app.table()?.add_bytes_read(id, bytes).await {
+        Ok(Some(all)) => Ok(Some(all)),
+        Ok(None) => Err(StageError::Ended),
+        Err(problem) => {
+            warn!(%problem, bytes, "what was read of the source was not written down");
+            Ok(None)
+        }
     }
 }
 
@@ -92,4 +124,27 @@ pub(crate) fn passing(error: impl std::fmt::Display) -> StageError {
 /// The source is the reason; the owner is told.
 pub(crate) fn unsupported(message: impl Into<String>) -> StageError {
     StageError::Job(Failure { code: "source_unsupported".to_owned(), message: message.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_progress_that_cannot_be_written_stops_nobody() {
+        let fails = || async { Err(passing("the table does not answer")) };
+        let work = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(7)
+        };
+        assert_eq!(watched(fails, work).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_has_ended_stops_its_work() {
+        let work = std::future::pending::<Result<(), StageError>>();
+        assert!(matches!(watched(|| async { Ok(false) }, work).await, Err(StageError::Ended)));
+        let failed = watched(|| async { Ok(true) }, async { Err::<(), _>(passing("broken")) }).await;
+        assert!(matches!(failed, Err(StageError::Passing(_))));
+    }
 }

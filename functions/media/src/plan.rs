@@ -1,7 +1,7 @@
 //! Plan: decide how a whole video gets into the bucket. What fits MP4 as it is will be carried in parts, straight from
 //! the source into one multipart upload; anything else goes the way of a clip, by way of ffmpeg.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use domain::{
     download::DownloadSpec,
@@ -14,20 +14,20 @@ use media::{
     mp4::{Index, Part, SpanError, Wanted},
     whole::{self, Facts, Whole},
 };
-use runtime::{App, StageError, read_index};
+use runtime::{App, StageError, read_index, time_limits};
 use serde_json::{Value, json};
 use sources::{Limits, SourceError};
 use store::keys;
 use tracing::info;
 
 use crate::{
-    job::{open_job, reporting, unsupported},
+    job::{count_read, open_job, reporting, unsupported},
     source::Source,
-    work::{self, CONVERT_LIMIT, HEADER, TRANSFER, Transfer, Version},
+    work::{self, HEADER, TRANSFER, Transfer, Version},
 };
 
 /// An index is 64 MiB at most.
-const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 1 << 30 };
+const LIMITS: Limits = Limits { silence: time_limits::SILENCE_OF_A_JOB, bytes_max: 1 << 30 };
 
 /// Plans the download of job `{job_id}`; answers the route and, for a copy, the shards to carry. A repeat goes on with
 /// the upload that was begun.
@@ -54,7 +54,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
     let Source::File(file) = Source::open(app, job, LIMITS).await? else { return Ok(0) };
     let index =
         if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
-    app.table()?.add_bytes_read(&job.id, file.traffic().bytes()).await?.ok_or(StageError::Ended)?;
+    count_read(app, &job.id, file.traffic().bytes()).await?;
     let Some(index) = index else { return Ok(0) };
     let Some(whole) = copy(&index, spec)? else { return Ok(0) };
     if whole.bytes_total > BYTES_MAX {
@@ -92,9 +92,9 @@ fn copy(index: &Index, spec: &DownloadSpec) -> Result<Option<Whole>, StageError>
     // Known to be hopeless before gigabytes are fetched.
     let shown = index.video.as_ref().and_then(media::mp4::Track::picture);
     let shown = shown.filter(|shown| !shown.fits(spec.quality));
-    match shown
-        .and_then(|shown| whole::too_long_to_encode(CONVERT_LIMIT, index.duration(), shown, spec.quality))
-    {
+    match shown.and_then(|shown| {
+        whole::too_long_to_encode(time_limits::CONVERT, index.duration(), shown, spec.quality)
+    }) {
         Some(message) => Err(StageError::Job(Failure { code: "source_too_long".to_owned(), message })),
         None => Ok(None),
     }

@@ -1,12 +1,9 @@
 //! Transfer: carry one shard of a whole video from its source into the multipart upload. Nothing is written to disk,
 //! and two parts at most are in memory: one that is being read, one that is being uploaded.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use domain::{
@@ -14,7 +11,7 @@ use domain::{
     transfer::Division,
 };
 use media::whole::{Piece, pieces};
-use runtime::{App, StageError};
+use runtime::{App, StageError, time_limits};
 use serde_json::{Value, json};
 use sources::{Limits, RemoteFile, SourceError};
 use store::{
@@ -25,13 +22,13 @@ use tokio::try_join;
 use tracing::info;
 
 use crate::{
-    job::{Fraction, open_job, passing, reporting_through},
+    job::{Fraction, count_read, open_job, passing, reporting_through},
     source::open_file,
     work::{self, HEADER, TRANSFER, Transfer, Version},
 };
 
 /// Twice what a shard has, for transfers that break and are taken up again.
-const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 4_000_000_000 };
+const LIMITS: Limits = Limits { silence: time_limits::SILENCE_OF_A_JOB, bytes_max: 4_000_000_000 };
 
 /// Carries shard `{shard}` of job `{job_id}`. A repeat carries it again, part by part over what is there.
 ///
@@ -44,7 +41,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let plan: Transfer = work::get(&app, &job.id, TRANSFER).await?;
     let numbers = Division::of(plan.bytes_total).parts_of(shard);
     let file = open_file(&app, &job, LIMITS).await?;
-    if Version::of(&file) != plan.source {
+    if !Version::of(&file).is(&plan.source) {
         return Err(SourceError::Changed.into());
     }
     let mut shard_of = Shard {
@@ -126,8 +123,9 @@ impl Shard<'_> {
     async fn count(&self) -> Result<(), StageError> {
         let read = self.file.traffic().bytes();
         let new = read.saturating_sub(self.counted.swap(read, Ordering::Relaxed));
-        let all = self.app.table()?.add_bytes_read(&self.job.id, new).await?.ok_or(StageError::Ended)?;
-        self.fraction.set(all as f64 / self.plan.bytes_total.max(1) as f64);
+        if let Some(all) = count_read(self.app, &self.job.id, new).await? {
+            self.fraction.set(all as f64 / self.plan.bytes_total.max(1) as f64);
+        }
         Ok(())
     }
 }

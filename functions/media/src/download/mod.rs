@@ -8,27 +8,24 @@ mod pair;
 mod segments;
 mod span;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use domain::job::{Job, Status};
-use runtime::{App, StageError};
+use runtime::{App, StageError, time_limits};
 use serde_json::{Value, json};
 use sources::{Limits, SourceError};
 use store::keys;
 use tracing::info;
 
 use crate::{
-    job::{open_job, passing, reporting, scratch},
+    job::{count_read, open_job, passing, reporting, scratch},
     page,
     source::Source,
     work::{self, PLAN, Plan},
 };
 
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
-const LIMITS: Limits = Limits { silence: Duration::from_secs(20), bytes_max: 5_000_000_000 };
-
-/// What the state's own 890 s leave for the rest. A source that is slower fails its job with words for its owner.
-const TIME_MAX: Duration = Duration::from_secs(850);
+const LIMITS: Limits = Limits { silence: time_limits::SILENCE_OF_A_JOB, bytes_max: 5_000_000_000 };
 
 /// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
 ///
@@ -42,13 +39,13 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let room = Room { app: &app, job: &job, folder: folder.path(), expected: &expected };
     let fraction = || expected.fraction(source.bytes());
     let fetched = async {
-        let in_time = tokio::time::timeout(TIME_MAX, room.fetch(&source)).await;
+        let in_time = tokio::time::timeout(time_limits::FETCH, room.fetch(&source)).await;
         in_time.unwrap_or_else(|_| Err(SourceError::TooSlow.into()))
     };
     let plan = reporting(&app, &job.id, Status::Downloading, fraction, fetched).await?;
     let bytes = source.bytes();
     info!(bytes, "fetched");
-    app.table()?.add_bytes_read(&job.id, bytes).await?.ok_or(StageError::Ended)?;
+    count_read(&app, &job.id, bytes).await?;
     work::put(&app, &job.id, PLAN, &plan).await?;
     let (segments, shared) = match &plan {
         Plan::One { .. } => (1, false),
@@ -64,7 +61,7 @@ async fn open(app: &App, job: &mut Job) -> Result<Source, StageError> {
     }
     let opened = page::open(app, &job.spec, LIMITS);
     let opened = reporting(app, &job.id, Status::Downloading, || 0.0, opened).await?;
-    app.table()?.add_bytes_read(&job.id, opened.bytes).await?.ok_or(StageError::Ended)?;
+    count_read(app, &job.id, opened.bytes).await?;
     job.source.picture = opened.picture.or(job.source.picture);
     Ok(opened.source)
 }
