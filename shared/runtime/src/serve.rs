@@ -86,7 +86,8 @@ async fn answer(
     app: Arc<App>,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let (method, path) = (request.method().clone(), request.raw_http_path().to_owned());
+    // Not the path: that of a clip's page is its secret.
+    let (method, route) = (request.method().clone(), endpoint.route().map(|route| route.path));
     let parameters = request.path_parameters();
     let invocation =
         Invocation::begin(&app, endpoint, request.lambda_context_ref(), parameters.first("job_id"));
@@ -105,8 +106,8 @@ async fn answer(
     let response = limits.into_iter().fold(response, ApiResponse::limited);
     let (status, duration_ms) = (response.status().as_u16(), invocation.elapsed_ms());
     invocation.span.in_scope(|| match internal {
-        Some(internal) => error!(%method, path, status, duration_ms, internal, "answered"),
-        None => info!(%method, path, status, duration_ms, "answered"),
+        Some(internal) => error!(%method, route, status, duration_ms, internal, "answered"),
+        None => info!(%method, route, status, duration_ms, "answered"),
     });
     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         invocation.failed(&app);

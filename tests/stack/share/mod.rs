@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::root::tool;
 use crate::stack::cloud::{answer, now};
-use crate::stack::door::secrets::{client, whole_table};
+use crate::stack::door::secrets::{client, logs, whole_table};
 use crate::stack::source::{served, usual};
 use crate::stack::{Account, cloud};
 
@@ -275,6 +275,14 @@ async fn a_viewer_counts_once_a_day_and_nobody_is_kept() {
     for address in ["192.0.2.77", "2001:db8:77", &domain::ids::digest("192.0.2.77")] {
         assert!(!items.iter().any(|item| item.contains(address)), "{address} is kept");
     }
+    // The link is the clip's secret: whoever reads the log of its page does not learn it.
+    let lines: Vec<_> = logs(cloud())
+        .into_iter()
+        .flat_map(|(_, text)| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.contains("\"handler\":\"pages.") && line.contains("\"answered\""))
+        .collect();
+    assert!(lines.iter().any(|line| line.contains("\"route\":\"/c/{clip_id}\"")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains(id.as_str())), "{lines:?}");
     for item in items.iter().filter(|item| item.contains("VIEW#") || item.contains("SALT#")) {
         assert!(item.contains("\"ttl\""), "it stays: {item}");
     }
