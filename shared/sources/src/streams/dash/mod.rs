@@ -27,6 +27,11 @@ use crate::SourceError;
 /// The most elements and texts of a manifest.
 const NODES_MAX: u32 = 400_000;
 
+/// The most attributes of one element, and the most names of schemas in all. Reading them takes time that grows with the
+/// square of their number.
+const ATTRIBUTES_MAX: usize = 100;
+const SCHEMAS_MAX: usize = 100;
+
 /// A manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -62,6 +67,7 @@ impl Manifest {
     /// # Errors
     /// [`SourceError::Unsupported`] for what is damaged or is not cut: a live stream, DRM, several periods.
     pub fn parse(text: &str, base: &Url) -> Result<Self, SourceError> {
+        must_be_modest(text)?;
         // Without a document type there are no entities to expand.
         let options =
             ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
@@ -110,6 +116,45 @@ impl Manifest {
     pub fn audio(&self) -> Option<&Representation> {
         pick(&self.audios, Quality::K4)
     }
+}
+
+/// Refuses a text that would keep the reader of XML busy for long. What is no XML is the reader's business.
+fn must_be_modest(text: &str) -> Result<(), SourceError> {
+    let too_much = |what: &str| Err(damaged(format!("an element of it has too many {what}")));
+    let (mut rest, mut schemas) = (text, 0);
+    while let Some((_, tag)) = rest.split_once('<') {
+        let hidden = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")];
+        if let Some((_, end)) = hidden.iter().find(|(begin, _)| tag.starts_with(begin)) {
+            rest = tag.split_once(end).map_or("", |(_, rest)| rest);
+            continue;
+        }
+        let mut attributes = 0;
+        rest = tag;
+        loop {
+            let Some(at) = rest.find(['=', '"', '\'', '>']) else { return Ok(()) };
+            let (before, found) = (&rest[..at], rest.as_bytes()[at]);
+            rest = &rest[at + 1..];
+            match found {
+                b'=' => {
+                    attributes += 1;
+                    let name = before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+                    schemas += usize::from(name.starts_with("xmlns"));
+                }
+                b'>' => break,
+                quote => match rest.split_once(char::from(quote)) {
+                    Some((_, behind)) => rest = behind,
+                    None => return Ok(()),
+                },
+            }
+            if attributes > ATTRIBUTES_MAX {
+                return too_much("attributes");
+            }
+            if schemas > SCHEMAS_MAX {
+                return too_much("schemas");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn pick(all: &[Representation], quality: Quality) -> Option<&Representation> {

@@ -118,6 +118,35 @@ fn hostile_manifests_end_in_an_error() {
     assert!(Manifest::parse(&deep, &base).is_err());
 }
 
+/// A reader that compares each attribute with all before it would take minutes for these.
+#[test]
+fn elements_with_more_than_they_need_are_refused() {
+    let attributes =
+        |count: usize, name: &str| (0..count).map(|n| format!(" {name}{n}='>'")).collect::<String>();
+    let body = |attributes: &str, inner: &str| {
+        parse(&format!(
+            "<Period{attributes}><AdaptationSet mimeType='video/mp4'>{inner}<Representation id='1' bandwidth='1'>\
+            <BaseURL>v.mp4</BaseURL></Representation></AdaptationSet></Period>"
+        ))
+    };
+    for name in ["a", "xmlns:a"] {
+        let begun = std::time::Instant::now();
+        let refused = body(&attributes(400_000, name), "").unwrap_err();
+        assert!(refused.to_string().contains("too many"), "{refused}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    }
+    let nested = (0..200).map(|n| format!("<x xmlns:n{n}='u'>")).collect::<String>() + &"</x>".repeat(200);
+    assert!(body("", &nested).is_err());
+    // What only looks like attributes, and as many as manifests have.
+    let hidden = format!(
+        "<!-- <a{} > --><![CDATA[<a{} ]]><?x {}?>",
+        attributes(200, "a"),
+        attributes(200, "b"),
+        "c='".repeat(200)
+    );
+    assert!(body(&attributes(90, "a"), &hidden).is_ok());
+}
+
 #[test]
 fn durations() {
     assert_eq!(duration("PT1H2M3.5S"), Some(MediaTime(3_723_500_000)));
