@@ -77,6 +77,38 @@ pub struct Settings {
     pub api_reload_confirm_by_email: bool,
 }
 
+/// Which settings to change; the others stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SettingsChange {
+    /// For [`Settings::api_reload_enabled`].
+    pub api_reload_enabled: Option<bool>,
+    /// For [`Settings::api_reload_confirm_by_email`].
+    pub api_reload_confirm_by_email: Option<bool>,
+}
+
+impl SettingsChange {
+    /// The settings that it names, with their new values.
+    pub fn switches(self) -> impl Iterator<Item = (&'static str, bool)> {
+        let all = [
+            ("api_reload_enabled", self.api_reload_enabled),
+            ("api_reload_confirm_by_email", self.api_reload_confirm_by_email),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// What comes of it where there were no settings before.
+    #[must_use]
+    pub fn of_none(self) -> Settings {
+        let none = Settings::default();
+        Settings {
+            api_reload_enabled: self.api_reload_enabled.unwrap_or(none.api_reload_enabled),
+            api_reload_confirm_by_email: self
+                .api_reload_confirm_by_email
+                .unwrap_or(none.api_reload_confirm_by_email),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +121,16 @@ mod tests {
         for scope in [Scope::ClipsRead, Scope::ClipsWrite, Scope::Billing, Scope::Webhooks] {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.word());
         }
+    }
+
+    #[test]
+    fn a_change_of_settings_names_them_as_they_are_stored() {
+        let all = SettingsChange { api_reload_enabled: Some(true), api_reload_confirm_by_email: Some(false) };
+        let stored = serde_json::to_value(all.of_none()).unwrap();
+        let named: serde_json::Map<_, _> =
+            all.switches().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        assert_eq!(serde_json::Value::Object(named), stored);
+        assert_eq!(SettingsChange::default().switches().count(), 0);
     }
 
     #[test]

@@ -11,13 +11,13 @@ use aws_sdk_dynamodb::{
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
-use domain::{ledger::LedgerError, quote::TooDear, time::Timestamp};
+use domain::{ledger::LedgerError, quote::TooDear};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use crate::changes::Changes;
 use crate::{
     flows::{self, Flows},
-    keys::{self, Key},
+    keys::Key,
 };
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -201,29 +201,6 @@ impl Table {
         Ok(query.send().await.map_err(StoreError::aws("Query"))?.items.unwrap_or_default())
     }
 
-    /// The keys, partition and sort key, of what the sweeper is to look after at `now`, the longest overdue first.
-    pub(crate) async fn due(
-        &self,
-        open: &str,
-        now: Timestamp,
-        limit: i32,
-    ) -> Result<Vec<(String, String)>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(keys::OPEN_INDEX)
-            .key_condition_expression("#open = :open AND #due < :now")
-            .expression_attribute_names("#open", keys::OPEN)
-            .expression_attribute_names("#due", keys::DUE_AT)
-            .expression_attribute_values(":open", AttributeValue::S(open.to_owned()))
-            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
-            .limit(limit);
-        let items = query.send().await.map_err(StoreError::aws("Query"))?.items;
-        let key = |item: Item| keys::of_item(&item).map(|Key { pk, sk }| (pk, sk));
-        Ok(items.into_iter().flatten().filter_map(key).collect())
-    }
-
     /// Carries out all `actions` or none.
     ///
     /// The client request token is this call's own: DynamoDB knows by it the SDK's repeats of the call after a lost
@@ -345,13 +322,13 @@ impl Table {
     }
 
     /// Updates one item outside a transaction and answers it as it is then, or, if the condition failed, as it
-    /// stands (empty if it is not there).
+    /// stands (empty if it is not there). Tried again while a transaction holds the item.
     pub(crate) async fn try_update(
         &self,
         key: &Key,
         change: Changes,
     ) -> Result<Result<Item, Item>, StoreError> {
-        let outcome = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.name)
@@ -361,19 +338,20 @@ impl Table {
             .set_expression_attribute_names(Some(change.names).filter(|names| !names.is_empty()))
             .set_expression_attribute_values(Some(change.values).filter(|values| !values.is_empty()))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let error = match outcome {
-            Ok(answer) => return Ok(Ok(answer.attributes.unwrap_or_default())),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(Err(failed.item.clone().unwrap_or_default()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut attempts = Attempts::default();
+        loop {
+            let error = match update.clone().send().await {
+                Ok(answer) => return Ok(Ok(answer.attributes.unwrap_or_default())),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    return Ok(Err(failed.item.clone().unwrap_or_default()));
+                }
+                Some(UpdateItemError::TransactionConflictException(_)) => attempts.pause().await?,
+                _ => return Err(StoreError::aws("UpdateItem")(error)),
             }
-            Some(UpdateItemError::TransactionConflictException(_)) => Err(StoreError::Busy),
-            _ => Err(StoreError::aws("UpdateItem")(error)),
         }
     }
 }
