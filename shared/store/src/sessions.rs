@@ -68,6 +68,17 @@ impl Table {
         Ok(record.filter(|record| now < record.expires_at))
     }
 
+    /// The actions that end the session of a token, if it has one.
+    pub(crate) async fn replacing_actions(
+        &self,
+        token: Option<&SessionToken>,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let Some(token) = token else { return Ok(Vec::new()) };
+        let record: Option<SessionRecord> = self.get(&keys::session(token)).await?;
+        let ending = record.map(|record| self.ending_actions(&record.account, &token.digest()));
+        Ok(ending.transpose()?.into_iter().flatten().collect())
+    }
+
     /// Ends the session of a token, if it has one.
     ///
     /// # Errors
@@ -133,9 +144,20 @@ impl Table {
     async fn delete_sessions(&self, account: &AccountId, digests: &[String]) -> Result<(), StoreError> {
         let mut actions = Vec::new();
         for digest in digests {
-            actions.push(self.delete(&keys::session_of(digest))?);
-            actions.push(self.delete(&keys::account_session(account, digest))?);
+            actions.extend(self.ending_actions(account, digest)?);
         }
         self.transact_until_done(&actions).await
+    }
+
+    /// The actions that end a session.
+    fn ending_actions(
+        &self,
+        account: &AccountId,
+        digest: &str,
+    ) -> Result<[TransactWriteItem; 2], StoreError> {
+        Ok([
+            self.delete(&keys::session_of(digest))?,
+            self.delete(&keys::account_session(account, digest))?,
+        ])
     }
 }

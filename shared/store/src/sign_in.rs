@@ -1,8 +1,9 @@
 //! Sign-in links and codes, and what happens when one is redeemed.
 //!
-//! Invariant: redeeming is one transaction. It uses up the link, opens the session and, for an address that comes
-//! for the first time, opens the account and grants its bonus. So no crash, repeat or race redeems a link twice,
-//! opens two accounts for an address, or grants half a bonus or a second one.
+//! Invariant: redeeming is one transaction. It uses up the link, opens the session, ends the one that the browser came
+//! with and, for an address that comes for the first time, opens the account and grants its bonus. So no crash, repeat or
+//! race redeems a link twice, opens two accounts for an address, or grants half a bonus or a second one; and nothing is
+//! left to do, and to fail, once a link is used up.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{
@@ -109,7 +110,7 @@ impl Table {
         self.transact_until_done(&actions).await
     }
 
-    /// Redeems a proof and opens the session of `session`. `None` if the proof is worth nothing: unknown, expired,
+    /// Redeems a proof, opens the session of `session` and ends the one of `former`. `None`, and nothing has changed, if the proof is worth nothing: unknown, expired,
     /// redeemed before, or tried too often; nobody is told which.
     ///
     /// # Errors
@@ -118,6 +119,7 @@ impl Table {
         &self,
         proof: Proof<'_>,
         session: &SessionToken,
+        former: Option<&SessionToken>,
         now: Timestamp,
     ) -> Result<Option<SignedIn>, StoreError> {
         let claim = match proof {
@@ -125,7 +127,7 @@ impl Table {
             Proof::Code(address, code) => self.claim_by_code(address, code, now).await?,
         };
         match claim {
-            Some(claim) => self.redeem(&claim, session, now).await,
+            Some(claim) => self.redeem(&claim, session, former, now).await,
             None => Ok(None),
         }
     }
@@ -162,6 +164,7 @@ impl Table {
         &self,
         claim: &Claim,
         session: &SessionToken,
+        former: Option<&SessionToken>,
         now: Timestamp,
     ) -> Result<Option<SignedIn>, StoreError> {
         let mut attempts = Attempts::default();
@@ -185,6 +188,7 @@ impl Table {
                 }
             };
             actions.extend(self.session_actions(session, &SessionRecord::opened(account.clone(), now))?);
+            actions.extend(self.replacing_actions(former).await?);
             match self.transact(actions).await {
                 Ok(()) => return Ok(Some(SignedIn { account, is_new })),
                 Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
