@@ -138,7 +138,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let asked = Asked::of(|name| request.query(name))?;
     let page = app.table()?.history(&caller.account, asked.filter, asked.cursor, asked.limit).await?;
     let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
-    Ok(if wants_csv(accept) { csv(&caller, &page) } else { json(&caller, &page) })
+    Ok(if wants_csv(accept) { csv(&caller, &page, &asked) } else { json(&caller, &page) })
 }
 
 fn shown(caller: &Caller, page: &Page) -> Vec<Transaction> {
@@ -151,12 +151,12 @@ fn json(caller: &Caller, page: &Page) -> ApiResponse {
 }
 
 /// A table has no place for the next page's cursor, so that stands in a header (RFC 8288).
-fn csv(caller: &Caller, page: &Page) -> ApiResponse {
+fn csv(caller: &Caller, page: &Page, asked: &Asked) -> ApiResponse {
     let mut text = "id,type,wallet,amount,balance_after,job_id,created\r\n".to_owned();
     text.extend(shown(caller, page).iter().map(Transaction::line));
     let answer = ApiResponse::new(StatusCode::OK, "text/csv; charset=utf-8", text.into_bytes());
     match page.next {
-        Some(next) => answer.with_header("link", &format!("<?cursor={next}>; rel=\"next\"")),
+        Some(next) => answer.with_header("link", &format!("<?{}>; rel=\"next\"", asked.query_at(next))),
         None => answer,
     }
 }
@@ -169,6 +169,7 @@ fn wants_csv(accept: Option<&str>) -> bool {
 }
 
 /// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
 struct Asked {
     filter: Filter,
     cursor: Cursor,
@@ -187,6 +188,18 @@ impl Asked {
             known.map_err(|error| bad(format!("`type`: {error}")))
         });
         Ok(Self { filter: Filter { wallet: only.transpose()?, kind: kind.transpose()? }, cursor, limit })
+    }
+
+    /// The query that asks for the same from `cursor` on. Everything in it is a word or a number of ours.
+    fn query_at(&self, cursor: Cursor) -> String {
+        let mut query = format!("cursor={cursor}&limit={}", self.limit);
+        if let Some(wallet) = self.filter.wallet {
+            query.extend(["&wallet=", wallet.word()]);
+        }
+        if let Some(kind) = self.filter.kind {
+            query.extend(["&type=", kind.word()]);
+        }
+        query
     }
 }
 
@@ -256,6 +269,33 @@ mod tests {
         }
         for accept in [Some("text/csv"), Some("text/csv;q=0.9, */*"), Some("text/html, text/csv")] {
             assert!(wants_csv(accept), "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_next_page_of_a_table_is_of_the_same_kind() {
+        for (wallet, kind, limit) in [
+            (None, None, None),
+            (Some("edit"), None, Some("7")),
+            (None, Some("signup_bonus"), None),
+            (Some("usd"), Some("charge"), Some("200")),
+        ] {
+            let asked = Asked::of(|name| {
+                let value = match name {
+                    "wallet" => wallet,
+                    "type" => kind,
+                    "limit" => limit,
+                    _ => None,
+                };
+                value.map(str::to_owned)
+            });
+            let asked = asked.unwrap();
+            let next = Cursor::parse("3-n-12").unwrap();
+            let query = asked.query_at(next);
+            let parameters: std::collections::HashMap<&str, &str> =
+                query.split('&').map(|part| part.split_once('=').unwrap()).collect();
+            let followed = Asked::of(|name| parameters.get(name).map(|value| (*value).to_owned())).unwrap();
+            assert_eq!(followed, Asked { cursor: next, ..asked }, "{query}");
         }
     }
 
