@@ -123,7 +123,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Grant::Queue(Queue::Webhooks),
             Grant::Queue(Queue::WebhooksDeadLetters),
         ]),
-    Endpoint::schedule("webhooks.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).may(&[
+    // Up to the next call: thousands of orders may be due.
+    Endpoint::schedule("webhooks.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).memory_mb(512).timeout_s(60).may(&[
         Grant::Table(&[Item::Get, Item::Update]),
         Grant::OpenIndex,
         Grant::Queue(Queue::Webhooks),

@@ -25,6 +25,7 @@ mod operation;
 pub mod paging;
 mod probe;
 mod serve;
+pub mod sweep;
 pub mod time_limits;
 mod trace;
 

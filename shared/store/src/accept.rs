@@ -166,7 +166,8 @@ impl Table {
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let (change, hold) = wallet.hold(job.reserved)?;
         let hold = HoldRecord { account: job.account.clone(), hold };
-        let open = (keys::OPEN, AttributeValue::S(keys::OPEN_VALUE.to_owned()));
+        let open = if job.has_slot { keys::OPEN_JOB } else { keys::OPEN_WAITING };
+        let open = (keys::OPEN, AttributeValue::S(open.to_owned()));
         let mut actions = vec![
             self.place(job, terms.slots_max)?,
             self.create(&keys::hold(&job.id), &hold)?,

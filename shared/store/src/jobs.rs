@@ -111,6 +111,7 @@ impl Table {
             let Some(job) = self.oldest_waiting(account).await? else { return Ok(None) };
             let promoted = Changes::default()
                 .set("has_slot", &true)?
+                .set(keys::OPEN, &keys::OPEN_JOB)?
                 .set(keys::DUE_AT, &Job::start_due(now))?
                 .when("attribute_exists(pk)", [], []);
             let actions = vec![
@@ -161,6 +162,18 @@ impl Table {
     /// [`StoreError`].
     pub async fn set_due(&self, id: &JobId, due: Timestamp) -> Result<bool, StoreError> {
         let change = not_ended(Changes::default().set(keys::DUE_AT, &due)?);
+        Ok(self.update_one(&keys::job(id), change).await?.is_some())
+    }
+
+    /// Puts off the sweeper's next look at a job that waits for a slot, and lists it with those that do, where an
+    /// earlier release did not. `false` if it waits no more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_waiting_due(&self, id: &JobId, due: Timestamp) -> Result<bool, StoreError> {
+        let change = Changes::default().set(keys::DUE_AT, &due)?.set(keys::OPEN, &keys::OPEN_WAITING)?;
+        let waits = [("no", AttributeValue::Bool(false))];
+        let change = not_ended(change.when("#has_slot = :no", ["has_slot"], waits));
         Ok(self.update_one(&keys::job(id), change).await?.is_some())
     }
 
@@ -327,16 +340,6 @@ impl Table {
         let wallet = self.wallet(&job.account, WALLET).await?;
         let record: HoldRecord = self.get(&keys::hold(id)).await?.ok_or(StoreError::NotFound)?;
         Ok(Standing { job, record, wallet })
-    }
-
-    /// Jobs that have not ended and are due at `now`, the longest overdue first; `limit` at most. The index is
-    /// eventually consistent: look at each job again before acting.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_jobs(&self, now: Timestamp, limit: i32) -> Result<Vec<JobId>, StoreError> {
-        let due = self.due(keys::OPEN_VALUE, now, limit).await?;
-        Ok(due.iter().filter_map(|(pk, _)| pk.strip_prefix("JOB#").and_then(JobId::parse)).collect())
     }
 }
 

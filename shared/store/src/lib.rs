@@ -9,6 +9,7 @@ pub mod api_keys;
 mod changes;
 pub mod clips;
 pub mod copies;
+pub mod due;
 mod flows;
 pub mod history;
 mod https;
@@ -31,7 +32,6 @@ pub mod shelves;
 pub mod sign_in;
 mod table;
 pub mod uploads;
-mod watch;
 pub mod webhooks;
 
 pub use https::https;

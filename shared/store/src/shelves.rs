@@ -207,25 +207,6 @@ impl Table {
         self.transact_until_done(&[self.delete(&key)?]).await
     }
 
-    /// Chores that nobody has carried out in time, the oldest first; `limit` at most.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_chores(&self, now: Timestamp, limit: i32) -> Result<Vec<String>, StoreError> {
-        let due = self.due(keys::OPEN_CHORE, now, limit).await?;
-        Ok(due.iter().filter_map(|(pk, _)| pk.strip_prefix(keys::CHORES).map(str::to_owned)).collect())
-    }
-
-    /// Clips that are to be looked at: those whose owner is to be told that they expire soon, and those that have expired
-    /// and are not cleared away. The longest overdue first; `limit` at most. The index is eventually consistent.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_clips(&self, now: Timestamp, limit: i32) -> Result<Vec<JobId>, StoreError> {
-        let due = self.due(keys::OPEN_CLIP, now, limit).await?;
-        Ok(due.iter().filter_map(|(_, sk)| keys::expiring_clip(sk)).collect())
-    }
-
     /// Clears a clip away that has expired at `now`. Its files go first: nobody can bring it back, and a repeat finds it
     /// as long as it has not gone as well. `false` if there was nothing to do.
     ///

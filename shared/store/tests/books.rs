@@ -156,7 +156,7 @@ async fn a_job_ends_once_whoever_comes_first() {
     assert!(!table.begin(&job.id, NOW).await.unwrap());
     let true_up = table.true_up(&job.id, Amount(10), NOW).await;
     assert!(matches!(true_up, Err(StoreError::Ledger(LedgerError::Resolved(_)))), "{true_up:?}");
-    assert_eq!(table.due_jobs(Timestamp(i64::MAX), 10).await.unwrap(), []);
+    assert_eq!(table.due_jobs(Timestamp(i64::MAX), None).await.unwrap().found, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,6 +199,6 @@ async fn progress_and_the_sweepers_index() {
     assert!(table.advance(&job.id, Status::Downloading, 20, NOW).await.unwrap(), "late, but the job is open");
     assert_eq!(progress().await, 40);
     let due = job.due_at;
-    assert_eq!(table.due_jobs(due, 10).await.unwrap(), [], "due at the instant itself is not overdue");
-    assert_eq!(table.due_jobs(due.plus_ms(1), 10).await.unwrap(), std::slice::from_ref(&job.id));
+    assert_eq!(table.due_jobs(due, None).await.unwrap().found, [], "due at the instant itself is not overdue");
+    assert_eq!(table.due_jobs(due.plus_ms(1), None).await.unwrap().found, std::slice::from_ref(&job.id));
 }

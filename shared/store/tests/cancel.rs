@@ -99,14 +99,14 @@ async fn of_cancellations_completions_and_failures_one_happens() {
         );
         let later = NOW.plus_ms(24 * 3_600_000);
         assert_eq!(
-            table.due_chores(later, 99).await.unwrap().len(),
+            table.due_chores(later, None).await.unwrap().found.len(),
             cancelled,
             "one order for each cancelled job"
         );
         assert_eq!(table.storage(&account()).await.unwrap().clips, clips);
         assert!(!table.has_open_jobs(&account()).await.unwrap());
     }
-    assert_eq!(table.due_jobs(Timestamp(i64::MAX), 10).await.unwrap(), []);
+    assert_eq!(table.due_jobs(Timestamp(i64::MAX), None).await.unwrap().found, []);
 }
 
 #[tokio::test]

@@ -77,19 +77,19 @@ async fn a_clip_lives_for_a_day_to_the_millisecond_and_anew_once_it_is_unpinned(
     assert!(!table.rename_clip(&account(), &clip.id, "b", end).await.unwrap());
     // It is looked at an hour before, to tell its owner once, and when it is over.
     let hour_before = domain::expiry::clip_warned_at(end);
-    assert!(table.due_clips(hour_before, 9).await.unwrap().is_empty());
+    assert!(table.due_clips(hour_before, None).await.unwrap().found.is_empty());
     let soon = hour_before.plus_ms(1);
-    assert_eq!(table.due_clips(soon, 9).await.unwrap(), std::slice::from_ref(&clip.id));
+    assert_eq!(table.due_clips(soon, None).await.unwrap().found, std::slice::from_ref(&clip.id));
     assert!(table.warn_of_expiry(&clip.id, soon).await.unwrap());
     assert!(!table.warn_of_expiry(&clip.id, soon).await.unwrap());
-    assert!(table.due_clips(end, 9).await.unwrap().is_empty());
+    assert!(table.due_clips(end, None).await.unwrap().found.is_empty());
     assert!(!table.warn_of_expiry(&clip.id, end).await.unwrap(), "it is over");
-    assert_eq!(table.due_clips(end.plus_ms(1), 9).await.unwrap(), std::slice::from_ref(&clip.id));
+    assert_eq!(table.due_clips(end.plus_ms(1), None).await.unwrap().found, std::slice::from_ref(&clip.id));
 
     let pinned = moved(&table, &clip, Shelf::Pinned, last).await;
     let years = NOW.plus_ms(5 * 365 * DAY_MS);
     assert_eq!(listed(&table, years).await, std::slice::from_ref(&pinned));
-    assert!(table.due_clips(years, 9).await.unwrap().is_empty());
+    assert!(table.due_clips(years, None).await.unwrap().found.is_empty());
     assert!(!table.warn_of_expiry(&clip.id, years).await.unwrap(), "it has no end");
     let sums = Storage { clips: 1, pinned: 1, used: 7, purchased_gb: 0 };
     assert_eq!(table.storage(&account()).await.unwrap(), sums);
@@ -123,6 +123,6 @@ async fn of_two_moves_one_is_overtaken_and_of_two_clips_one_finds_room() {
     assert!(matches!(table.finish_move(&late).await.unwrap(), Moved::Done(_)));
     let sums = Storage { clips: 1, pinned: 1, used: 600_000_000, purchased_gb: 0 };
     assert_eq!(table.storage(&account()).await.unwrap(), sums);
-    let chores = table.due_chores(NOW.plus_ms(DAY_MS), 9).await.unwrap();
+    let chores = table.due_chores(NOW.plus_ms(DAY_MS), None).await.unwrap().found;
     assert_eq!(chores.len(), 4, "each has something to delete");
 }
