@@ -41,11 +41,24 @@ pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
             error!(job_id = %id, %problem, "could not be looked after");
         }
     };
+    let look_at_waiting = |id: JobId| async move {
+        match wake(app, waiting, &id).await {
+            Ok(true) => {}
+            // It has its slot by now.
+            Ok(false) => look(id).await,
+            Err(problem) => error!(job_id = %id, %problem, "could not be woken"),
+        }
+    };
     let swept: [Result<(), StageError>; 4] = tokio::join!(
         sweep("job", budget, |from| table.due_jobs(now, from), look),
-        sweep("waiting job", budget, |from| table.due_waiting(now, from), look),
+        sweep("waiting job", budget, |from| table.due_waiting(now, from), look_at_waiting),
         sweep("chore", budget, |from| table.due_chores(now, from), |chore| carry_out(table, objects, chore)),
-        sweep("clip", budget, |from| table.due_clips(now, from), |id| look_after_clip(app, table, objects, id)),
+        sweep(
+            "clip",
+            budget,
+            |from| table.due_clips(now, from),
+            |id| look_after_clip(app, table, objects, id)
+        ),
     )
     .into();
     report(app, waiting.longest_since()).await?;
@@ -110,14 +123,18 @@ async fn look_after(app: &App, waiting: &Waiting, id: &JobId) -> Result<(), Stag
     let job = app.table()?.job(id).await?;
     let job = job.filter(|job| !job.status.is_final() && job.due_at < app.now());
     let Some(job) = job else { return Ok(()) };
-    if job.has_slot {
-        return see_to_its_execution(app, &job).await;
-    }
+    if job.has_slot { see_to_its_execution(app, &job).await } else { wake(app, waiting, id).await.map(drop) }
+}
+
+/// Has a waiting job started if there is a slot for it. `false` if it does not wait, or is not due.
+async fn wake(app: &App, waiting: &Waiting, id: &JobId) -> Result<bool, StageError> {
+    let now = app.now();
+    let waits = app.table()?.put_off_waiting(id, now, now.plus_ms(LOOK_AGAIN_MS)).await?;
+    let Some(job) = waits else { return Ok(false) };
     if waiting.note(&job) {
         app.wake_dispatch(&job.account).await?;
     }
-    app.table()?.set_waiting_due(&job.id, app.now().plus_ms(LOOK_AGAIN_MS)).await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn see_to_its_execution(app: &App, job: &Job) -> Result<(), StageError> {

@@ -6,8 +6,11 @@ use crate::money::{Amount, WalletKind};
 
 /// What an address gets when it is verified for the first time, as `signup_bonus`: $5.00, 300 edit credits and 50
 /// track credits.
-pub const SIGNUP_GRANTS: [(WalletKind, Amount); 3] =
-    [(WalletKind::Usd, Amount::cents(500)), (WalletKind::Edit, Amount(300)), (WalletKind::Track, Amount(50))];
+pub const SIGNUP_GRANTS: [(WalletKind, Amount); 3] = [
+    (WalletKind::Usd, Amount::cents(500)),
+    (WalletKind::Edit, Amount::new(300)),
+    (WalletKind::Track, Amount::new(50)),
+];
 
 /// How many API keys an account has at most.
 pub const KEYS_MAX: u32 = 10;
@@ -34,6 +37,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ClipsRead, Self::ClipsWrite, Self::Billing, Self::Webhooks];
+
     /// The word used in requests and answers.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -64,7 +70,7 @@ pub fn key_name(text: &str) -> Option<&str> {
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in range: checked in the line before
 pub fn daily_cap(dollars: f64) -> Option<Amount> {
-    (dollars > 0.0 && dollars <= DAILY_CAP_DOLLARS_MAX).then(|| Amount((dollars * 1e6).round() as u64))
+    (dollars > 0.0 && dollars <= DAILY_CAP_DOLLARS_MAX).then(|| Amount::new((dollars * 1e6).round() as u64))
 }
 
 /// An account's settings.
@@ -118,7 +124,7 @@ mod tests {
         assert!(Scope::Billing.allowed_by(&[]));
         assert!(Scope::ClipsRead.allowed_by(&[Scope::ClipsRead, Scope::ClipsWrite]));
         assert!(!Scope::ClipsWrite.allowed_by(&[Scope::ClipsRead]));
-        for scope in [Scope::ClipsRead, Scope::ClipsWrite, Scope::Billing, Scope::Webhooks] {
+        for scope in Scope::ALL {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.word());
         }
     }
@@ -141,7 +147,7 @@ mod tests {
             assert_eq!(key_name(text), None, "{text:?}");
         }
         assert_eq!(key_name(&"a".repeat(65)), None);
-        assert_eq!(daily_cap(0.1), Some(Amount(100_000)));
+        assert_eq!(daily_cap(0.1), Some(Amount::new(100_000)));
         for dollars in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e6 + 1.0] {
             assert_eq!(daily_cap(dollars), None, "{dollars}");
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api_keys::KeyListing,
     keys,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, StoreError, Table, Transaction},
 };
 
 /// An account.
@@ -89,12 +89,12 @@ impl Table {
             daily_cap: None,
         };
         let ids = [(KEY_IDS, AttributeValue::Ss(vec![id.to_string()]))];
-        let actions = vec![
+        let opening = Transaction::default().and([
             self.create_with(&keys::profile(&account.id), account, ids)?,
             self.create(&keys::api_key(key), &record)?,
             self.create(&keys::account_key(&account.id, &id), &KeyListing::of(id, key, &record))?,
-        ];
-        match self.transact(actions).await {
+        ]);
+        match self.transact(opening).await {
             Ok(()) => Ok(true),
             Err(Refused::Conditions(_)) => Ok(false),
             Err(Refused::Conflict) => Err(StoreError::Busy),
@@ -156,12 +156,10 @@ impl Table {
         let mut attempts = Attempts::default();
         while let Some(account) = self.account(id).await?.filter(|account| account.closed_at.is_none()) {
             let close = still_open(Changes::default().set("closed_at", &now)?);
-            let mut actions = vec![self.update(&keys::profile(id), close)?];
             let address = account.email.as_deref().map(EmailAddress::parse).and_then(Result::ok);
-            if let Some(address) = address {
-                actions.push(self.delete(&keys::address_account(&address))?);
-            }
-            match self.transact(actions).await {
+            let address = address.map(|address| self.delete(&keys::address_account(&address)));
+            let closing = Transaction::default().and([self.update(&keys::profile(id), close)?]);
+            match self.transact(closing.and(address.transpose()?)).await {
                 Ok(()) => break,
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),

@@ -60,7 +60,8 @@ impl Table {
         now: Timestamp,
         from: Option<DuePlace>,
     ) -> Result<Due<String>, StoreError> {
-        self.due(keys::OPEN_CHORE, now, from, |key| key.pk.strip_prefix(keys::CHORES).map(str::to_owned)).await
+        self.due(keys::OPEN_CHORE, now, from, |key| key.pk.strip_prefix(keys::CHORES).map(str::to_owned))
+            .await
     }
 
     /// Clips that are to be looked at by `now`: those whose owner is to be told that they expire soon, and those that

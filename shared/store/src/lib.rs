@@ -31,6 +31,7 @@ pub mod shares;
 pub mod shelves;
 pub mod sign_in;
 mod table;
+mod transaction;
 pub mod uploads;
 pub mod webhooks;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::still_open,
     keys,
-    table::{Changes, Refused, StoreError, Table},
+    table::{Changes, Refused, StoreError, Table, Transaction},
 };
 
 /// What is stored of a session.
@@ -111,12 +111,12 @@ impl Table {
                 ["expires_at"],
                 [("seen", AttributeValue::N(seen.expires_at.0.to_string()))],
             );
-        let mut actions = vec![
-            self.update(&keys::session(old), fade)?,
-            self.update(&keys::profile(&seen.account), still_open(Changes::default().set("seen_at", &now)?))?,
-        ];
-        actions.extend(self.session_actions(new, &opened)?);
-        match self.transact(actions).await {
+        let seen_at = still_open(Changes::default().set("seen_at", &now)?);
+        let rotation = Transaction::default()
+            .and([self.update(&keys::session(old), fade)?])
+            .and([self.update(&keys::profile(&seen.account), seen_at)?])
+            .and(self.session_actions(new, &opened)?);
+        match self.transact(rotation).await {
             Ok(()) => Ok(true),
             Err(Refused::Conditions(_) | Refused::Conflict) => Ok(false),
             Err(Refused::Error(error)) => Err(error),
@@ -155,9 +155,6 @@ impl Table {
         account: &AccountId,
         digest: &str,
     ) -> Result<[TransactWriteItem; 2], StoreError> {
-        Ok([
-            self.delete(&keys::session_of(digest))?,
-            self.delete(&keys::account_session(account, digest))?,
-        ])
+        Ok([self.delete(&keys::session_of(digest))?, self.delete(&keys::account_session(account, digest))?])
     }
 }

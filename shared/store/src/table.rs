@@ -1,13 +1,12 @@
-//! The table: reads, conversions, and transactions with their retries.
+//! The table: reads, conversions, and the actions that transactions are made of.
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
-    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    operation::update_item::UpdateItemError,
     types::{
-        AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
+        AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
@@ -15,10 +14,8 @@ use domain::{ledger::LedgerError, quote::TooDear};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use crate::changes::Changes;
-use crate::{
-    flows::{self, Flows},
-    keys::Key,
-};
+pub(crate) use crate::transaction::{Refused, Role, Transaction};
+use crate::{flows::Flows, keys::Key};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -87,17 +84,6 @@ pub struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
     pub(crate) flows: Flows,
-}
-
-/// Why a transaction did not happen.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// Conditions that failed: for each action `None` if it was fine, else the item as it stands.
-    Conditions(Vec<Option<Item>>),
-    /// Another transaction holds an item; a repeat may work.
-    Conflict,
-    /// Anything else.
-    Error(StoreError),
 }
 
 /// Enough that 32 writers on one wallet all get through: each round at least one of them does.
@@ -199,45 +185,6 @@ impl Table {
             .consistent_read(true)
             .limit(limit);
         Ok(query.send().await.map_err(StoreError::aws("Query"))?.items.unwrap_or_default())
-    }
-
-    /// Carries out all `actions` or none.
-    ///
-    /// The client request token is this call's own: DynamoDB knows by it the SDK's repeats of the call after a lost
-    /// answer. A token made from what is decided would also be that of another caller who decides the same at the
-    /// same time, and tell both of them that they were first.
-    pub(crate) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<(), Refused> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| Refused::Error(StoreError::Malformed(error.to_string())))?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let moved = flows::of(&actions);
-        let outcome = self
-            .client
-            .transact_write_items()
-            .client_request_token(token)
-            .set_transact_items(Some(actions))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => {
-                self.flows.add(&moved);
-                Ok(())
-            }
-            Err(error) => Err(refused(error)),
-        }
-    }
-
-    /// Carries out actions without conditions, again when another transaction holds one of the items.
-    pub(crate) async fn transact_until_done(&self, actions: &[TransactWriteItem]) -> Result<(), StoreError> {
-        let mut attempts = Attempts::default();
-        loop {
-            match self.transact(actions.to_vec()).await {
-                Ok(()) => return Ok(()),
-                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
-                Err(Refused::Error(error)) => return Err(error),
-            }
-        }
     }
 
     /// An action that writes a new item and fails if the key is taken.
@@ -354,29 +301,4 @@ impl Table {
             }
         }
     }
-}
-
-fn refused(error: SdkError<TransactWriteItemsError>) -> Refused {
-    let reasons: Option<Vec<CancellationReason>> = match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons.clone()
-        }
-        Some(TransactWriteItemsError::TransactionInProgressException(_)) => return Refused::Conflict,
-        _ => None,
-    };
-    let Some(reasons) = reasons else {
-        return Refused::Error(StoreError::aws("TransactWriteItems")(error));
-    };
-    let is = |code: &'static str| move |reason: &CancellationReason| reason.code.as_deref() == Some(code);
-    if reasons.iter().any(is("ConditionalCheckFailed")) {
-        let old = |reason: CancellationReason| {
-            is("ConditionalCheckFailed")(&reason).then(|| reason.item.unwrap_or_default())
-        };
-        return Refused::Conditions(reasons.into_iter().map(old).collect());
-    }
-    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    if passing.into_iter().any(|code| reasons.iter().any(is(code))) {
-        return Refused::Conflict;
-    }
-    Refused::Error(StoreError::aws("TransactWriteItems")(error))
 }

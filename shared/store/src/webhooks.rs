@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::{random, still_open},
     keys,
-    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+    table::{Attempts, Changes, Item, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// The order to attempt a delivery is given by whoever raised its event. One that is lost is given again after this long.
@@ -131,14 +131,13 @@ impl Table {
             if after == before {
                 return Ok(Ok(decided));
             }
-            let open = still_open(Changes::default());
-            let actions = vec![
-                self.update(&keys::webhooks(account), replaced(&after, before.seq)?)?,
-                self.check(&keys::profile(account), open)?,
-            ];
-            match self.transact(actions).await {
+            let open = self.check(&keys::profile(account), still_open(Changes::default()))?;
+            let transaction = Transaction::default()
+                .with(Role::Profile, open)
+                .and([self.update(&keys::webhooks(account), replaced(&after, before.seq)?)?]);
+            match self.transact(transaction).await {
                 Ok(()) => return Ok(Ok(decided)),
-                Err(Refused::Conditions(failed)) if failed.get(1).is_some_and(Option::is_some) => {
+                Err(Refused::Conditions(failed)) if failed.has(Role::Profile) => {
                     return Err(StoreError::NotFound);
                 }
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
