@@ -9,6 +9,7 @@ pub mod areas;
 pub mod functions;
 pub mod machine;
 pub mod openapi;
+mod refine;
 pub mod stack;
 mod yaml;
 

@@ -136,13 +136,23 @@ mod tests {
         let budget = budget(100, 150);
         let (hangs, goes_on, ends) = tokio::join!(
             sweep("hangs", budget, |from| page(30, from), |_| std::future::pending::<()>()),
-            sweep("goes on", budget, |from| page(u64::MAX, from), async |_| {
-                endless.fetch_add(1, Ordering::Relaxed);
-                tokio::task::yield_now().await;
-            }),
-            sweep("ends", budget, |from| page(30, from), async |_| {
-                looked.fetch_add(1, Ordering::Relaxed);
-            }),
+            sweep(
+                "goes on",
+                budget,
+                |from| page(u64::MAX, from),
+                async |_| {
+                    endless.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            ),
+            sweep(
+                "ends",
+                budget,
+                |from| page(30, from),
+                async |_| {
+                    looked.fetch_add(1, Ordering::Relaxed);
+                }
+            ),
         );
         assert!(hangs.is_ok() && goes_on.is_ok() && ends.is_ok());
         assert_eq!(looked.load(Ordering::Relaxed), 30);
