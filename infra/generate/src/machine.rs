@@ -23,7 +23,8 @@ pub fn files(root: &Path) -> anyhow::Result<Vec<File>> {
     let mut files = Vec::new();
     for file in std::fs::read_dir(root.join(FOLDER)).context("cannot list the state machines")? {
         let path = file?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
+        let name =
+            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
         let Some(name) = name.filter(|name| !name.ends_with(".asl")) else { continue };
         let text = machine(&std::fs::read_to_string(&path)?)
             .map_err(|problem| anyhow!("{}: {problem}", path.display()))?;

@@ -97,7 +97,11 @@ fn known(schema: &str, property: &str) -> Map<String, Value> {
         (_, "quality") if is_request => json!({ "enum": Quality::WORDS }),
         (_, "precision") => json!({ "enum": Precision::WORDS }),
         (_, "scopes") => json!({ "enum": Scope::ALL.map(Scope::word) }),
-        (_, "events") | ("DeliveryView", "event") => json!({ "enum": Topic::ALL.map(Topic::word) }),
+        (_, "events") => json!({ "enum": Topic::ALL.map(Topic::word) }),
+        ("DeliveryView", "event") => {
+            let words: Vec<_> = Topic::ALL.into_iter().chain([Topic::Test]).map(Topic::word).collect();
+            json!({ "enum": words })
+        }
         ("Transaction", "type") => json!({ "enum": EntryKind::ALL.map(EntryKind::word) }),
         ("Transaction", "wallet") => json!({ "enum": WalletKind::ALL.map(WalletKind::word) }),
         ("StorageRequest", "gb") => json!({ "minimum": 1, "maximum": PURCHASE_GB_MAX }),
