@@ -1,10 +1,19 @@
-//! docs/costs.md is fresh, and what it is made from agrees with the template.
+//! docs/costs.md and the state machines are fresh, and what it is made from agrees with the template.
 
 use runtime::{Dimension, Metric};
 
 use crate::contract::metrics::SWEEPERS;
 use crate::contract::template::{AREAS, template};
-use crate::root::read;
+use crate::root::{read, root};
+
+#[test]
+fn state_machines_are_fresh() {
+    let machines = generate::machine::files(&root()).unwrap();
+    assert!(!machines.is_empty());
+    for generate::File { path, text } in machines {
+        assert_eq!(read(path.to_str().unwrap()), text, "run `cargo xtask generate`");
+    }
+}
 
 #[test]
 fn costs_md_is_fresh() {

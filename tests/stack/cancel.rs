@@ -186,7 +186,7 @@ async fn what_has_ended_or_is_anothers_is_not_cancelled() {
     let stranger = cloud().account(Amount::cents(100)).await;
     for (job, account) in [(open.as_str(), &stranger), ("aaaaaaaaaaaaaaaa", &account), ("x", &account)] {
         let (status, problem) = account.post(&format!("/v1/clip/{job}/cancel"), &json!({})).await;
-        assert_eq!((status, &problem["detail"]), (404, &json!("job not found")), "{problem}");
+        assert_eq!((status, &problem["detail"]), (404, &json!("Job not found.")), "{problem}");
     }
     let reader = account.with_key(&[domain::account::Scope::ClipsRead], None).await;
     assert_eq!(cancel(&reader, &open).await.0, 403);

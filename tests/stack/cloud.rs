@@ -298,7 +298,13 @@ pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
-    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text:?}")))
+    let answer: Value =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text:?}"));
+    // Whatever any test makes the product say is said in sentences.
+    for told in ["detail", "error"].into_iter().filter_map(|field| answer[field].as_str()) {
+        assert!(domain::sentence::is_sentence(told), "{told}");
+    }
+    (status, answer)
 }
 
 /// Waits until something is so.

@@ -1,7 +1,9 @@
 //! Slots, the queue behind them, and the sweeper below everything.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use domain::clip::ClipSpec;
 use domain::cut::Span;
 use domain::ids::JobId;
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 use store::accept::{Acceptance, Terms};
 
 use crate::stack::cloud::{now, until};
+use crate::stack::door::secrets::client;
 use crate::stack::source::{served, usual};
 use crate::stack::webhooks::{hook, log};
 use crate::stack::{Account, Cloud, cloud, download};
@@ -100,6 +103,56 @@ async fn the_sweeper_wakes_what_waits_in_vain() {
     assert!(cloud().table().set_due(&job.id, now().plus_ms(-1)).await.unwrap());
     cloud().invoke("SweepFunction", &json!({})).await;
     assert_eq!(account.finish(&job.id).await["status"], "complete");
+}
+
+/// More wait than anything else is due: one sweep looks after all of them, within the minute that it has, and a job of
+/// somebody else that nobody ended is ended all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_gets_through_a_crowd() {
+    const CROWD: usize = 2000;
+    let (account, other) = (cloud().account(Amount::ZERO).await, cloud().account(Amount::cents(100)).await);
+    let overdue = now().plus_ms(-60_000);
+    let jobs: Vec<Job> = (0..CROWD)
+        .map(|_| Job { has_slot: false, due_at: overdue, ..accepted(&account, "http://127.0.0.1:9/a.mp4") })
+        .collect();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let item = |job: &Job| {
+        let mut item: HashMap<String, AttributeValue> = serde_dynamo::to_item(job).unwrap();
+        let pk = format!("JOB#{}", job.id);
+        let keys = [("pk", pk.as_str()), ("sk", "JOB"), ("open", "waiting")];
+        item.extend(keys.map(|(name, value)| (name.to_owned(), text(value))));
+        item
+    };
+    let (client, name) = client(cloud());
+    let write = async |request: &(dyn Fn(&Job) -> WriteRequest + Sync)| {
+        for some in jobs.chunks(25) {
+            let requests = some.iter().map(request).collect();
+            client.batch_write_item().request_items(&name, requests).send().await.unwrap();
+        }
+    };
+    write(&|job| {
+        let put = PutRequest::builder().set_item(Some(item(job))).build().unwrap();
+        WriteRequest::builder().put_request(put).build()
+    })
+    .await;
+    let stuck = accept(&other, "http://127.0.0.1:9/a.mp4", 5).await;
+    let status = domain::job::Status::Downloading;
+    assert!(cloud().table().advance(&stuck.id, status, 10, now()).await.unwrap());
+    assert!(cloud().table().set_due(&stuck.id, now().plus_ms(-1)).await.unwrap());
+
+    let begun = Instant::now();
+    cloud().invoke("SweepFunction", &json!({})).await;
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let due = cloud().table().due_waiting(overdue.plus_ms(1), None).await.unwrap();
+    let left = due.found.iter().filter(|id| jobs.iter().any(|job| job.id == **id)).count();
+    assert_eq!(left, 0, "in {:?}", begun.elapsed());
+    assert_eq!(other.finish(&stuck.id).await["status"], "failed");
+    write(&|job| {
+        let key = item(job).into_iter().filter(|(name, _)| matches!(name.as_str(), "pk" | "sk")).collect();
+        let delete = DeleteRequest::builder().set_key(Some(key)).build().unwrap();
+        WriteRequest::builder().delete_request(delete).build()
+    })
+    .await;
 }
 
 /// Its execution was stopped from outside: EventBridge, the queue and Release end the job.

@@ -45,7 +45,6 @@ async fn requests_that_cannot_be() {
         (json!({ "url": url, "start": 0, "end": 31, "format": "gif" }), "0:30"),
         (json!({ "url": url, "start": 1, "end": 4, "format": "avi" }), "format"),
         (json!({ "url": url, "start": 1, "end": 4, "quality": "8k" }), "quality"),
-        (json!({ "url": url, "start": 1, "end": 4, "format": "gif", "quality": "4k" }), "GIF"),
         (json!({ "url": url, "start": 1, "end": 4, "precision": "roughly" }), "precision"),
         (json!({ "url": url, "start": 1, "end": 4, "precision": "keyframe", "format": "wav" }), "mp4"),
         (json!({ "url": "not a url", "start": 1, "end": 4 }), "url"),

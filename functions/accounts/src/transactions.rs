@@ -8,7 +8,7 @@ use domain::{
     money::WalletKind,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation, StatusCode, paging};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Number;
 use store::{
     history::{Cursor, Filter, Page},
@@ -20,6 +20,9 @@ use utoipa::ToSchema;
 const LIMIT: usize = 50;
 /// Rows of the largest page.
 const LIMIT_MAX: usize = 200;
+
+/// The first line of a table. New columns come at the end.
+const CSV_HEAD: &str = "id,type,wallet,amount,balance_after,job_id,created,available_delta,held_delta\r\n";
 
 /// One movement of money.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,8 +36,8 @@ pub struct Transaction {
     /// `usd`, `edit` or `track`.
     #[schema(value_type = String, example = "usd")]
     pub wallet: WalletKind,
-    /// Dollars or credits, negative for what leaves. A charge of what was reserved before does not change the
-    /// balance any more.
+    /// By how much this changes what can be spent, in dollars or credits: negative for what leaves. All amounts of a
+    /// wallet add up to its balance. A charge of what was reserved before is 0 here: the reservation has taken it.
     #[schema(value_type = f64, example = -0.1)]
     pub amount: Number,
     /// What could be spent afterwards.
@@ -44,7 +47,14 @@ pub struct Transaction {
     #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub job_id: Option<String>,
     /// When it happened.
+    #[schema(format = DateTime, example = "2026-03-30T12:00:00Z")]
     pub created: String,
+    /// The same as `amount`: by how much this changes what can be spent.
+    #[schema(value_type = f64, example = -0.1)]
+    pub available_delta: Number,
+    /// By how much this changes what is reserved for jobs that have not ended. They add up to what is reserved now.
+    #[schema(value_type = f64, example = 0.1)]
+    pub held_delta: Number,
 }
 
 /// Some movements, newest first.
@@ -85,29 +95,34 @@ impl Transaction {
     pub(crate) fn of(account: &AccountId, wallet: WalletKind, row: &EntryRow) -> Self {
         let entry = row.entry;
         let id = TransactionId { account: account.clone(), wallet, seq: entry.seq };
-        // What is spent out of a reservation moves nothing that could be spent.
-        let delta = if entry.available_delta == 0 { entry.held_delta } else { entry.available_delta };
+        let available_delta = number(wallet, entry.available_delta);
         let of_a_job = matches!(entry.kind, EntryKind::Reservation | EntryKind::Charge | EntryKind::Refund);
         let job = of_a_job.then(|| JobId::parse(&row.reference)).flatten();
         Self {
             id: id.to_string(),
             r#type: entry.kind,
             wallet,
-            amount: number(wallet, delta),
-            balance_after: number(wallet, i64::try_from(entry.balance_after.0).unwrap_or(i64::MAX)),
+            amount: available_delta.clone(),
+            balance_after: number(wallet, i64::try_from(entry.balance_after.units()).unwrap_or(i64::MAX)),
             job_id: job.map(|job| job.to_string()),
             created: row.at.rfc3339(),
+            available_delta,
+            held_delta: number(wallet, entry.held_delta),
         }
     }
 
     /// One line of CSV (RFC 4180). None of the fields can have a comma, a quote or a line break in it.
     fn line(&self) -> String {
-        let Self { id, r#type, wallet, amount, balance_after, job_id, created } = self;
+        let Self { id, r#type, wallet, amount, balance_after, job_id, created, available_delta, held_delta } =
+            self;
         let (amount, balance_after) = (decimal(amount), decimal(balance_after));
+        let (available_delta, held_delta) = (decimal(available_delta), decimal(held_delta));
         let kind = serde_json::to_value(r#type).unwrap_or_default();
         let (kind, wallet) = (kind.as_str().unwrap_or_default(), wallet.word());
         let job = job_id.as_deref().unwrap_or_default();
-        format!("{id},{kind},{wallet},{amount},{balance_after},{job},{created}\r\n")
+        format!(
+            "{id},{kind},{wallet},{amount},{balance_after},{job},{created},{available_delta},{held_delta}\r\n"
+        )
     }
 }
 
@@ -138,7 +153,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let asked = Asked::of(|name| request.query(name))?;
     let page = app.table()?.history(&caller.account, asked.filter, asked.cursor, asked.limit).await?;
     let accept = request.headers().get("accept").and_then(|value| value.to_str().ok());
-    Ok(if wants_csv(accept) { csv(&caller, &page) } else { json(&caller, &page) })
+    Ok(if wants_csv(accept) { csv(&caller, &page, &asked) } else { json(&caller, &page) })
 }
 
 fn shown(caller: &Caller, page: &Page) -> Vec<Transaction> {
@@ -151,12 +166,12 @@ fn json(caller: &Caller, page: &Page) -> ApiResponse {
 }
 
 /// A table has no place for the next page's cursor, so that stands in a header (RFC 8288).
-fn csv(caller: &Caller, page: &Page) -> ApiResponse {
-    let mut text = "id,type,wallet,amount,balance_after,job_id,created\r\n".to_owned();
+fn csv(caller: &Caller, page: &Page, asked: &Asked) -> ApiResponse {
+    let mut text = CSV_HEAD.to_owned();
     text.extend(shown(caller, page).iter().map(Transaction::line));
     let answer = ApiResponse::new(StatusCode::OK, "text/csv; charset=utf-8", text.into_bytes());
     match page.next {
-        Some(next) => answer.with_header("link", &format!("<?cursor={next}>; rel=\"next\"")),
+        Some(next) => answer.with_header("link", &format!("<?{}>; rel=\"next\"", asked.query_at(next))),
         None => answer,
     }
 }
@@ -169,6 +184,7 @@ fn wants_csv(accept: Option<&str>) -> bool {
 }
 
 /// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
 struct Asked {
     filter: Filter,
     cursor: Cursor,
@@ -183,10 +199,23 @@ impl Asked {
         let only = parameter("wallet")
             .map(|word| wallet(&word).ok_or_else(|| bad("`wallet` must be usd, edit or track".to_owned())));
         let kind = parameter("type").map(|word| {
-            let known = EntryKind::deserialize(serde_json::Value::String(word));
-            known.map_err(|error| bad(format!("`type`: {error}")))
+            let known = EntryKind::ALL.into_iter().find(|kind| kind.word() == word);
+            let words = EntryKind::ALL.map(EntryKind::word).join(", ");
+            known.ok_or_else(|| bad(format!("`type` must be one of {words}")))
         });
         Ok(Self { filter: Filter { wallet: only.transpose()?, kind: kind.transpose()? }, cursor, limit })
+    }
+
+    /// The query that asks for the same from `cursor` on. Everything in it is a word or a number of ours.
+    fn query_at(&self, cursor: Cursor) -> String {
+        let mut query = format!("cursor={cursor}&limit={}", self.limit);
+        if let Some(wallet) = self.filter.wallet {
+            query.extend(["&wallet=", wallet.word()]);
+        }
+        if let Some(kind) = self.filter.kind {
+            query.extend(["&type=", kind.word()]);
+        }
+        query
     }
 }
 
@@ -208,7 +237,8 @@ mod tests {
     use domain::{ledger::Entry, money::Amount, time::Timestamp};
 
     fn row(kind: EntryKind, available_delta: i64, held_delta: i64) -> EntryRow {
-        let entry = Entry { seq: 7, kind, available_delta, held_delta, balance_after: Amount(4_900_000) };
+        let entry =
+            Entry { seq: 7, kind, available_delta, held_delta, balance_after: Amount::new(4_900_000) };
         EntryRow { entry, reference: "a1b2c3d4e5f6g7h8".to_owned(), at: Timestamp(1_711_800_000_000) }
     }
 
@@ -219,7 +249,9 @@ mod tests {
         let reserved = of(WalletKind::Usd, row(EntryKind::Reservation, -100_000, 100_000));
         assert_eq!((&reserved["amount"], &reserved["balance_after"]), (&(-0.1).into(), &4.9.into()));
         assert_eq!(reserved["job_id"], "a1b2c3d4e5f6g7h8");
-        assert_eq!(of(WalletKind::Usd, row(EntryKind::Charge, 0, -100_000))["amount"], -0.1);
+        assert_eq!((&reserved["available_delta"], &reserved["held_delta"]), (&(-0.1).into(), &0.1.into()));
+        let charged = of(WalletKind::Usd, row(EntryKind::Charge, 0, -100_000));
+        assert_eq!((charged["amount"].as_f64(), charged["held_delta"].as_f64()), (Some(0.0), Some(-0.1)));
         assert_eq!(decimal(&number(WalletKind::Usd, -6)), "-0.000006");
         let bonus = of(WalletKind::Edit, row(EntryKind::SignupBonus, 300, 0));
         assert_eq!(
@@ -229,8 +261,47 @@ mod tests {
         let line = Transaction::of(&account, WalletKind::Usd, &row(EntryKind::Charge, 0, -100_000)).line();
         assert_eq!(
             line,
-            format!("{account}-usd-7,charge,usd,-0.1,4.9,a1b2c3d4e5f6g7h8,2024-03-30T12:00:00Z\r\n")
+            format!("{account}-usd-7,charge,usd,0,4.9,a1b2c3d4e5f6g7h8,2024-03-30T12:00:00Z,0,-0.1\r\n")
         );
+    }
+
+    /// Whatever happens to a wallet, the amounts shown add up to what can be spent, and the reserved ones to what is held.
+    #[test]
+    fn amounts_add_up_to_the_balance() {
+        use domain::ledger::{Resolution, Wallet};
+        let account = AccountId::from_random([1; 16]);
+        let mut wallet = Wallet::default();
+        let mut shown = Vec::new();
+        let mut book = |change: domain::ledger::Change| {
+            for entry in &change.entries {
+                let row = EntryRow { entry: *entry, reference: String::new(), at: Timestamp(0) };
+                shown.push(Transaction::of(&account, WalletKind::Edit, &row));
+            }
+            change.wallet
+        };
+        wallet = book(wallet.grant(EntryKind::Gift, Amount::new(500)).unwrap());
+        for (held, resolution) in [
+            (100, Some(Resolution::Post(Amount::new(60)))),
+            (50, Some(Resolution::Post(Amount::new(50)))),
+            (70, Some(Resolution::Void)),
+            (30, Some(Resolution::Expire)),
+            (20, None),
+        ] {
+            let (change, hold) = wallet.hold(Amount::new(held)).unwrap();
+            wallet = book(change);
+            let (change, hold) = wallet.true_up(hold, Amount::new(held + 1)).unwrap();
+            wallet = book(change);
+            if let Some(resolution) = resolution {
+                wallet = book(wallet.resolve(hold, resolution).unwrap().0);
+            }
+        }
+        wallet = book(wallet.charge(Amount::new(7)).unwrap());
+        let sum =
+            |of: fn(&Transaction) -> &Number| shown.iter().map(|row| of(row).as_i64().unwrap()).sum::<i64>();
+        assert_eq!(sum(|row| &row.amount), i64::try_from(wallet.available.units()).unwrap());
+        assert_eq!(sum(|row| &row.available_delta), i64::try_from(wallet.available.units()).unwrap());
+        assert_eq!(sum(|row| &row.held_delta), i64::try_from(wallet.held.units()).unwrap());
+        assert_eq!((wallet.available.units(), wallet.held.units()), (500 - 60 - 50 - 21 - 7, 21));
     }
 
     #[test]
@@ -256,6 +327,33 @@ mod tests {
         }
         for accept in [Some("text/csv"), Some("text/csv;q=0.9, */*"), Some("text/html, text/csv")] {
             assert!(wants_csv(accept), "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_next_page_of_a_table_is_of_the_same_kind() {
+        for (wallet, kind, limit) in [
+            (None, None, None),
+            (Some("edit"), None, Some("7")),
+            (None, Some("signup_bonus"), None),
+            (Some("usd"), Some("charge"), Some("200")),
+        ] {
+            let asked = Asked::of(|name| {
+                let value = match name {
+                    "wallet" => wallet,
+                    "type" => kind,
+                    "limit" => limit,
+                    _ => None,
+                };
+                value.map(str::to_owned)
+            });
+            let asked = asked.unwrap();
+            let next = Cursor::parse("3-n-12").unwrap();
+            let query = asked.query_at(next);
+            let parameters: std::collections::HashMap<&str, &str> =
+                query.split('&').map(|part| part.split_once('=').unwrap()).collect();
+            let followed = Asked::of(|name| parameters.get(name).map(|value| (*value).to_owned())).unwrap();
+            assert_eq!(followed, Asked { cursor: next, ..asked }, "{query}");
         }
     }
 

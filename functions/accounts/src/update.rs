@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::account::Settings;
+use domain::account;
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::Deserialize;
 use tracing::info;
 use utoipa::ToSchema;
 
-use crate::get::{AccountView, owner};
+use crate::get::AccountView;
 
 /// What to change.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -34,13 +34,11 @@ pub struct ApiReloadChange {
 }
 
 impl AccountChange {
-    fn of(self, before: Settings) -> Settings {
-        let Some(change) = self.settings.api_reload else { return before };
-        Settings {
-            api_reload_enabled: change.enabled.unwrap_or(before.api_reload_enabled),
-            api_reload_confirm_by_email: change
-                .confirm_by_email
-                .unwrap_or(before.api_reload_confirm_by_email),
+    fn decided(self) -> account::SettingsChange {
+        let Some(change) = self.settings.api_reload else { return account::SettingsChange::default() };
+        account::SettingsChange {
+            api_reload_enabled: change.enabled,
+            api_reload_confirm_by_email: change.confirm_by_email,
         }
     }
 }
@@ -50,12 +48,10 @@ impl AccountChange {
 /// # Errors
 /// 400 for a body that is no change, 401 without a session, 403 for a foreign page.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
-    let change: AccountChange = request.json()?;
-    let before = owner(&app, &session).await?.settings;
-    let settings = change.of(before);
-    let after = app.table()?.set_settings(&session.account, &settings).await?;
+    let change = request.json::<AccountChange>()?.decided();
+    let after = app.table()?.change_settings(&session.account, change).await?;
     let account = after.ok_or_else(ApiError::no_session)?;
-    info!(account = %account.id, ?settings, "changed settings");
+    info!(account = %account.id, ?change, "changed settings");
     Ok(ApiResponse::ok(&AccountView::of(&account)))
 }
 
@@ -73,12 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_stays() {
-        let before = Settings { api_reload_enabled: true, api_reload_confirm_by_email: false };
-        let after = |json: &str| serde_json::from_str::<AccountChange>(json).unwrap().of(before);
-        assert_eq!(after(r#"{"settings":{}}"#), before);
-        assert_eq!(after(r#"{"settings":{"api_reload":{}}}"#), before);
-        let after = after(r#"{"settings":{"api_reload":{"confirm_by_email":true}}}"#);
-        assert_eq!(after, Settings { api_reload_enabled: true, api_reload_confirm_by_email: true });
+    fn what_is_left_out_is_not_changed() {
+        let change = |json: &str| serde_json::from_str::<AccountChange>(json).unwrap().decided();
+        let none = account::SettingsChange::default();
+        assert_eq!(change(r#"{"settings":{}}"#), none);
+        assert_eq!(change(r#"{"settings":{"api_reload":{}}}"#), none);
+        assert_eq!(
+            change(r#"{"settings":{"api_reload":{"confirm_by_email":true}}}"#),
+            account::SettingsChange { api_reload_confirm_by_email: Some(true), ..none }
+        );
     }
 }

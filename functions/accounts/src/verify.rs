@@ -46,26 +46,29 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     request.must_not_be_foreign()?;
     let ask: VerifyRequest = request.json()?;
     let session = SessionToken::from_random(random()?);
-    let SignedIn { account, is_new } = sign_in(&app, &ask, &session).await?;
+    // Whatever session the browser came with, somebody else may know its token: it ends as the new one begins.
+    let former = request.session_token();
+    let SignedIn { account, is_new } = sign_in(&app, &ask, &session, former.as_ref()).await?;
     info!(%account, is_new, "signed in");
-    // Whatever session the browser came with, somebody else may know its token.
-    if let Some(old) = request.session_token() {
-        app.table()?.end_session(&old).await?;
-    }
     Ok(ApiResponse::ok(&Verified { account_id: account.to_string(), is_new }).with_session(&session))
 }
 
-async fn sign_in(app: &App, ask: &VerifyRequest, session: &SessionToken) -> Result<SignedIn, ApiError> {
+async fn sign_in(
+    app: &App,
+    ask: &VerifyRequest,
+    session: &SessionToken,
+    former: Option<&SessionToken>,
+) -> Result<SignedIn, ApiError> {
     let (table, now) = (app.table()?, app.now());
     let signed_in = match (&ask.token, &ask.email, &ask.code) {
         (Some(token), None, None) => {
             let token = SignInToken::parse(token).ok_or_else(ApiError::invalid_sign_in)?;
-            table.sign_in(Proof::Link(&token), session, now).await?
+            table.sign_in(Proof::Link(&token), session, former, now).await?
         }
         (None, Some(email), Some(code)) => {
             let address = EmailAddress::parse(email).map_err(|_| ApiError::invalid_sign_in())?;
             let code = SignInCode::parse(code).ok_or_else(ApiError::invalid_sign_in)?;
-            table.sign_in(Proof::Code(&address, &code), session, now).await?
+            table.sign_in(Proof::Code(&address, &code), session, former, now).await?
         }
         _ => return Err(ApiError::bad_request("send either `token`, or `email` and `code`")),
     };

@@ -14,6 +14,7 @@ use domain::{
     spec::Spec,
     webhook,
 };
+use look::prober;
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
 use serde::Serialize;
 use store::accept::{Acceptance, Terms};
@@ -121,7 +122,7 @@ pub(crate) async fn accept(
         Acceptance::TooMany(limit) => return Err(ApiError::rate_limited("clip jobs", limit)),
     };
     app.about(&job.id);
-    info!(job_id = %job.id, account = %job.account, reserved = job.reserved.0, has_slot = job.has_slot, "accepted");
+    info!(job_id = %job.id, account = %job.account, reserved = job.reserved.units(), has_slot = job.has_slot, "accepted");
 
     start(app, &job).await;
     Ok(response.limited(outlook.jobs))
@@ -137,7 +138,7 @@ pub(crate) async fn look(
     location: &Location,
 ) -> Result<SourceInfo, ApiError> {
     match location {
-        Location::Url(url) => Ok(app.prober()?.look(url).await?),
+        Location::Url(url) => Ok(prober(app)?.look(app, url).await?),
         Location::Upload(id) => upload::ready(app, account, id).await,
     }
 }

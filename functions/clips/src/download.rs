@@ -57,7 +57,7 @@ impl DownloadRequest {
         let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
         let spec = DownloadSpec::of(location, self.format.as_deref(), self.quality.as_deref(), save)?;
         if self.start.is_some() || self.end.is_some() {
-            let why = "`start` and `end` are for POST /v1/clip; a download is the whole video";
+            let why = "The fields `start` and `end` are for POST /v1/clip; a download is the whole video.";
             return Err(ApiError::bad_request(why));
         }
         Ok(Ask {

@@ -11,6 +11,7 @@ use domain::{
     job::{Job, Status},
     library,
     quality::{Format, PictureSize},
+    sentence::sentence,
     time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
@@ -167,7 +168,7 @@ pub(crate) async fn view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Jo
         cost: job.cost.map(domain::money::Amount::dollars),
         source_bytes_read: job.source_bytes_read,
         clip: clip_view(app, job, clip).await?,
-        error: job.failure.as_ref().map(|failure| failure.message.clone()),
+        error: job.failure.as_ref().map(|failure| sentence(&failure.message)),
         error_code: job.failure.as_ref().map(|failure| failure.code.clone()),
     })
 }

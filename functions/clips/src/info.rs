@@ -8,6 +8,7 @@ use domain::{
     quality::PictureSize,
     source::{Location, SourceInfo},
 };
+use look::prober;
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, identify};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -75,7 +76,7 @@ async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
     if let Some(source) = kept {
         return Ok(source);
     }
-    let source = app.prober()?.look(url).await?;
+    let source = prober(&app)?.look(&app, url).await?;
     if let Err(problem) = table.keep_look(url, source.clone(), app.now()).await {
         warn!(%problem, "the look is not kept");
     }

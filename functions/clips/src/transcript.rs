@@ -12,7 +12,8 @@ use domain::{
     source::Location,
     transcript::{ANSWER_BYTES_MAX, formatted},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, CaptionsAnswer, CaptionsRequest, Operation};
+use look::{CaptionsAnswer, CaptionsRequest, captions};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Serialize};
 use store::{
     StoreError,
@@ -99,7 +100,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
 
     let request = CaptionsRequest { location, account: caller.account.clone(), language };
-    let transcript = match app.captions(&request).await? {
+    let transcript = match captions(&app, &request).await? {
         CaptionsAnswer::Captions { segments, duration } => Transcript {
             text: formatted(segments.iter().map(|segment| (segment.start, segment.text.as_str()))),
             duration: duration.seconds(),
@@ -137,7 +138,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     };
     match table.purchase(&purchase).await? {
         Purchased::Paid => {
-            info!(account = %caller.account, reference, charged = price.0, "transcript delivered");
+            info!(account = %caller.account, reference, charged = price.units(), "transcript delivered");
             Ok(response)
         }
         Purchased::Earlier(earlier) => again(&app, earlier).await,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use domain::{job::Failure, quality::Quality, source::Location, time::MediaTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use look::{CaptionsAnswer, CaptionsRequest, Remote, read_index};
 use media::mp4::{IndexError, Part, text_tracks};
-use runtime::{App, CaptionsAnswer, CaptionsRequest, Remote, StageError, read_index, time_limits};
+use runtime::{App, StageError, time_limits};
 use serde_json::Value;
 use sources::{
     Container, Limits, RemoteFile, SourceClient, SourceError,

@@ -11,8 +11,9 @@ use domain::{
     source::SourceInfo,
     upload::{Upload, UploadStatus},
 };
+use look::read_index;
 use media::mp4::Part;
-use runtime::{App, StageError, read_index, time_limits};
+use runtime::{App, StageError, time_limits};
 use serde::Deserialize;
 use sources::{RemoteFile, SourceError};
 use store::{keys, multipart, uploads::Looked};

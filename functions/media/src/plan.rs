@@ -10,11 +10,12 @@ use domain::{
     spec::Spec,
     transfer::{BYTES_MAX, Division},
 };
+use look::read_index;
 use media::{
     mp4::{Index, Part, SpanError, Wanted},
     whole::{self, Facts, Whole},
 };
-use runtime::{App, StageError, read_index, time_limits};
+use runtime::{App, StageError, time_limits};
 use serde_json::{Value, json};
 use sources::{Limits, SourceError};
 use store::keys;

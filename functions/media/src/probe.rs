@@ -7,11 +7,12 @@ use std::{io::SeekFrom, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use domain::{job::Failure, quality::Quality, source::SourceInfo};
+use look::{ProbeAnswer, ProbeRequest, read_index, titled};
 use media::{
     ffmpeg::{Probe, ProbeError, Tools},
     mp4::Part,
 };
-use runtime::{App, ProbeAnswer, ProbeRequest, StageError, read_index, time_limits, titled};
+use runtime::{App, StageError, time_limits};
 use serde_json::Value;
 use sources::{Container, Limits, RemoteFile, SourceError, sniff, streams::Segment, ytdlp::is_page};
 use tokio::{

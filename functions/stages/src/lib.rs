@@ -53,17 +53,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::queue("stages.dispatch", Queue::Dispatch, handler!(dispatch::handle; app, message))
         .settings(&[Var::ClipSlots])
         .may(&[Grant::Table(&[Item::Delete, Item::Get, Item::Query, Item::Update]), Grant::Start]),
-    Endpoint::schedule("stages.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).may(&[
-        Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
-        Grant::OpenIndex,
-        Grant::Objects(Prefix::Clips, &[Object::Abort]),
-        Grant::Objects(Prefix::Clips, &[Object::Delete]),
-        Grant::Objects(Prefix::Work, &[Object::Delete]),
-        Grant::Queue(Queue::Dispatch),
-        Grant::Queue(Queue::Webhooks),
-        Grant::Start,
-        Grant::Executions(&[ExecutionCall::Describe, ExecutionCall::Stop]),
-    ]),
+    // Up to the next call: thousands of things may be due.
+    Endpoint::schedule("stages.sweep", EVERY_MINUTE, handler!(sweep::handle; app))
+        .memory_mb(1024)
+        .timeout_s(60)
+        .may(&[
+            Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+            Grant::OpenIndex,
+            Grant::Objects(Prefix::Clips, &[Object::Abort]),
+            Grant::Objects(Prefix::Clips, &[Object::Delete]),
+            Grant::Objects(Prefix::Work, &[Object::Delete]),
+            Grant::Queue(Queue::Dispatch),
+            Grant::Queue(Queue::Webhooks),
+            Grant::Start,
+            Grant::Executions(&[ExecutionCall::Describe, ExecutionCall::Stop]),
+        ]),
     Endpoint::schedule("stages.reconcile", EVERY_HOUR, handler!(reconcile::handle; app))
         .memory_mb(512)
         .timeout_s(900)

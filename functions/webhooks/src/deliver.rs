@@ -40,7 +40,8 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     let (table, now) = (app.table()?, app.now());
     let due = table.delivery(&key, now).await?;
     let due = due.filter(|one| one.state == State::Pending && one.next_at <= now.plus_ms(EARLY_MS));
-    let Some(delivery) = due else { return Ok(()) };
+    // An order that comes while an attempt is under way is a duplicate; if that attempt dies, the sweeper orders again.
+    let Some(delivery) = due.filter(|one| !one.is_taken(now)) else { return Ok(()) };
     if let Some(job) = job_of(&delivery) {
         app.about(&job);
     }

@@ -123,11 +123,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Grant::Queue(Queue::Webhooks),
             Grant::Queue(Queue::WebhooksDeadLetters),
         ]),
-    Endpoint::schedule("webhooks.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).may(&[
-        Grant::Table(&[Item::Get, Item::Update]),
-        Grant::OpenIndex,
-        Grant::Queue(Queue::Webhooks),
-    ]),
+    // Up to the next call: thousands of orders may be due.
+    Endpoint::schedule("webhooks.sweep", EVERY_MINUTE, handler!(sweep::handle; app))
+        .memory_mb(512)
+        .timeout_s(60)
+        .may(&[Grant::Table(&[Item::Get, Item::Update]), Grant::OpenIndex, Grant::Queue(Queue::Webhooks)]),
 ];
 
 /// The receiver that a path names: an endpoint's id, or `jobs`.

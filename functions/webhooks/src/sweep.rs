@@ -4,23 +4,26 @@
 use std::sync::Arc;
 
 use domain::webhook::State;
-use runtime::{App, Metric, StageError, Var};
+use runtime::{
+    App, Metric, StageError, Var,
+    sweep::{Budget, sweep},
+};
 use store::webhooks::DeliveryKey;
 use tracing::error;
 
-/// Orders given in one run; the rest waits a minute.
-const ORDERS_MAX: i32 = 500;
-
-/// Gives what orders are due. One that fails does not keep the others from being given.
+/// Gives what orders are due, as long as there is time. One that fails does not keep the others from being given.
 ///
 /// # Errors
 /// [`StageError::Passing`] if they cannot be listed.
 pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
-    for key in app.table()?.due_deliveries(app.now(), ORDERS_MAX).await? {
-        if let Err(problem) = order(&app, &key).await {
+    let (app, budget, now) = (&*app, Budget::of(&app), app.now());
+    let table = app.table()?;
+    let look = |key: DeliveryKey| async move {
+        if let Err(problem) = order(app, &key).await {
             error!(event_id = %key.event, %problem, "could not be ordered");
         }
-    }
+    };
+    sweep("delivery", budget, |from| table.due_deliveries(now, from), look).await?;
     app.metrics().add(Metric::Sweeps.of("webhooks"), 1);
     Ok(())
 }

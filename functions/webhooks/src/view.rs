@@ -1,6 +1,7 @@
 //! Endpoints and deliveries as their owner sees them.
 
 use domain::{
+    sentence::sentence,
     time::Timestamp,
     webhook::{Attempt, Endpoint, Off, State, Topic},
 };
@@ -113,6 +114,6 @@ impl DeliveryView {
 impl AttemptView {
     fn of(attempt: Attempt) -> Self {
         let Attempt { at, duration_ms, status, error } = attempt;
-        Self { at: at.rfc3339(), status, duration_ms, error }
+        Self { at: at.rfc3339(), status, duration_ms, error: error.as_deref().map(sentence) }
     }
 }

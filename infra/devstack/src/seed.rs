@@ -56,7 +56,9 @@ pub(crate) async fn demo_account(info: &Info) -> anyhow::Result<String> {
     let usd = (&account.id, WalletKind::Usd);
     table.transfer("demo-signup", usd, Immediate::Grant(EntryKind::SignupBonus, OPENING), now).await?;
     let available = table.wallet(&account.id, WalletKind::Usd).await?.available;
-    if let Some(missing) = OPENING.checked_sub(available).filter(|missing| missing.0 > OPENING.0 / 2) {
+    if let Some(missing) =
+        OPENING.checked_sub(available).filter(|missing| missing.units() > OPENING.units() / 2)
+    {
         let gift = Immediate::Grant(EntryKind::Gift, missing);
         table.transfer(&format!("demo-{}", now.0), usd, gift, now).await?;
     }

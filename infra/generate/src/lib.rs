@@ -1,5 +1,5 @@
 //! Writes what follows from the tables of endpoints: a template for each area that answers HTTP, the generated part of the
-//! root `template.yaml`, and `infra/openapi.json`.
+//! root `template.yaml`, `infra/openapi.json`, and the state machines from their sources.
 //!
 //! Nothing here names an area. Which there are is cargo's word (`functions/*`); what is in them is told by their own
 //! binaries, which print their table when they are started with `--describe`.
@@ -7,7 +7,9 @@
 pub mod api;
 pub mod areas;
 pub mod functions;
+pub mod machine;
 pub mod openapi;
+mod refine;
 pub mod stack;
 mod yaml;
 
@@ -43,5 +45,6 @@ pub fn files(root: &Path, binaries: &Path) -> anyhow::Result<Vec<File>> {
     let mut text = serde_json::to_string_pretty(&openapi::document(&areas)?)?;
     text.push('\n');
     files.push(File { path: openapi::FILE.into(), text });
+    files.extend(machine::files(root)?);
     Ok(files)
 }

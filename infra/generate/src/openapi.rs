@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use runtime::{CalledBy, Described, Operation};
 use serde_json::{Map, Value, json};
 
-use crate::areas::Area;
+use crate::{areas::Area, refine};
 
 /// Where it lies in the checkout.
 pub const FILE: &str = "infra/openapi.json";
@@ -29,6 +29,7 @@ pub fn document(areas: &[Area]) -> anyhow::Result<Value> {
             .insert(route.method.to_lowercase(), path_item(endpoint, &route.path, operation));
         schemas.extend(operation.schemas.clone());
     }
+    refine::refine(&mut schemas);
     Ok(json!({
         "openapi": "3.1.0",
         "info": {

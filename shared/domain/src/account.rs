@@ -6,8 +6,11 @@ use crate::money::{Amount, WalletKind};
 
 /// What an address gets when it is verified for the first time, as `signup_bonus`: $5.00, 300 edit credits and 50
 /// track credits.
-pub const SIGNUP_GRANTS: [(WalletKind, Amount); 3] =
-    [(WalletKind::Usd, Amount::cents(500)), (WalletKind::Edit, Amount(300)), (WalletKind::Track, Amount(50))];
+pub const SIGNUP_GRANTS: [(WalletKind, Amount); 3] = [
+    (WalletKind::Usd, Amount::cents(500)),
+    (WalletKind::Edit, Amount::new(300)),
+    (WalletKind::Track, Amount::new(50)),
+];
 
 /// How many API keys an account has at most.
 pub const KEYS_MAX: u32 = 10;
@@ -34,6 +37,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ClipsRead, Self::ClipsWrite, Self::Billing, Self::Webhooks];
+
     /// The word used in requests and answers.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -64,7 +70,7 @@ pub fn key_name(text: &str) -> Option<&str> {
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // in range: checked in the line before
 pub fn daily_cap(dollars: f64) -> Option<Amount> {
-    (dollars > 0.0 && dollars <= DAILY_CAP_DOLLARS_MAX).then(|| Amount((dollars * 1e6).round() as u64))
+    (dollars > 0.0 && dollars <= DAILY_CAP_DOLLARS_MAX).then(|| Amount::new((dollars * 1e6).round() as u64))
 }
 
 /// An account's settings.
@@ -77,6 +83,38 @@ pub struct Settings {
     pub api_reload_confirm_by_email: bool,
 }
 
+/// Which settings to change; the others stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SettingsChange {
+    /// For [`Settings::api_reload_enabled`].
+    pub api_reload_enabled: Option<bool>,
+    /// For [`Settings::api_reload_confirm_by_email`].
+    pub api_reload_confirm_by_email: Option<bool>,
+}
+
+impl SettingsChange {
+    /// The settings that it names, with their new values.
+    pub fn switches(self) -> impl Iterator<Item = (&'static str, bool)> {
+        let all = [
+            ("api_reload_enabled", self.api_reload_enabled),
+            ("api_reload_confirm_by_email", self.api_reload_confirm_by_email),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// What comes of it where there were no settings before.
+    #[must_use]
+    pub fn of_none(self) -> Settings {
+        let none = Settings::default();
+        Settings {
+            api_reload_enabled: self.api_reload_enabled.unwrap_or(none.api_reload_enabled),
+            api_reload_confirm_by_email: self
+                .api_reload_confirm_by_email
+                .unwrap_or(none.api_reload_confirm_by_email),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,9 +124,19 @@ mod tests {
         assert!(Scope::Billing.allowed_by(&[]));
         assert!(Scope::ClipsRead.allowed_by(&[Scope::ClipsRead, Scope::ClipsWrite]));
         assert!(!Scope::ClipsWrite.allowed_by(&[Scope::ClipsRead]));
-        for scope in [Scope::ClipsRead, Scope::ClipsWrite, Scope::Billing, Scope::Webhooks] {
+        for scope in Scope::ALL {
             assert_eq!(serde_json::to_value(scope).unwrap(), scope.word());
         }
+    }
+
+    #[test]
+    fn a_change_of_settings_names_them_as_they_are_stored() {
+        let all = SettingsChange { api_reload_enabled: Some(true), api_reload_confirm_by_email: Some(false) };
+        let stored = serde_json::to_value(all.of_none()).unwrap();
+        let named: serde_json::Map<_, _> =
+            all.switches().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        assert_eq!(serde_json::Value::Object(named), stored);
+        assert_eq!(SettingsChange::default().switches().count(), 0);
     }
 
     #[test]
@@ -99,7 +147,7 @@ mod tests {
             assert_eq!(key_name(text), None, "{text:?}");
         }
         assert_eq!(key_name(&"a".repeat(65)), None);
-        assert_eq!(daily_cap(0.1), Some(Amount(100_000)));
+        assert_eq!(daily_cap(0.1), Some(Amount::new(100_000)));
         for dollars in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e6 + 1.0] {
             assert_eq!(daily_cap(dollars), None, "{dollars}");
         }

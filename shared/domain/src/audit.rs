@@ -25,7 +25,7 @@ pub enum Mismatch {
     #[error("entry {0} moves what its kind never moves")]
     Shape(u64),
     /// An entry states another balance than it leads to.
-    #[error("entry {seq} leads to {} and states {}", sum.0, stated.0)]
+    #[error("entry {seq} leads to {} and states {}", sum.units(), stated.units())]
     Balance {
         /// The entry's number.
         seq: u64,
@@ -63,7 +63,7 @@ pub enum Mismatch {
     #[error("there are entries and no wallet")]
     NoWallet,
     /// A hold that has money in it by the entries is another one by its own record.
-    #[error("the hold of {reference} has {} by the entries, and {record:?} by its own record", entries.0)]
+    #[error("the hold of {reference} has {} by the entries, and {record:?} by its own record", entries.units())]
     Hold {
         /// What is paid with the hold.
         reference: String,
@@ -94,7 +94,7 @@ impl Audit {
         if !fits(entry) {
             return Err(Mismatch::Shape(seq));
         }
-        let moved = |amount: Amount, delta| amount.0.checked_add_signed(delta).map(Amount);
+        let moved = |amount: Amount, delta| amount.units().checked_add_signed(delta).map(Amount::new);
         let available = moved(self.wallet.available, entry.available_delta);
         let held = moved(self.wallet.held, entry.held_delta);
         let (Some(available), Some(held)) = (available, held) else { return Err(Mismatch::Negative(seq)) };
@@ -128,7 +128,7 @@ impl Audit {
         if self.wallet != wallet {
             return Err(Mismatch::Wallet { entries: self.wallet, wallet });
         }
-        Ok(self.open.into_iter().map(|(reference, amount)| (reference, Amount(amount))).collect())
+        Ok(self.open.into_iter().map(|(reference, amount)| (reference, Amount::new(amount))).collect())
     }
 }
 
@@ -191,22 +191,22 @@ mod tests {
             let outcome = match what % 6 {
                 0 => return self.grant(amount),
                 1 => {
-                    if let Ok(change) = self.wallet.charge(Amount(amount)) {
+                    if let Ok(change) = self.wallet.charge(Amount::new(amount)) {
                         self.write(change, "charge".to_owned());
                     }
                     return;
                 }
                 2 => {
-                    if let Ok((change, hold)) = self.wallet.hold(Amount(amount)) {
+                    if let Ok((change, hold)) = self.wallet.hold(Amount::new(amount)) {
                         let reference = format!("job-{}", self.holds.len());
                         self.holds.push(hold);
                         self.write(change, reference);
                     }
                     return;
                 }
-                3 => hold.map(|hold| self.wallet.true_up(hold, Amount(amount))),
+                3 => hold.map(|hold| self.wallet.true_up(hold, Amount::new(amount))),
                 4 => resolved(Resolution::Void),
-                _ => resolved(Resolution::Post(Amount(amount))),
+                _ => resolved(Resolution::Post(Amount::new(amount))),
             };
             if let Some(Ok((change, hold))) = outcome {
                 self.holds[at] = hold;
@@ -215,7 +215,7 @@ mod tests {
         }
 
         fn grant(&mut self, amount: u64) {
-            if let Ok(change) = self.wallet.grant(EntryKind::Gift, Amount(amount)) {
+            if let Ok(change) = self.wallet.grant(EntryKind::Gift, Amount::new(amount)) {
                 self.write(change, "gift".to_owned());
             }
         }
@@ -232,6 +232,10 @@ mod tests {
             steps.into_iter().for_each(|step| books.step(step));
             books
         })
+    }
+
+    fn more(amount: &mut Amount, by: u64) {
+        *amount = Amount::new(amount.units() + by);
     }
 
     proptest! {
@@ -258,7 +262,7 @@ mod tests {
                 0 => books.rows[at].0.seq += by,
                 1 => books.rows[at].0.available_delta += signed,
                 2 => books.rows[at].0.held_delta -= signed,
-                3 => books.rows[at].0.balance_after.0 += by,
+                3 => more(&mut books.rows[at].0.balance_after, by),
                 4 => books.rows[at].0.available_delta -= signed,
                 5 => { books.rows.remove(at); }
                 6 => { let row = books.rows[at].clone(); books.rows.insert(at, row); }
@@ -271,8 +275,8 @@ mod tests {
         fn a_tampered_wallet_is_found(books in books(), what in 0u8..3, by in 1u64..1000) {
             let mut books = books;
             match what {
-                0 => books.wallet.available.0 += by,
-                1 => books.wallet.held.0 += by,
+                0 => more(&mut books.wallet.available, by),
+                1 => more(&mut books.wallet.held, by),
                 _ => books.wallet.seq += by,
             }
             let found = matches!(books.audit(), Err(Mismatch::Wallet { .. }));

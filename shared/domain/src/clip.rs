@@ -41,6 +41,9 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The words of requests.
+    pub const WORDS: [&'static str; 2] = ["exact", "keyframe"];
+
     /// Reads the word of a request.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
@@ -103,9 +106,8 @@ impl ClipSpec {
                 bad(format!("`quality` must be 720p, 1080p or 4k (or medium, high), not {:?}", clipped(word)))
             })?,
         };
-        if format == Format::Gif && quality == Quality::K4 {
-            return Err(bad("a GIF comes in 720p or 1080p; use mp4 for 4k"));
-        }
+        // A GIF comes in 720p or 1080p; a wish for more is met as well as can be, as it is where the source has less.
+        let quality = if format == Format::Gif { quality.min(Quality::P1080) } else { quality };
         if span.end <= span.start {
             return Err(bad(format!("`end` ({}) must be after `start` ({})", span.end, span.start)));
         }
@@ -257,10 +259,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_unknown_words_and_4k_gifs() {
-        for (format, quality) in
-            [("avi", None), ("", None), ("mp4", Some("8k")), ("mp4", Some("")), ("gif", Some("4k"))]
-        {
+    fn a_gif_in_4k_is_delivered_in_1080p() {
+        let gif = spec(0.0, 1.0, "gif", Some("4k")).unwrap();
+        assert_eq!(gif.quality, Quality::P1080);
+        let delivered = gif.delivered_picture(&source(9.0, 3840, 2160)).unwrap();
+        assert_eq!((delivered.width, delivered.height), (1920, 1080));
+        assert_eq!(gif.price(PriceBook::current().unwrap(), Some(delivered)), Amount::cents(10));
+        assert_eq!(spec(0.0, 1.0, "gif", None).unwrap().quality, Quality::P720);
+    }
+
+    #[test]
+    fn refuses_unknown_words() {
+        for (format, quality) in [("avi", None), ("", None), ("mp4", Some("8k")), ("mp4", Some(""))] {
             assert!(
                 matches!(spec(0.0, 1.0, format, quality), Err(Refusal::BadRequest(_))),
                 "{format} {quality:?}"

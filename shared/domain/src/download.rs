@@ -10,6 +10,9 @@ use crate::{
     source::{Location, SourceInfo},
 };
 
+/// The formats that a whole video comes in.
+pub const FORMATS: [Format; 2] = [Format::Mp4, Format::Mp3];
+
 /// The longest name of a file without its extension, in characters: file systems take 255 bytes, and a character has
 /// up to four.
 const NAME_CHARS_MAX: usize = 60;
@@ -55,7 +58,7 @@ impl DownloadSpec {
         let format = match format {
             None => Format::Mp4,
             Some(word) => Format::parse(word)
-                .filter(|format| matches!(format, Format::Mp4 | Format::Mp3))
+                .filter(|format| FORMATS.contains(format))
                 .ok_or_else(|| bad(format!("`format` must be mp4 or mp3, not {:?}", clipped(word))))?,
         };
         let quality = match quality {

@@ -45,6 +45,17 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::SignupBonus,
+        Self::Purchase,
+        Self::Subscription,
+        Self::Reservation,
+        Self::Charge,
+        Self::Refund,
+        Self::Gift,
+    ];
+
     /// The word in answers.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -173,7 +184,7 @@ impl Wallet {
         let draft = Draft::of(self);
         let draft = match amount.checked_sub(hold.amount) {
             Some(more) => draft.reserve(more)?,
-            None => draft.give_back(Amount(hold.amount.0 - amount.0))?,
+            None => draft.give_back(Amount::new(hold.amount.units() - amount.units()))?,
         };
         Ok((draft.finish(), Hold { amount, ..hold }))
     }
@@ -212,7 +223,7 @@ impl Wallet {
     }
 
     const fn must_have(self, required: Amount) -> Result<(), LedgerError> {
-        if self.available.0 < required.0 {
+        if self.available.units() < required.units() {
             return Err(LedgerError::Insufficient { required, available: self.available });
         }
         Ok(())
@@ -268,15 +279,15 @@ impl Draft {
 }
 
 fn signed(amount: Amount) -> Result<i64, LedgerError> {
-    i64::try_from(amount.0).map_err(|_| LedgerError::OutOfRange)
+    i64::try_from(amount.units()).map_err(|_| LedgerError::OutOfRange)
 }
 
 fn moved(amount: Amount, delta: i64) -> Result<Amount, LedgerError> {
     amount
-        .0
+        .units()
         .checked_add_signed(delta)
         .filter(|&sum| sum <= WALLET_MAX)
-        .map(Amount)
+        .map(Amount::new)
         .ok_or(LedgerError::OutOfRange)
 }
 
@@ -286,39 +297,45 @@ mod tests {
     use proptest::prelude::*;
 
     fn wallet(available: u64) -> Wallet {
-        Wallet::default().grant(EntryKind::SignupBonus, Amount(available)).unwrap().wallet
+        Wallet::default().grant(EntryKind::SignupBonus, Amount::new(available)).unwrap().wallet
     }
 
     #[test]
     fn a_hold_is_posted_in_part_and_the_rest_comes_back() {
-        let (change, hold) = wallet(500).hold(Amount(200)).unwrap();
-        assert_eq!((change.wallet.available, change.wallet.held), (Amount(300), Amount(200)));
-        let (change, hold) = change.wallet.resolve(hold, Resolution::Post(Amount(150))).unwrap();
-        assert_eq!(change.wallet, Wallet { available: Amount(350), held: Amount(0), seq: 4 });
-        assert_eq!((hold.state, hold.posted), (HoldState::Posted, Amount(150)));
-        let kinds: Vec<_> = change.entries.iter().map(|e| (e.seq, e.kind, e.balance_after.0)).collect();
+        let (change, hold) = wallet(500).hold(Amount::new(200)).unwrap();
+        assert_eq!((change.wallet.available, change.wallet.held), (Amount::new(300), Amount::new(200)));
+        let (change, hold) = change.wallet.resolve(hold, Resolution::Post(Amount::new(150))).unwrap();
+        assert_eq!(change.wallet, Wallet { available: Amount::new(350), held: Amount::new(0), seq: 4 });
+        assert_eq!((hold.state, hold.posted), (HoldState::Posted, Amount::new(150)));
+        let kinds: Vec<_> = change.entries.iter().map(|e| (e.seq, e.kind, e.balance_after.units())).collect();
         assert_eq!(kinds, [(3, EntryKind::Charge, 300), (4, EntryKind::Refund, 350)]);
     }
 
     #[test]
     fn a_resolved_hold_cannot_be_resolved_again() {
-        let (change, hold) = wallet(500).hold(Amount(200)).unwrap();
+        let (change, hold) = wallet(500).hold(Amount::new(200)).unwrap();
         let (change, hold) = change.wallet.resolve(hold, Resolution::Void).unwrap();
-        for again in [Resolution::Post(Amount(1)), Resolution::Void, Resolution::Expire] {
+        for again in [Resolution::Post(Amount::new(1)), Resolution::Void, Resolution::Expire] {
             assert_eq!(change.wallet.resolve(hold, again), Err(LedgerError::Resolved(HoldState::Voided)));
         }
-        assert_eq!(change.wallet.available, Amount(500));
+        assert_eq!(change.wallet.available, Amount::new(500));
     }
 
     #[test]
     fn refuses_what_it_does_not_have() {
-        let error = LedgerError::Insufficient { required: Amount(501), available: Amount(500) };
-        assert_eq!(wallet(500).hold(Amount(501)), Err(error));
-        assert_eq!(wallet(500).charge(Amount(501)), Err(error));
-        let (change, hold) = wallet(500).hold(Amount(200)).unwrap();
-        assert!(matches!(change.wallet.true_up(hold, Amount(501)), Err(LedgerError::Insufficient { .. })));
-        assert_eq!(change.wallet.resolve(hold, Resolution::Post(Amount(201))), Err(LedgerError::ExceedsHold));
-        assert_eq!(wallet(1).grant(EntryKind::Gift, Amount(u64::MAX)), Err(LedgerError::OutOfRange));
+        let error = LedgerError::Insufficient { required: Amount::new(501), available: Amount::new(500) };
+        assert_eq!(wallet(500).hold(Amount::new(501)), Err(error));
+        assert_eq!(wallet(500).charge(Amount::new(501)), Err(error));
+        let (change, hold) = wallet(500).hold(Amount::new(200)).unwrap();
+        assert!(matches!(
+            change.wallet.true_up(hold, Amount::new(501)),
+            Err(LedgerError::Insufficient { .. })
+        ));
+        assert_eq!(
+            change.wallet.resolve(hold, Resolution::Post(Amount::new(201))),
+            Err(LedgerError::ExceedsHold)
+        );
+        assert_eq!(wallet(1).grant(EntryKind::Gift, Amount::new(u64::MAX)), Err(LedgerError::OutOfRange));
     }
 
     #[derive(Clone, Debug)]
@@ -332,7 +349,7 @@ mod tests {
 
     fn op() -> impl Strategy<Value = Op> {
         let resolution = prop_oneof![
-            (0u64..1500).prop_map(|a| Resolution::Post(Amount(a))),
+            (0u64..1500).prop_map(|a| Resolution::Post(Amount::new(a))),
             Just(Resolution::Void),
             Just(Resolution::Expire)
         ];
@@ -355,14 +372,14 @@ mod tests {
             let (mut granted, mut spent) = (0u64, 0u64);
             for op in ops {
                 let outcome = match op {
-                    Op::Grant(a) => wallet.grant(EntryKind::Gift, Amount(a)).inspect(|_| granted += a),
-                    Op::Charge(a) => wallet.charge(Amount(a)).inspect(|_| spent += a),
-                    Op::Hold(a) => wallet.hold(Amount(a)).map(|(c, h)| { holds.push(h); c }),
+                    Op::Grant(a) => wallet.grant(EntryKind::Gift, Amount::new(a)).inspect(|_| granted += a),
+                    Op::Charge(a) => wallet.charge(Amount::new(a)).inspect(|_| spent += a),
+                    Op::Hold(a) => wallet.hold(Amount::new(a)).map(|(c, h)| { holds.push(h); c }),
                     Op::TrueUp(i, a) if i < holds.len() => {
-                        wallet.true_up(holds[i], Amount(a)).map(|(c, h)| { holds[i] = h; c })
+                        wallet.true_up(holds[i], Amount::new(a)).map(|(c, h)| { holds[i] = h; c })
                     }
                     Op::Resolve(i, how) if i < holds.len() => wallet.resolve(holds[i], how).map(|(c, h)| {
-                        spent += h.posted.0;
+                        spent += h.posted.units();
                         holds[i] = h;
                         c
                     }),
@@ -372,16 +389,16 @@ mod tests {
                 wallet = change.wallet;
                 rows.extend(change.entries);
             }
-            let open: u64 = holds.iter().filter(|h| h.state == HoldState::Held).map(|h| h.amount.0).sum();
-            prop_assert_eq!(wallet.held.0, open);
-            prop_assert_eq!(wallet.available.0 + wallet.held.0, granted - spent);
-            prop_assert_eq!(rows.iter().map(|e| e.available_delta).sum::<i64>(), wallet.available.0 as i64);
-            prop_assert_eq!(rows.iter().map(|e| e.held_delta).sum::<i64>(), wallet.held.0 as i64);
+            let open: u64 = holds.iter().filter(|h| h.state == HoldState::Held).map(|h| h.amount.units()).sum();
+            prop_assert_eq!(wallet.held.units(), open);
+            prop_assert_eq!(wallet.available.units() + wallet.held.units(), granted - spent);
+            prop_assert_eq!(rows.iter().map(|e| e.available_delta).sum::<i64>(), wallet.available.units() as i64);
+            prop_assert_eq!(rows.iter().map(|e| e.held_delta).sum::<i64>(), wallet.held.units() as i64);
             let mut balance = 0i64;
             for (row, expected_seq) in rows.iter().zip(1u64..) {
                 balance += row.available_delta;
                 prop_assert_eq!(row.seq, expected_seq);
-                prop_assert_eq!(row.balance_after.0 as i64, balance);
+                prop_assert_eq!(row.balance_after.units() as i64, balance);
             }
             prop_assert_eq!(wallet.seq as usize, rows.len());
         }

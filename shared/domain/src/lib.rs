@@ -24,6 +24,7 @@ pub mod prices;
 pub mod quality;
 pub mod quote;
 pub mod rate;
+pub mod sentence;
 pub mod share;
 pub mod sign_in;
 pub mod source;

@@ -34,11 +34,23 @@ impl WalletKind {
 /// An amount in the smallest unit of its wallet: micro-dollars, or credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Amount(pub u64);
+pub struct Amount(u64);
 
 impl Amount {
     /// Nothing.
     pub const ZERO: Self = Self(0);
+
+    /// So many of the smallest unit.
+    #[must_use]
+    pub const fn new(units: u64) -> Self {
+        Self(units)
+    }
+
+    /// How many of the smallest unit it is.
+    #[must_use]
+    pub const fn units(self) -> u64 {
+        self.0
+    }
 
     /// Whole cents, in a `usd` wallet.
     #[must_use]
@@ -155,12 +167,12 @@ mod tests {
     #[test]
     fn dollars_are_shown_as_decimals() {
         assert_eq!(
-            serde_json::json!({ "balance": Amount(4_900_000).dollars() }).to_string(),
+            serde_json::json!({ "balance": Amount::new(4_900_000).dollars() }).to_string(),
             r#"{"balance":4.9}"#
         );
-        assert_eq!(Amount(4_900_000).to_string(), "$4.90");
-        assert_eq!(Amount(105_000).to_string(), "$0.105");
-        assert_eq!(Amount::cents(10), Amount(100_000));
+        assert_eq!(Amount::new(4_900_000).to_string(), "$4.90");
+        assert_eq!(Amount::new(105_000).to_string(), "$0.105");
+        assert_eq!(Amount::cents(10), Amount::new(100_000));
     }
 
     #[test]
@@ -178,7 +190,7 @@ mod tests {
             ("25e+2", 2_500_000_000),
             ("18446744073709.551615", u64::MAX),
         ] {
-            assert_eq!(Amount::from_dollars(text), Ok(Amount(micro)), "{text}");
+            assert_eq!(Amount::from_dollars(text), Ok(Amount::new(micro)), "{text}");
         }
         for (text, problem) in [
             ("-0.1", MoneyError::Negative),
@@ -204,7 +216,7 @@ mod tests {
         #[test]
         fn what_is_written_reads_back(micro in any::<u64>()) {
             let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
-            prop_assert_eq!(Amount::from_dollars(&text), Ok(Amount(micro)));
+            prop_assert_eq!(Amount::from_dollars(&text), Ok(Amount::new(micro)));
         }
 
         #[test]

@@ -71,10 +71,10 @@ impl PriceBook {
     /// flat premium when 4K is delivered.
     #[must_use]
     pub fn auto_clip(&self, source: MediaTime, segments: u64, is_4k: bool) -> Amount {
-        let premium = if is_4k { self.auto_clip_4k_premium.0 } else { 0 };
-        Amount(
-            self.auto_clip_per_source_hour.0 * started_hours(source)
-                + self.auto_clip_extra_segment.0 * segments.saturating_sub(1)
+        let premium = if is_4k { self.auto_clip_4k_premium.units() } else { 0 };
+        Amount::new(
+            self.auto_clip_per_source_hour.units() * started_hours(source)
+                + self.auto_clip_extra_segment.units() * segments.saturating_sub(1)
                 + premium,
         )
     }
@@ -82,13 +82,13 @@ impl PriceBook {
     /// Moments found by a description, without clips: by started hour of the source.
     #[must_use]
     pub fn analyze(&self, source: MediaTime) -> Amount {
-        Amount(self.analyze_per_source_hour.0 * started_hours(source))
+        Amount::new(self.analyze_per_source_hour.units() * started_hours(source))
     }
 
     /// Gigabytes of storage, once and for good. `None` if this edition sells none, or past 2^64.
     #[must_use]
     pub fn storage(&self, gb: u64) -> Option<Amount> {
-        self.storage_gb?.0.checked_mul(gb).map(Amount)
+        self.storage_gb?.units().checked_mul(gb).map(Amount::new)
     }
 }
 

@@ -78,6 +78,9 @@ pub enum Quality {
 }
 
 impl Quality {
+    /// The words of requests.
+    pub const WORDS: [&'static str; 5] = ["720p", "1080p", "4k", "medium", "high"];
+
     /// Reads the word of a request; `high` is 1080p and `medium` is 720p.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

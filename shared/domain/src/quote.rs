@@ -103,7 +103,7 @@ mod tests {
             delivered in picture(),
             max_cost in prop::option::of(0u64..300_000),
         ) {
-            let (book, max_cost) = (PriceBook::current().unwrap(), max_cost.map(Amount));
+            let (book, max_cost) = (PriceBook::current().unwrap(), max_cost.map(Amount::new));
             let quote = Quote::of(&spec, &seen, book);
             let price = (quote.price_book.clone(), quote.cost);
             let (id, account) = (JobId::from_random([1; 16]), AccountId::from_random([2; 16]));
@@ -129,7 +129,7 @@ mod tests {
     fn both_figures_are_named() {
         assert_eq!(within(Amount::cents(10), Some(Amount::cents(10))), Ok(()));
         assert_eq!(within(Amount::cents(10), None), Ok(()));
-        let refused = within(Amount::cents(10), Some(Amount(99_999))).unwrap_err();
+        let refused = within(Amount::cents(10), Some(Amount::new(99_999))).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "this costs $0.10, which is more than the $0.099999 that `max_cost` allows"

@@ -13,7 +13,7 @@ use domain::{
     ids::{AccountId, JobId},
     time::Timestamp,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use sources::{Guard, Limits, SourceClient, SourceError};
 use store::{Table, objects::Objects, webhooks::DeliveryKey};
@@ -24,26 +24,10 @@ use crate::{
     ApiError, Calls,
     env::{Config, ConfigError, Var},
     invocation::Watch,
+    invoke::invoke,
     metrics::Metrics,
-    probe::{self, Prober},
     time_limits,
 };
-
-/// Tells the time.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> Timestamp;
-}
-
-/// The machine's clock.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
 
 /// Where an execution of the state machine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +43,10 @@ pub enum Execution {
 /// What a handler works with.
 pub struct App {
     config: Config,
-    clock: Box<dyn Clock>,
     watch: Watch,
     sdk: SdkConfig,
     table: Option<Table>,
     objects: Option<Objects>,
-    prober: OnceLock<Prober>,
     machines: OnceLock<aws_sdk_sfn::Client>,
     queues: OnceLock<aws_sdk_sqs::Client>,
     functions: OnceLock<aws_sdk_lambda::Client>,
@@ -97,12 +79,10 @@ impl App {
         });
         Ok(Self {
             config,
-            clock: Box::new(SystemClock),
             watch: Watch::of_environment(),
             sdk,
             table,
             objects,
-            prober: OnceLock::new(),
             machines: OnceLock::new(),
             queues: OnceLock::new(),
             functions: OnceLock::new(),
@@ -117,8 +97,10 @@ impl App {
 
     /// Now.
     #[must_use]
+    #[allow(clippy::unused_self)] // a handler has the time from here, as all else
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// What this invocation counts and measures.
@@ -198,19 +180,16 @@ impl App {
         Ok(SourceClient::new(Guard::allowing_private(), limits)?)
     }
 
-    /// Looks at sources. Made once for all requests: a new client with its TLS takes longer than a look at a near file.
+    /// Calls another function of the stack, whose name is in `function`, and waits for its answer.
     ///
     /// # Errors
-    /// [`AppError`], as [`App::sources`].
-    pub fn prober(&self) -> Result<&Prober, AppError> {
-        if let Some(prober) = self.prober.get() {
-            return Ok(prober);
-        }
-        let function = self.config.get(Var::ProbeFunction)?.to_owned();
-        let sources = self.sources(probe::LIMITS)?;
-        let lambda = self.functions().clone();
-        let allowed = self.config.sources()?;
-        Ok(self.prober.get_or_init(|| Prober::new(allowed, sources, self.objects.clone(), lambda, function)))
+    /// [`AppError`], also where that function failed.
+    pub async fn invoke<T: DeserializeOwned>(
+        &self,
+        function: Var,
+        request: &impl Serialize,
+    ) -> Result<T, AppError> {
+        invoke(self.functions(), self.config.get(function)?, request).await
     }
 
     /// Starts a job's execution. Its name is the job's id, so a repeat starts nothing.
@@ -322,7 +301,7 @@ impl App {
     }
 
     /// The stack's own functions.
-    pub(crate) fn functions(&self) -> &aws_sdk_lambda::Client {
+    fn functions(&self) -> &aws_sdk_lambda::Client {
         self.functions.get_or_init(|| {
             let config = aws_sdk_lambda::config::Builder::from(&self.sdk).interceptor(Calls::default());
             // One attempt waits as long as all of them: a function that is slow is not asked a second time meanwhile.

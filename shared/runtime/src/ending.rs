@@ -15,7 +15,7 @@ impl App {
     where
         E: From<StoreError> + From<ConfigError>,
     {
-        let orders = self.table()?.end_and_tell(&job.id, ending, self.now()).await?;
+        let orders = self.table()?.end(&job.id, ending, self.now()).await?;
         let Some(orders) = orders else { return Ok(false) };
         self.count(job, ending);
         self.deliver(&orders).await;

@@ -8,6 +8,7 @@ use domain::{
     ledger::LedgerError,
     quote::TooDear,
     rate::{Decision, Window},
+    sentence::sentence,
 };
 use lambda_http::http::StatusCode;
 use serde_json::json;
@@ -43,7 +44,7 @@ struct Page<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), internal: None, limit: None }
+        Self { status, code, detail: sentence(&detail.into()), internal: None, limit: None }
     }
 
     /// 400: the request is wrong; `detail` says what to change.
@@ -405,7 +406,7 @@ mod tests {
         let response = ApiError::from(StoreError::from(error)).response("r");
         assert_eq!(response.status().as_u16(), 402);
         let body: serde_json::Value = serde_json::from_slice(&response.into_body()).unwrap();
-        assert_eq!(body["detail"], "Insufficient balance: this costs $0.10, $0.04 is available");
+        assert_eq!(body["detail"], "Insufficient balance: this costs $0.10, $0.04 is available.");
     }
 
     #[test]

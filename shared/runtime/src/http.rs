@@ -15,7 +15,7 @@ use lambda_http::{
 use serde::{Serialize, de::DeserializeOwned};
 use store::idempotency::{Answer, Earlier};
 
-use crate::errors::ApiError;
+use crate::{errors::ApiError, json};
 
 /// A request through API Gateway.
 pub struct ApiRequest(Request);
@@ -109,12 +109,11 @@ impl ApiRequest {
         if content_type.is_some_and(|value| !is_json(value)) {
             return Err(ApiError::not_json());
         }
-        // A list would be read as the values of the fields in the order of our own types.
+        // Also where a type of ours would take something else: a request is an object.
         if body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(ApiError::bad_request("the body must be a JSON object, in braces"));
+            return Err(ApiError::bad_request("The body must be a JSON object, in braces."));
         }
-        serde_json::from_slice(body)
-            .map_err(|error| ApiError::bad_request(format!("the body is not valid: {error}")))
+        json::read(body).map_err(ApiError::bad_request)
     }
 }
 

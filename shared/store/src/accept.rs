@@ -17,9 +17,8 @@ use crate::{
     idempotency::{Answer, Earlier, earlier_in},
     jobs::{HoldRecord, WALLET, WaitRecord, take_slot},
     keys,
-    ledger::wallet_in,
     rate::{spend, used},
-    table::{Attempts, Item, Refused, StoreError, Table},
+    table::{Attempts, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// What stands behind a request for a job, read in one round trip. Others write meanwhile, so it is only what the
@@ -57,11 +56,6 @@ pub enum Acceptance {
     /// It would spend more than its key may in a day. Nothing was written.
     Capped,
 }
-
-/// Where the actions stand whose conditions say more than "try again".
-const PLACE_AT: usize = 0;
-const COUNT_AT: usize = 3;
-const FURTHER_AT: usize = 4;
 
 impl Table {
     /// Reads what a request for a job depends on.
@@ -114,7 +108,7 @@ impl Table {
         let mut wallet = outlook.wallet;
         let now = job.created_at;
         loop {
-            let actions = match self.acceptance(&job, wallet, terms).await {
+            let acceptance = match self.acceptance(&job, wallet, terms).await {
                 // The same request may have been accepted a moment ago, and taken the last of the money.
                 Err(StoreError::Ledger(problem @ LedgerError::Insufficient { .. })) => {
                     let Some((intention, _)) = terms.intention else { return Err(problem.into()) };
@@ -123,10 +117,7 @@ impl Table {
                 }
                 decided => decided?,
             };
-            let answer_at = FURTHER_AT;
-            let cap_at = answer_at + usize::from(terms.intention.is_some());
-            let wallet_at = cap_at + usize::from(job.cap.is_some());
-            let mut failed = match self.transact(actions).await {
+            let failed = match self.transact(acceptance).await {
                 Ok(()) => return Ok(Acceptance::Accepted(job)),
                 Err(Refused::Conditions(failed)) => failed,
                 Err(Refused::Conflict) => {
@@ -137,20 +128,20 @@ impl Table {
                 Err(Refused::Error(error)) => return Err(error),
             };
             if let Some((intention, _)) = terms.intention
-                && let Some(earlier) = earlier_in(take(&mut failed, answer_at), intention, now)?
+                && let Some(earlier) = earlier_in(failed.item(Role::Answer).cloned(), intention, now)?
             {
                 return Ok(Acceptance::Earlier(earlier));
             }
-            if let Some(count) = take(&mut failed, COUNT_AT) {
-                return Ok(Acceptance::TooMany(terms.quota.decision(used(Some(&count)), false, now)));
+            if let Some(count) = failed.item(Role::Count) {
+                return Ok(Acceptance::TooMany(terms.quota.decision(used(Some(count)), false, now)));
             }
-            if job.cap.is_some() && take(&mut failed, cap_at).is_some() {
+            if failed.has(Role::Cap) {
                 return Ok(Acceptance::Capped);
             }
-            if take(&mut failed, PLACE_AT).is_some() {
+            if failed.has(Role::Place) {
                 job.has_slot = false;
             }
-            if let Some(seen) = wallet_in(&failed, wallet_at)? {
+            if let Some(seen) = failed.wallet()? {
                 wallet = seen;
             }
             attempts.pause().await?;
@@ -163,25 +154,26 @@ impl Table {
         job: &Job,
         wallet: Wallet,
         terms: &Terms<'_>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    ) -> Result<Transaction, StoreError> {
         let (change, hold) = wallet.hold(job.reserved)?;
         let hold = HoldRecord { account: job.account.clone(), hold };
-        let open = (keys::OPEN, AttributeValue::S(keys::OPEN_VALUE.to_owned()));
-        let mut actions = vec![
-            self.place(job, terms.slots_max)?,
-            self.create(&keys::hold(&job.id), &hold)?,
-            self.create_with(&keys::job(&job.id), job, [open])?,
-            self.count_for(&job.account, terms.quota, job.created_at)?,
-        ];
+        let open = if job.has_slot { keys::OPEN_JOB } else { keys::OPEN_WAITING };
+        let open = (keys::OPEN, AttributeValue::S(open.to_owned()));
+        let mut acceptance = Transaction::default()
+            .with(Role::Place, self.place(job, terms.slots_max)?)
+            .and([self.create(&keys::hold(&job.id), &hold)?])
+            .and([self.create_with(&keys::job(&job.id), job, [open])?])
+            .with(Role::Count, self.count_for(&job.account, terms.quota, job.created_at)?);
         if let Some(answered) = terms.intention {
-            actions.push(self.remember(&job.account, answered, job.created_at)?);
+            acceptance =
+                acceptance.with(Role::Answer, self.remember(&job.account, answered, job.created_at)?);
         }
         if let Some((cap, room)) = job.cap.as_ref().zip(room(job)) {
-            actions.push(spend(self, cap, (job.reserved, room))?);
+            acceptance = acceptance.with(Role::Cap, spend(self, cap, (job.reserved, room))?);
         }
         let payer = (&job.account, WALLET);
-        actions.extend(self.wallet_actions(payer, wallet, &change, job.id.as_str(), job.created_at).await?);
-        Ok(actions)
+        let paid = self.wallet_actions(payer, wallet, &change, job.id.as_str(), job.created_at).await?;
+        Ok(acceptance.join(paid))
     }
 
     /// The action that gives a job its place: one of the account's slots, or the end of its queue.
@@ -196,9 +188,4 @@ impl Table {
 /// How much may have been spent before with the job's key, if that has a cap that covers the job at all.
 fn room(job: &Job) -> Option<Amount> {
     job.cap.as_ref()?.amount.checked_sub(job.reserved)
-}
-
-/// The item that the failed condition of action `at` handed back.
-fn take(failed: &mut [Option<Item>], at: usize) -> Option<Item> {
-    failed.get_mut(at).and_then(Option::take)
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    account::{Scope, Settings},
+    account::{Scope, Settings, SettingsChange},
     email::EmailAddress,
     ids::{AccountId, ApiKey, KeyId},
     money::Amount,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api_keys::KeyListing,
     keys,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, StoreError, Table, Transaction},
 };
 
 /// An account.
@@ -89,12 +89,12 @@ impl Table {
             daily_cap: None,
         };
         let ids = [(KEY_IDS, AttributeValue::Ss(vec![id.to_string()]))];
-        let actions = vec![
+        let opening = Transaction::default().and([
             self.create_with(&keys::profile(&account.id), account, ids)?,
             self.create(&keys::api_key(key), &record)?,
             self.create(&keys::account_key(&account.id, &id), &KeyListing::of(id, key, &record))?,
-        ];
-        match self.transact(actions).await {
+        ]);
+        match self.transact(opening).await {
             Ok(()) => Ok(true),
             Err(Refused::Conditions(_)) => Ok(false),
             Err(Refused::Conflict) => Err(StoreError::Busy),
@@ -110,18 +110,41 @@ impl Table {
         self.get(&keys::profile(id)).await
     }
 
-    /// Changes an account's settings; answers the account as it is then, `None` if there is none or it is closed.
+    /// Changes some of an account's settings, each on its own, so that of two changes at once none undoes the other.
+    /// Answers the account as it is then; `None` if there is none or it is closed.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn set_settings(
+    pub async fn change_settings(
         &self,
         id: &AccountId,
-        settings: &Settings,
+        change: SettingsChange,
     ) -> Result<Option<Account>, StoreError> {
-        let change = still_open(Changes::default().set("settings", settings)?);
-        let item = self.update_one(&keys::profile(id), change).await?;
-        Ok(item.map(serde_dynamo::from_item).transpose()?)
+        let key = keys::profile(id);
+        let mut attempts = Attempts::default();
+        loop {
+            let mut switches = still_open(Changes::default());
+            for (name, value) in change.switches() {
+                switches = switches.set_in("settings", name, &value)?;
+            }
+            if switches.is_empty() {
+                return Ok(self.account(id).await?.filter(|account| account.closed_at.is_none()));
+            }
+            let there = switches.when("attribute_exists(#settings)", ["settings"], []);
+            if let Some(item) = self.update_one(&key, there).await? {
+                return Ok(Some(serde_dynamo::from_item(item)?));
+            }
+            // An account from before there were settings.
+            let first = still_open(Changes::default().set("settings", &change.of_none())?);
+            let first = first.when("attribute_not_exists(#settings)", [], []);
+            if let Some(item) = self.update_one(&key, first).await? {
+                return Ok(Some(serde_dynamo::from_item(item)?));
+            }
+            if self.account(id).await?.is_none_or(|account| account.closed_at.is_some()) {
+                return Ok(None);
+            }
+            attempts.pause().await?;
+        }
     }
 
     /// Closes an account: its address is free again, its keys and sessions are worth nothing from now on. A repeat
@@ -133,12 +156,10 @@ impl Table {
         let mut attempts = Attempts::default();
         while let Some(account) = self.account(id).await?.filter(|account| account.closed_at.is_none()) {
             let close = still_open(Changes::default().set("closed_at", &now)?);
-            let mut actions = vec![self.update(&keys::profile(id), close)?];
             let address = account.email.as_deref().map(EmailAddress::parse).and_then(Result::ok);
-            if let Some(address) = address {
-                actions.push(self.delete(&keys::address_account(&address))?);
-            }
-            match self.transact(actions).await {
+            let address = address.map(|address| self.delete(&keys::address_account(&address)));
+            let closing = Transaction::default().and([self.update(&keys::profile(id), close)?]);
+            match self.transact(closing.and(address.transpose()?)).await {
                 Ok(()) => break,
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),

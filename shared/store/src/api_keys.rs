@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::{KEY_IDS, KeyRecord, random, still_open},
     keys,
-    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+    table::{Attempts, Changes, Item, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// A key in its owner's list: enough to recognise it by, not enough to use it.
@@ -80,16 +80,15 @@ impl Table {
                 [KEY_IDS],
                 [("max", AttributeValue::N(KEYS_MAX.to_string()))],
             );
-            let actions = vec![
-                self.update(&keys::profile(&record.account), still_open(counted))?,
-                self.create(&keys::api_key(key), record)?,
-                self.create(&keys::account_key(&record.account, &listing.id), &listing)?,
-            ];
-            match self.transact(actions).await {
+            let making = Transaction::default()
+                .with(Role::Profile, self.update(&keys::profile(&record.account), still_open(counted))?)
+                .and([self.create(&keys::api_key(key), record)?])
+                .and([self.create(&keys::account_key(&record.account, &listing.id), &listing)?]);
+            match self.transact(making).await {
                 Ok(()) => return Ok(NewKey::Made(listing)),
                 Err(Refused::Conditions(failed)) => {
-                    let profile = failed.into_iter().next().flatten();
-                    let open = profile.is_some_and(|item| item.contains_key(keys::PK) && !is_closed(&item));
+                    let profile = failed.item(Role::Profile);
+                    let open = profile.is_some_and(|item| item.contains_key(keys::PK) && !is_closed(item));
                     return Ok(if open { NewKey::TooMany } else { NewKey::Closed });
                 }
                 Err(Refused::Conflict) => attempts.pause().await?,

@@ -9,7 +9,7 @@ use crate::table::StoreError;
 
 /// An update expression in the making. Names and values are always placeholders, so that no attribute can clash
 /// with DynamoDB's reserved words.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     sections: Vec<(&'static str, String)>,
     pub(crate) condition: Option<String>,
@@ -21,6 +21,24 @@ impl Changes {
     pub(crate) fn set<T: Serialize>(self, name: &str, value: &T) -> Result<Self, StoreError> {
         let value = serde_dynamo::to_attribute_value(value)?;
         Ok(self.change("SET", name, Some(value)))
+    }
+
+    /// Sets one member of the map `map`, which must be there, and leaves the others alone.
+    pub(crate) fn set_in<T: Serialize>(
+        mut self,
+        map: &str,
+        member: &str,
+        value: &T,
+    ) -> Result<Self, StoreError> {
+        self.sections.push(("SET", format!("#{map}.#{member} = :new_{member}")));
+        self.names.extend([map, member].map(|name| (format!("#{name}"), name.to_owned())));
+        self.values.insert(format!(":new_{member}"), serde_dynamo::to_attribute_value(value)?);
+        Ok(self)
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.sections.is_empty()
     }
 
     /// Puts `member` into a set of strings.

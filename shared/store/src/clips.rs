@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     keys,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, StoreError, Table, Transaction},
 };
 
 /// A clip as its owner and its share page see it.
@@ -168,12 +168,12 @@ impl Table {
         Ok(actions)
     }
 
-    /// Carries out actions of which the first says whether the clip is still as it was read; `false` if it is not, and
-    /// then nothing happened.
+    /// Carries out actions whose only condition is that the clip is still as it was read; `false` if it is not, and then
+    /// nothing happened.
     pub(crate) async fn transact_on_clip(&self, actions: &[TransactWriteItem]) -> Result<bool, StoreError> {
         let mut attempts = Attempts::default();
         loop {
-            match self.transact(actions.to_vec()).await {
+            match self.transact(Transaction::default().and(actions.to_vec())).await {
                 Ok(()) => return Ok(true),
                 Err(Refused::Conditions(_)) => return Ok(false),
                 Err(Refused::Conflict) => attempts.pause().await?,

@@ -57,7 +57,7 @@ impl fmt::Display for Cursor {
 }
 
 /// Which rows are wanted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Of one wallet, or of all.
     pub wallet: Option<WalletKind>,

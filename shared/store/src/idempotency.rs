@@ -39,7 +39,10 @@ pub enum Earlier {
 
 #[derive(Serialize, Deserialize)]
 struct Record {
+    /// What earlier releases compare.
     request: String,
+    #[serde(default)]
+    meaning: Option<String>,
     #[serde(flatten)]
     answer: Answer,
     expires_at: Timestamp,
@@ -60,6 +63,7 @@ impl Table {
         };
         let change = change
             .set("request", &intention.request)?
+            .set("meaning", &intention.meaning)?
             .set("status", &answer.status)?
             .set("body", &answer.body)?
             .set("expires_at", &expires_at)?
@@ -98,6 +102,9 @@ pub(crate) fn earlier_in(
     if record.expires_at <= now {
         return Ok(None);
     }
-    let same = record.request == intention.request;
+    let same = match &record.meaning {
+        Some(meaning) => *meaning == intention.meaning,
+        None => record.request == intention.request,
+    };
     Ok(Some(if same { Earlier::Same(record.answer) } else { Earlier::Other }))
 }

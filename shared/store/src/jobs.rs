@@ -18,7 +18,7 @@ use crate::{
     keys, leftovers,
     rate::respend,
     shelves::chore_id,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
     webhooks::DeliveryKey,
 };
 
@@ -111,18 +111,17 @@ impl Table {
             let Some(job) = self.oldest_waiting(account).await? else { return Ok(None) };
             let promoted = Changes::default()
                 .set("has_slot", &true)?
+                .set(keys::OPEN, &keys::OPEN_JOB)?
                 .set(keys::DUE_AT, &Job::start_due(now))?
                 .when("attribute_exists(pk)", [], []);
-            let actions = vec![
-                self.update(&keys::slots(account), take_slot(&job.id, slots_max))?,
-                self.update(&keys::job(&job.id), not_ended(promoted))?,
-                self.delete(&keys::wait(account, job.created_at, &job.id))?,
-            ];
-            match self.transact(actions).await {
+            let slot = self.update(&keys::slots(account), take_slot(&job.id, slots_max))?;
+            let promotion = Transaction::default()
+                .with(Role::Place, slot)
+                .and([self.update(&keys::job(&job.id), not_ended(promoted))?])
+                .and([self.delete(&keys::wait(account, job.created_at, &job.id))?]);
+            match self.transact(promotion).await {
                 Ok(()) => return Ok(Some(job.id)),
-                Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
-                    return Ok(None);
-                }
+                Err(Refused::Conditions(failed)) if failed.has(Role::Place) => return Ok(None),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
             }
@@ -162,6 +161,28 @@ impl Table {
     pub async fn set_due(&self, id: &JobId, due: Timestamp) -> Result<bool, StoreError> {
         let change = not_ended(Changes::default().set(keys::DUE_AT, &due)?);
         Ok(self.update_one(&keys::job(id), change).await?.is_some())
+    }
+
+    /// Puts off the sweeper's next look at a job that waits for a slot and is due at `now`, and lists it with those that do,
+    /// where an earlier release did not; one write and no read, because there may be many. Answers the job; `None` if it
+    /// does not wait any more, or is not due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_off_waiting(
+        &self,
+        id: &JobId,
+        now: Timestamp,
+        due: Timestamp,
+    ) -> Result<Option<Job>, StoreError> {
+        let change = Changes::default().set(keys::DUE_AT, &due)?.set(keys::OPEN, &keys::OPEN_WAITING)?;
+        let waits = change.when(
+            "#has_slot = :no AND #due_at < :now",
+            ["has_slot", keys::DUE_AT],
+            [("no", AttributeValue::Bool(false)), ("now", AttributeValue::N(now.0.to_string()))],
+        );
+        let item = self.update_one(&keys::job(id), not_ended(waits)).await?;
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
     /// Moves a job on. Going back is silently refused; `false` only if the job has ended, so that a stage can stop.
@@ -231,17 +252,16 @@ impl Table {
                 return Ok(());
             }
             let (change, hold) = standing.wallet.true_up(standing.record.hold, amount)?;
-            let mut actions = vec![
-                self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
-                self.update(&keys::job(id), not_ended(Changes::default().set("reserved", &amount)?))?,
-            ];
-            if let Some(cap) = &standing.job.cap {
-                actions.push(respend(self, cap, (standing.record.hold.amount, amount))?);
-            }
-            let account = &standing.record.account;
-            let payer = (account, WALLET);
-            actions.extend(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?);
-            match self.transact(actions).await {
+            let held = standing.record.hold.amount;
+            let reserved = not_ended(Changes::default().set("reserved", &amount)?);
+            let payer = (&standing.record.account, WALLET);
+            let cap = standing.job.cap.as_ref().map(|cap| respend(self, cap, (held, amount)));
+            let transaction = Transaction::default()
+                .and([self.update(&keys::hold(id), hold_becomes(hold, held)?)?])
+                .and([self.update(&keys::job(id), reserved)?])
+                .and(cap.transpose()?)
+                .join(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?);
+            match self.transact(transaction).await {
                 Ok(()) => return Ok(()),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -250,20 +270,12 @@ impl Table {
     }
 
     /// Ends a job: resolves its hold, writes its end, frees its place, tells whoever listens and, on success, writes the
-    /// clip, all in one transaction. `false` if the job had ended before: then nothing changed.
+    /// clip, all in one transaction. Answers the orders to tell of it, which the caller should put into the queue; those
+    /// that are lost are found by the next sweep. `None` if the job had ended before: then nothing changed.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn end(&self, id: &JobId, ending: &Ending, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.end_and_tell(id, ending, now).await?.is_some())
-    }
-
-    /// As [`Table::end`]; answers the orders to tell of it, which the caller should put into the queue. Those that are
-    /// lost are found by the next sweep. `None` if the job had ended before.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn end_and_tell(
+    pub async fn end(
         &self,
         id: &JobId,
         ending: &Ending,
@@ -281,28 +293,32 @@ impl Table {
                 Err(LedgerError::Resolved(_)) => return Ok(None),
                 decided => decided?,
             };
-            let mut actions = vec![
-                self.update(&keys::hold(id), hold_becomes(hold, standing.record.hold.amount)?)?,
-                self.update(&keys::job(id), ended(ending, now)?)?,
-            ];
-            actions.extend(self.leave_place(&standing.job)?);
-            if let Some(cap) = &standing.job.cap {
-                actions.push(respend(self, cap, (standing.record.hold.amount, hold.posted))?);
-            }
-            if let Ending::Complete { clip: Some(clip), .. } = ending {
-                actions.extend(self.add_clip(clip)?);
-            }
-            if matches!(ending, Ending::Cancelled) {
-                let left = leftovers::all(&standing.job);
-                actions.push(self.write_chore(&chore_id()?, left.iter(), now)?);
-            }
+            let held = standing.record.hold.amount;
+            let cap = standing.job.cap.as_ref().map(|cap| respend(self, cap, (held, hold.posted)));
+            let clip = match ending {
+                Ending::Complete { clip: Some(clip), .. } => self.add_clip(clip)?,
+                _ => Vec::new(),
+            };
+            let chore = match ending {
+                Ending::Cancelled => {
+                    Some(self.write_chore(&chore_id()?, leftovers::all(&standing.job).iter(), now)?)
+                }
+                _ => None,
+            };
             let account = &standing.record.account;
             let payer = (account, WALLET);
-            actions.extend(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?);
             let event = ending.event(&standing.job, now);
             let (news, orders) = self.tell(account, &event, standing.job.webhook.as_deref()).await?;
-            actions.extend(news);
-            match self.transact(actions).await {
+            let transaction = Transaction::default()
+                .and([self.update(&keys::hold(id), hold_becomes(hold, held)?)?])
+                .and([self.update(&keys::job(id), ended(ending, now)?)?])
+                .and(self.leave_place(&standing.job)?)
+                .and(cap.transpose()?)
+                .and(clip)
+                .and(chore)
+                .join(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?)
+                .and(news);
+            match self.transact(transaction).await {
                 Ok(()) => return Ok(Some(orders)),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -327,16 +343,6 @@ impl Table {
         let wallet = self.wallet(&job.account, WALLET).await?;
         let record: HoldRecord = self.get(&keys::hold(id)).await?.ok_or(StoreError::NotFound)?;
         Ok(Standing { job, record, wallet })
-    }
-
-    /// Jobs that have not ended and are due at `now`, the longest overdue first; `limit` at most. The index is
-    /// eventually consistent: look at each job again before acting.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_jobs(&self, now: Timestamp, limit: i32) -> Result<Vec<JobId>, StoreError> {
-        let due = self.due(keys::OPEN_VALUE, now, limit).await?;
-        Ok(due.iter().filter_map(|(pk, _)| pk.strip_prefix("JOB#").and_then(JobId::parse)).collect())
     }
 }
 
@@ -370,7 +376,10 @@ fn hold_becomes(hold: Hold, from: Amount) -> Result<Changes, StoreError> {
         .when(
             "#state = :held AND #amount = :from",
             ["state", "amount"],
-            [("held", AttributeValue::S("held".to_owned())), ("from", AttributeValue::N(from.0.to_string()))],
+            [
+                ("held", AttributeValue::S("held".to_owned())),
+                ("from", AttributeValue::N(from.units().to_string())),
+            ],
         ))
 }
 

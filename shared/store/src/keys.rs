@@ -65,8 +65,10 @@ pub const OPEN_INDEX: &str = "open";
 /// Partition key of [`OPEN_INDEX`], present only as long as there is something to look after. One value for each kind:
 /// the index is written twice a job, so one partition carries about 500 jobs a second.
 pub const OPEN: &str = "open";
-/// The value of [`OPEN`] of a job that has not ended.
-pub const OPEN_VALUE: &str = "job";
+/// The value of [`OPEN`] of a job that has not ended. Earlier releases left those that wait for a slot here, too.
+pub const OPEN_JOB: &str = "job";
+/// The value of [`OPEN`] of a job that waits for a slot, of which there may be many.
+pub const OPEN_WAITING: &str = "waiting";
 /// The value of [`OPEN`] of a clip that expires.
 pub const OPEN_CLIP: &str = "clip";
 /// The value of [`OPEN`] of a chore.
@@ -346,8 +348,11 @@ pub(crate) fn transfer(id: &str) -> Key {
     Key::new(format!("TRANSFER#{id}"), "TRANSFER")
 }
 
+/// What the partition of a job begins with.
+pub(crate) const JOBS: &str = "JOB#";
+
 pub(crate) fn job(id: &JobId) -> Key {
-    Key::new(format!("JOB#{id}"), "JOB")
+    Key::new(format!("{JOBS}{id}"), "JOB")
 }
 
 pub(crate) fn clip(id: &JobId) -> Key {

@@ -1,7 +1,7 @@
 //! Carries the ledger's decisions out: each is one transaction of the wallet (conditional on the state it was
 //! decided on), its new entries, and the record that must exist exactly once.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     ids::AccountId,
     ledger::{Change, Entry, EntryKind, LedgerError, Wallet},
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     keys,
-    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// A ledger row as it is stored and shown.
@@ -72,15 +72,14 @@ impl Table {
                 decided => decided?,
             };
             let record = TransferRecord { account: account.clone(), at: now };
-            let mut actions = vec![self.create(&keys::transfer(transfer), &record)?];
-            actions.extend(self.wallet_actions((account, kind), wallet, &change, transfer, now).await?);
-            match self.transact(actions).await {
+            let transaction = Transaction::default()
+                .with(Role::Once, self.create(&keys::transfer(transfer), &record)?)
+                .join(self.wallet_actions((account, kind), wallet, &change, transfer, now).await?);
+            match self.transact(transaction).await {
                 Ok(()) => return Ok(true),
-                Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
-                    return Ok(false);
-                }
+                Err(Refused::Conditions(failed)) if failed.has(Role::Once) => return Ok(false),
                 Err(Refused::Conditions(failed)) => {
-                    wallet = self.current(wallet_in(&failed, 1)?, account, kind).await?;
+                    wallet = self.current(failed.wallet()?, account, kind).await?;
                 }
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),
@@ -128,8 +127,7 @@ impl Table {
         Ok(())
     }
 
-    /// The actions that write `change`, decided on `before`: the wallet first, then each entry; then the news of it, if
-    /// the balance falls low.
+    /// What writes `change`, decided on `before`: the wallet, each entry, and the news of it, if the balance falls low.
     pub(crate) async fn wallet_actions(
         &self,
         (account, kind): (&AccountId, WalletKind),
@@ -137,7 +135,7 @@ impl Table {
         change: &Change,
         reference: &str,
         now: Timestamp,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    ) -> Result<Transaction, StoreError> {
         let after = change.wallet;
         let update = Changes::default()
             .set("available", &after.available)?
@@ -148,17 +146,18 @@ impl Table {
                 ["seq"],
                 [("seq", AttributeValue::N(before.seq.to_string()))],
             );
-        let mut actions = vec![self.update(&keys::wallet(account, kind), update)?];
+        let mut transaction =
+            Transaction::default().with(Role::Wallet, self.update(&keys::wallet(account, kind), update)?);
         for &entry in &change.entries {
             let row = EntryRow { entry, reference: reference.to_owned(), at: now };
-            actions.push(self.create(&keys::entry(account, kind, entry.seq), &row)?);
+            transaction = transaction.and([self.create(&keys::entry(account, kind, entry.seq), &row)?]);
         }
         if kind == WalletKind::Usd && crosses_low(before.available, after.available) {
             // The order waits for the next sweep: whoever spends does not wait for it.
             let (news, _) = self.tell(account, &Event::balance_low(after.available, now), None).await?;
-            actions.extend(news);
+            transaction = transaction.and(news);
         }
-        Ok(actions)
+        Ok(transaction)
     }
 
     /// The wallet to decide on next: the one that a failed condition handed back, or a fresh read.
@@ -183,12 +182,4 @@ impl Table {
 struct TransferRecord {
     account: AccountId,
     at: Timestamp,
-}
-
-/// The wallet that the failed condition of action `index` handed back.
-pub(crate) fn wallet_in(failed: &[Option<Item>], index: usize) -> Result<Option<Wallet>, StoreError> {
-    match failed.get(index) {
-        Some(Some(item)) if !item.is_empty() => Ok(Some(serde_dynamo::from_item(item.clone())?)),
-        _ => Ok(None),
-    }
 }

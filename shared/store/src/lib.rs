@@ -9,6 +9,7 @@ pub mod api_keys;
 mod changes;
 pub mod clips;
 pub mod copies;
+pub mod due;
 mod flows;
 pub mod history;
 mod https;
@@ -30,8 +31,8 @@ pub mod shares;
 pub mod shelves;
 pub mod sign_in;
 mod table;
+mod transaction;
 pub mod uploads;
-mod watch;
 pub mod webhooks;
 
 pub use https::https;

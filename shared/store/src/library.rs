@@ -16,7 +16,7 @@ use domain::{
 use crate::{
     clips::{Clip, ClipPointer},
     keys::{self, Key},
-    table::{Attempts, Changes, Item, StoreError, Table},
+    table::{Changes, Item, StoreError, Table},
 };
 
 /// How many queries one answer may take. Each reads up to 1 MB, some five thousand places in the list.
@@ -142,22 +142,15 @@ impl Table {
         name: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut attempts = Attempts::default();
-        loop {
-            let change = Changes::default().set("name", &name)?.when(
-                "#account = :account AND (attribute_not_exists(#expires_at) OR #expires_at > :now)",
-                ["account", "expires_at"],
-                [
-                    ("account", AttributeValue::S(account.to_string())),
-                    ("now", AttributeValue::N(now.0.to_string())),
-                ],
-            );
-            match self.update_one(&keys::clip(id), change).await {
-                // A transaction holds the clip.
-                Err(StoreError::Busy) => attempts.pause().await?,
-                done => return Ok(done?.is_some()),
-            }
-        }
+        let change = Changes::default().set("name", &name)?.when(
+            "#account = :account AND (attribute_not_exists(#expires_at) OR #expires_at > :now)",
+            ["account", "expires_at"],
+            [
+                ("account", AttributeValue::S(account.to_string())),
+                ("now", AttributeValue::N(now.0.to_string())),
+            ],
+        );
+        Ok(self.update_one(&keys::clip(id), change).await?.is_some())
     }
 
     /// A query for an account's clips that are alive, newest first. It passes over others that it has read.

@@ -19,6 +19,13 @@ use crate::table::StoreError;
 /// How much of an object [`Objects::get_file_telling`] waits for: the header of a span file of some minutes.
 const FRONT_LEN: u64 = 1 << 20;
 
+/// How many objects one call deletes, S3's own bound.
+const DELETE_KEYS_MAX: usize = 1000;
+/// How often it is tried to delete an object that S3 says it could not delete for now.
+const DELETE_ATTEMPTS_MAX: u32 = 3;
+/// The pause before the second attempt; the next one is longer by as much.
+const DELETE_PAUSE: Duration = Duration::from_millis(100);
+
 /// The product's one bucket.
 #[derive(Clone, Debug)]
 pub struct Objects {
@@ -156,18 +163,48 @@ impl Objects {
         copy.send().await.map(drop).map_err(StoreError::aws("CopyObject"))
     }
 
-    /// Deletes up to 1000 objects, there or not, in one call.
+    /// Deletes objects, there or not, 1000 in a call. S3 answers 200 all the same when it could not delete some of them,
+    /// and says which: those are tried again.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if a call failed, or some of the objects may still be there.
     pub async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
-        let identifiers: Result<Vec<_>, _> =
-            keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
-        let delete =
-            Delete::builder().set_objects(Some(identifiers.map_err(StoreError::aws("DeleteObjects"))?));
-        let delete = delete.quiet(true).build().map_err(StoreError::aws("DeleteObjects"))?;
-        let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
-        request.send().await.map(drop).map_err(StoreError::aws("DeleteObjects"))
+        let mut refused = Vec::new();
+        for batch in keys.chunks(DELETE_KEYS_MAX) {
+            refused.extend(self.delete_batch(batch.to_vec()).await?);
+        }
+        match refused.first() {
+            None => Ok(()),
+            Some(code) => {
+                let message = format!("{} of {} objects stay: {code}", refused.len(), keys.len());
+                Err(StoreError::fault("DeleteObjects", &message))
+            }
+        }
+    }
+
+    /// Answers the error of each object that could not be deleted.
+    async fn delete_batch(&self, mut keys: Vec<String>) -> Result<Vec<String>, StoreError> {
+        let mut refused = Vec::new();
+        for attempt in 0..DELETE_ATTEMPTS_MAX {
+            let identifiers: Result<Vec<_>, _> =
+                keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
+            let identifiers = identifiers.map_err(StoreError::aws("DeleteObjects"))?;
+            let delete = Delete::builder().set_objects(Some(identifiers)).quiet(true).build();
+            let delete = delete.map_err(StoreError::aws("DeleteObjects"))?;
+            let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
+            let errors = request.send().await.map_err(StoreError::aws("DeleteObjects"))?.errors;
+            let errors = errors.unwrap_or_default();
+            refused = errors.iter().map(|error| error.code.clone().unwrap_or_default()).collect();
+            if refused.is_empty() {
+                return Ok(refused);
+            }
+            // An error that names no object may be about any of them.
+            if errors.iter().all(|error| error.key.is_some()) {
+                keys = errors.into_iter().filter_map(|error| error.key).collect();
+            }
+            tokio::time::sleep(DELETE_PAUSE * (attempt + 1)).await;
+        }
+        Ok(refused)
     }
 
     /// A link that downloads the object under `file_name`, valid for so many seconds. Made anew on each read, never stored.

@@ -1,6 +1,5 @@
 //! Paying for what was done within the request: the charge, and the answer to an `Idempotency-Key`, in one transaction.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::{
     idempotency::Intention,
     ids::AccountId,
@@ -15,9 +14,8 @@ use crate::{
     clips::signed,
     idempotency::{Answer, Earlier, earlier_in},
     keys,
-    ledger::wallet_in,
     rate::spend,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// What is paid, by whom and for what.
@@ -58,9 +56,6 @@ struct Record<'a> {
     at: Timestamp,
 }
 
-/// Where the transaction's actions stand. The first makes sure that the purchase happens once.
-const FURTHER_AT: usize = 1;
-
 impl Table {
     /// Pays, all of it in one transaction, or nothing.
     ///
@@ -74,12 +69,10 @@ impl Table {
             Some((cap, Some(room))) => Some((cap, room)),
             None => None,
         };
-        let cap_at = FURTHER_AT + usize::from(intention.is_some());
-        let wallet_at = cap_at + usize::from(room.is_some());
         let mut attempts = Attempts::default();
         let mut wallet = self.wallet(account, kind).await?;
         loop {
-            let actions = match self.payment(purchase, wallet, room).await {
+            let payment = match self.payment(purchase, wallet, room).await {
                 // The same request may have been paid a moment ago, with the last of the money.
                 Err(StoreError::Ledger(problem @ LedgerError::Insufficient { .. })) => {
                     let Some((intention, _)) = intention else { return Err(problem.into()) };
@@ -88,22 +81,21 @@ impl Table {
                 }
                 decided => decided?,
             };
-            match self.transact(actions).await {
+            match self.transact(payment).await {
                 Ok(()) => return Ok(Purchased::Paid),
-                Err(Refused::Conditions(mut failed)) => {
-                    let mut take = |at: usize| failed.get_mut(at).and_then(Option::take);
-                    if take(0).is_some() {
+                Err(Refused::Conditions(failed)) => {
+                    if failed.has(Role::Once) {
                         return Ok(Purchased::Paid);
                     }
                     if let Some((intention, _)) = intention
-                        && let Some(earlier) = earlier_in(take(FURTHER_AT), intention, now)?
+                        && let Some(earlier) = earlier_in(failed.item(Role::Answer).cloned(), intention, now)?
                     {
                         return Ok(Purchased::Earlier(earlier));
                     }
-                    if room.is_some() && take(cap_at).is_some() {
+                    if failed.has(Role::Cap) {
                         return Ok(Purchased::Capped);
                     }
-                    wallet = self.current(wallet_in(&failed, wallet_at)?, account, kind).await?;
+                    wallet = self.current(failed.wallet()?, account, kind).await?;
                 }
                 Err(Refused::Conflict) => wallet = self.wallet(account, kind).await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -118,21 +110,22 @@ impl Table {
         purchase: &Purchase<'_>,
         wallet: Wallet,
         room: Option<(&Cap, Amount)>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    ) -> Result<Transaction, StoreError> {
         let Purchase { reference, account, wallet: kind, amount, intention, now, .. } = *purchase;
         let change = wallet.charge(amount)?;
-        let mut actions = vec![self.create(&keys::transfer(reference), &Record { account, at: now })?];
+        let once = self.create(&keys::transfer(reference), &Record { account, at: now })?;
+        let mut payment = Transaction::default().with(Role::Once, once);
         if let Some(answered) = intention {
-            actions.push(self.remember(account, answered, now)?);
+            payment = payment.with(Role::Answer, self.remember(account, answered, now)?);
         }
         if let Some((cap, room)) = room {
-            actions.push(spend(self, cap, (amount, room))?);
+            payment = payment.with(Role::Cap, spend(self, cap, (amount, room))?);
         }
-        actions.extend(self.wallet_actions((account, kind), wallet, &change, reference, now).await?);
+        payment = payment.join(self.wallet_actions((account, kind), wallet, &change, reference, now).await?);
         if purchase.storage_gb > 0 {
             let more = Changes::default().add("purchased_gb", signed(purchase.storage_gb));
-            actions.push(self.update(&keys::storage(account), more)?);
+            payment = payment.and([self.update(&keys::storage(account), more)?]);
         }
-        Ok(actions)
+        Ok(payment)
     }
 }

@@ -140,7 +140,7 @@ pub(crate) fn spend(
     cap: &Cap,
     (reserved, room): (Amount, Amount),
 ) -> Result<TransactWriteItem, StoreError> {
-    let room = [("room", AttributeValue::N(room.0.to_string()))];
+    let room = [("room", AttributeValue::N(room.units().to_string()))];
     let condition = format!("attribute_not_exists(#{SPENT}) OR #{SPENT} <= :room");
     table.update(&keys::spent(cap), spent(cap, signed(reserved)?)?.when(&condition, [SPENT], room))
 }
@@ -159,7 +159,7 @@ fn spent(cap: &Cap, more: i64) -> Result<Changes, StoreError> {
 }
 
 fn signed(amount: Amount) -> Result<i64, StoreError> {
-    i64::try_from(amount.0).map_err(|_| LedgerError::OutOfRange.into())
+    i64::try_from(amount.units()).map_err(|_| LedgerError::OutOfRange.into())
 }
 
 fn number(item: &Item, attribute: &str) -> u32 {

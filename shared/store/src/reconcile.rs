@@ -153,8 +153,8 @@ impl Table {
             pass.wallets += u64::from(whole);
             match &finding {
                 Finding::Fine(wallet) if whole && kind == WalletKind::Usd => {
-                    pass.available = pass.available.saturating_add(wallet.available.0);
-                    pass.held = pass.held.saturating_add(wallet.held.0);
+                    pass.available = pass.available.saturating_add(wallet.available.units());
+                    pass.held = pass.held.saturating_add(wallet.held.units());
                 }
                 Finding::Fine(_) => {}
                 Finding::Wrong(_) => pass.mismatches += 1,

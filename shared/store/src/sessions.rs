@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::still_open,
     keys,
-    table::{Changes, Refused, StoreError, Table},
+    table::{Changes, Refused, StoreError, Table, Transaction},
 };
 
 /// What is stored of a session.
@@ -68,6 +68,17 @@ impl Table {
         Ok(record.filter(|record| now < record.expires_at))
     }
 
+    /// The actions that end the session of a token, if it has one.
+    pub(crate) async fn replacing_actions(
+        &self,
+        token: Option<&SessionToken>,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let Some(token) = token else { return Ok(Vec::new()) };
+        let record: Option<SessionRecord> = self.get(&keys::session(token)).await?;
+        let ending = record.map(|record| self.ending_actions(&record.account, &token.digest()));
+        Ok(ending.transpose()?.into_iter().flatten().collect())
+    }
+
     /// Ends the session of a token, if it has one.
     ///
     /// # Errors
@@ -100,12 +111,12 @@ impl Table {
                 ["expires_at"],
                 [("seen", AttributeValue::N(seen.expires_at.0.to_string()))],
             );
-        let mut actions = vec![
-            self.update(&keys::session(old), fade)?,
-            self.update(&keys::profile(&seen.account), still_open(Changes::default().set("seen_at", &now)?))?,
-        ];
-        actions.extend(self.session_actions(new, &opened)?);
-        match self.transact(actions).await {
+        let seen_at = still_open(Changes::default().set("seen_at", &now)?);
+        let rotation = Transaction::default()
+            .and([self.update(&keys::session(old), fade)?])
+            .and([self.update(&keys::profile(&seen.account), seen_at)?])
+            .and(self.session_actions(new, &opened)?);
+        match self.transact(rotation).await {
             Ok(()) => Ok(true),
             Err(Refused::Conditions(_) | Refused::Conflict) => Ok(false),
             Err(Refused::Error(error)) => Err(error),
@@ -133,9 +144,17 @@ impl Table {
     async fn delete_sessions(&self, account: &AccountId, digests: &[String]) -> Result<(), StoreError> {
         let mut actions = Vec::new();
         for digest in digests {
-            actions.push(self.delete(&keys::session_of(digest))?);
-            actions.push(self.delete(&keys::account_session(account, digest))?);
+            actions.extend(self.ending_actions(account, digest)?);
         }
         self.transact_until_done(&actions).await
+    }
+
+    /// The actions that end a session.
+    fn ending_actions(
+        &self,
+        account: &AccountId,
+        digest: &str,
+    ) -> Result<[TransactWriteItem; 2], StoreError> {
+        Ok([self.delete(&keys::session_of(digest))?, self.delete(&keys::account_session(account, digest))?])
     }
 }

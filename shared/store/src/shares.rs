@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clips::Clip,
     keys,
-    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+    table::{Attempts, Changes, Item, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// The attribute of a clip that counts how often it was seen.
@@ -75,15 +75,12 @@ impl Table {
             };
             let Salt { salt, .. } = serde_dynamo::from_item(salt)?;
             let one_more = Changes::default().count(VIEWS).when("attribute_exists(pk)", [], []);
-            let actions = vec![
-                self.create(&keys::view(&share::viewer(&salt, id, client)), &Mark { ttl })?,
-                self.update(&keys::clip(id), one_more)?,
-            ];
-            match self.transact(actions).await {
+            let mark = self.create(&keys::view(&share::viewer(&salt, id, client)), &Mark { ttl })?;
+            let transaction =
+                Transaction::default().with(Role::Once, mark).and([self.update(&keys::clip(id), one_more)?]);
+            match self.transact(transaction).await {
                 Ok(()) => return Ok(Some(share.views + 1)),
-                Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
-                    return Ok(Some(share.views));
-                }
+                Err(Refused::Conditions(failed)) if failed.has(Role::Once) => return Ok(Some(share.views)),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
             }

@@ -16,7 +16,7 @@ use crate::{
     keys::{self, Shelf},
     multipart::Upload,
     objects::Objects,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// When the sweeper takes a chore up. No function that could still copy lives so long, nor does a copy that S3 goes on
@@ -65,10 +65,6 @@ pub enum Moved {
     /// There is no room for it. Nothing was changed.
     Full(Full),
 }
-
-/// Where the transaction's actions stand.
-const CLIP_AT: usize = 0;
-const SUMS_AT: usize = 1;
 
 impl Move {
     /// The objects with their copies.
@@ -126,9 +122,8 @@ impl Table {
             match self.transact(self.move_actions(begun, &moved, room)?).await {
                 Ok(()) => return Ok(Moved::Done(Box::new(moved))),
                 Err(Refused::Conditions(failed)) => {
-                    let has_failed = |at: usize| failed.get(at).is_some_and(Option::is_some);
-                    // Another clip took the room: there may be enough for both.
-                    if has_failed(CLIP_AT) || !has_failed(SUMS_AT) {
+                    // If only the sums fail, another clip took the room: there may be enough for both.
+                    if failed.has(Role::Clip) || !failed.has(Role::Sums) {
                         return Ok(Moved::Overtaken);
                     }
                 }
@@ -139,12 +134,7 @@ impl Table {
         }
     }
 
-    fn move_actions(
-        &self,
-        begun: &Move,
-        moved: &Clip,
-        room: Option<u64>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    fn move_actions(&self, begun: &Move, moved: &Clip, room: Option<u64>) -> Result<Transaction, StoreError> {
         let expires = |change: Changes| match moved.expires_at {
             Some(expires) => change.set("expires_at", &expires),
             None => Ok(change.remove("expires_at")),
@@ -161,22 +151,17 @@ impl Table {
         let clip = unmoved(expires(Changes::default().set("output", &moved.output)?)?, &begun.clip);
         let pointer = expires(Changes::default().set("clip", &moved.id)?)?;
         let old: Vec<&String> = begun.clip.output.keys().collect();
-        let mut actions = vec![
-            self.update(&keys::clip(&moved.id), clip)?,
-            self.update(&keys::storage(&moved.account), sums)?,
-            self.update(&keys::account_clip(&moved.account, moved.created_at, &moved.id), pointer)?,
-            self.update(
-                &keys::chore(&begun.chore),
-                untaken(Changes::default().set("keys", &old)?.remove("copy")),
-            )?,
-        ];
-        if let Some(expires) = begun.clip.expires_at {
-            actions.push(self.delete(&keys::expiring(&moved.account, expires, &moved.id))?);
-        }
-        if let Some(expires) = moved.expires_at {
-            actions.push(self.will_expire(moved, expires)?);
-        }
-        Ok(actions)
+        let chore = untaken(Changes::default().set("keys", &old)?.remove("copy"));
+        let place = |expires| keys::expiring(&moved.account, expires, &moved.id);
+        let expired = begun.clip.expires_at.map(|expires| self.delete(&place(expires)));
+        let expires = moved.expires_at.map(|expires| self.will_expire(moved, expires));
+        Ok(Transaction::default()
+            .with(Role::Clip, self.update(&keys::clip(&moved.id), clip)?)
+            .with(Role::Sums, self.update(&keys::storage(&moved.account), sums)?)
+            .and([self.update(&keys::account_clip(&moved.account, moved.created_at, &moved.id), pointer)?])
+            .and([self.update(&keys::chore(&begun.chore), chore)?])
+            .and(expired.transpose()?)
+            .and(expires.transpose()?))
     }
 
     /// Removes a clip and writes the chore that deletes its files; `None` if it was moved or deleted meanwhile.
@@ -205,25 +190,6 @@ impl Table {
         }
         objects.delete(&keys).await?;
         self.transact_until_done(&[self.delete(&key)?]).await
-    }
-
-    /// Chores that nobody has carried out in time, the oldest first; `limit` at most.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_chores(&self, now: Timestamp, limit: i32) -> Result<Vec<String>, StoreError> {
-        let due = self.due(keys::OPEN_CHORE, now, limit).await?;
-        Ok(due.iter().filter_map(|(pk, _)| pk.strip_prefix(keys::CHORES).map(str::to_owned)).collect())
-    }
-
-    /// Clips that are to be looked at: those whose owner is to be told that they expire soon, and those that have expired
-    /// and are not cleared away. The longest overdue first; `limit` at most. The index is eventually consistent.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_clips(&self, now: Timestamp, limit: i32) -> Result<Vec<JobId>, StoreError> {
-        let due = self.due(keys::OPEN_CLIP, now, limit).await?;
-        Ok(due.iter().filter_map(|(_, sk)| keys::expiring_clip(sk)).collect())
     }
 
     /// Clears a clip away that has expired at `now`. Its files go first: nobody can bring it back, and a repeat finds it

@@ -1,10 +1,11 @@
 //! Sign-in links and codes, and what happens when one is redeemed.
 //!
-//! Invariant: redeeming is one transaction. It uses up the link, opens the session and, for an address that comes
-//! for the first time, opens the account and grants its bonus. So no crash, repeat or race redeems a link twice,
-//! opens two accounts for an address, or grants half a bonus or a second one.
+//! Invariant: redeeming is one transaction. It uses up the link, opens the session, ends the one that the browser came
+//! with and, for an address that comes for the first time, opens the account and grants its bonus. So no crash, repeat or
+//! race redeems a link twice, opens two accounts for an address, or grants half a bonus or a second one; and nothing is
+//! left to do, and to fail, once a link is used up.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     account::SIGNUP_GRANTS,
     email::EmailAddress,
@@ -19,7 +20,7 @@ use crate::{
     accounts::{Account, random, still_open},
     keys,
     sessions::SessionRecord,
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// What the bonus's ledger entries refer to. It names no address: the rows outlive the account's personal data.
@@ -109,7 +110,7 @@ impl Table {
         self.transact_until_done(&actions).await
     }
 
-    /// Redeems a proof and opens the session of `session`. `None` if the proof is worth nothing: unknown, expired,
+    /// Redeems a proof, opens the session of `session` and ends the one of `former`. `None`, and nothing has changed, if the proof is worth nothing: unknown, expired,
     /// redeemed before, or tried too often; nobody is told which.
     ///
     /// # Errors
@@ -118,6 +119,7 @@ impl Table {
         &self,
         proof: Proof<'_>,
         session: &SessionToken,
+        former: Option<&SessionToken>,
         now: Timestamp,
     ) -> Result<Option<SignedIn>, StoreError> {
         let claim = match proof {
@@ -125,7 +127,7 @@ impl Table {
             Proof::Code(address, code) => self.claim_by_code(address, code, now).await?,
         };
         match claim {
-            Some(claim) => self.redeem(&claim, session, now).await,
+            Some(claim) => self.redeem(&claim, session, former, now).await,
             None => Ok(None),
         }
     }
@@ -162,6 +164,7 @@ impl Table {
         &self,
         claim: &Claim,
         session: &SessionToken,
+        former: Option<&SessionToken>,
         now: Timestamp,
     ) -> Result<Option<SignedIn>, StoreError> {
         let mut attempts = Attempts::default();
@@ -171,25 +174,25 @@ impl Table {
             let known: Option<AddressRecord> = known.map(serde_dynamo::from_item).transpose()?;
             let is_new = known.is_none();
             let used_up = alive(Changes::default(), now, claim.attempts_max);
-            let mut actions = vec![self.delete_if(&keys::sign_in(&claim.token_digest), used_up)?];
-            let account = match known {
+            let used_up = self.delete_if(&keys::sign_in(&claim.token_digest), used_up)?;
+            let redeemed = Transaction::default().with(Role::Once, used_up);
+            let (account, redeemed) = match known {
                 Some(AddressRecord { account }) => {
                     let seen = still_open(Changes::default().set("seen_at", &now)?);
-                    actions.push(self.update(&keys::profile(&account), seen)?);
-                    account
+                    let redeemed = redeemed.and([self.update(&keys::profile(&account), seen)?]);
+                    (account, redeemed)
                 }
                 None => {
                     let account = Account::new(AccountId::from_random(random()?), Some(&claim.address), now);
-                    actions.extend(self.opening_actions(&account, &claim.address, bonus.is_none()).await?);
-                    account.id
+                    let opened = self.opening_actions(&account, &claim.address, bonus.is_none()).await?;
+                    (account.id, redeemed.join(opened))
                 }
             };
-            actions.extend(self.session_actions(session, &SessionRecord::opened(account.clone(), now))?);
-            match self.transact(actions).await {
+            let opened = self.session_actions(session, &SessionRecord::opened(account.clone(), now))?;
+            let redeemed = redeemed.and(opened).and(self.replacing_actions(former).await?);
+            match self.transact(redeemed).await {
                 Ok(()) => return Ok(Some(SignedIn { account, is_new })),
-                Err(Refused::Conditions(failed)) if failed.first().is_some_and(Option::is_some) => {
-                    return Ok(None);
-                }
+                Err(Refused::Conditions(failed)) if failed.has(Role::Once) => return Ok(None),
                 // Somebody else opened or closed the account meanwhile.
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -203,23 +206,23 @@ impl Table {
         account: &Account,
         address: &EmailAddress,
         with_bonus: bool,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    ) -> Result<Transaction, StoreError> {
         let now = account.created_at;
         let owner = AddressRecord { account: account.id.clone() };
-        let mut actions = vec![
-            self.create(&keys::address_account(address), &owner)?,
-            self.create(&keys::profile(&account.id), account)?,
-        ];
+        let mut opened = Transaction::default()
+            .and([self.create(&keys::address_account(address), &owner)?])
+            .and([self.create(&keys::profile(&account.id), account)?]);
         if with_bonus {
-            actions.push(self.create(&keys::address_bonus(address), &BonusRecord { at: now })?);
+            opened = opened.and([self.create(&keys::address_bonus(address), &BonusRecord { at: now })?]);
             for (kind, amount) in SIGNUP_GRANTS {
                 let empty = Wallet::default();
                 let change = empty.grant(EntryKind::SignupBonus, amount)?;
                 let wallet = (&account.id, kind);
-                actions.extend(self.wallet_actions(wallet, empty, &change, BONUS_REFERENCE, now).await?);
+                opened =
+                    opened.join(self.wallet_actions(wallet, empty, &change, BONUS_REFERENCE, now).await?);
             }
         }
-        Ok(actions)
+        Ok(opened)
     }
 }
 

@@ -1,24 +1,21 @@
-//! The table: reads, conversions, and transactions with their retries.
+//! The table: reads, conversions, and the actions that transactions are made of.
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
-    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
+    operation::update_item::UpdateItemError,
     types::{
-        AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
+        AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
         ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
-use domain::{ledger::LedgerError, quote::TooDear, time::Timestamp};
+use domain::{ledger::LedgerError, quote::TooDear};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use crate::changes::Changes;
-use crate::{
-    flows::{self, Flows},
-    keys::{self, Key},
-};
+pub(crate) use crate::transaction::{Refused, Role, Transaction};
+use crate::{flows::Flows, keys::Key};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -87,17 +84,6 @@ pub struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
     pub(crate) flows: Flows,
-}
-
-/// Why a transaction did not happen.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// Conditions that failed: for each action `None` if it was fine, else the item as it stands.
-    Conditions(Vec<Option<Item>>),
-    /// Another transaction holds an item; a repeat may work.
-    Conflict,
-    /// Anything else.
-    Error(StoreError),
 }
 
 /// Enough that 32 writers on one wallet all get through: each round at least one of them does.
@@ -201,68 +187,6 @@ impl Table {
         Ok(query.send().await.map_err(StoreError::aws("Query"))?.items.unwrap_or_default())
     }
 
-    /// The keys, partition and sort key, of what the sweeper is to look after at `now`, the longest overdue first.
-    pub(crate) async fn due(
-        &self,
-        open: &str,
-        now: Timestamp,
-        limit: i32,
-    ) -> Result<Vec<(String, String)>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(keys::OPEN_INDEX)
-            .key_condition_expression("#open = :open AND #due < :now")
-            .expression_attribute_names("#open", keys::OPEN)
-            .expression_attribute_names("#due", keys::DUE_AT)
-            .expression_attribute_values(":open", AttributeValue::S(open.to_owned()))
-            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
-            .limit(limit);
-        let items = query.send().await.map_err(StoreError::aws("Query"))?.items;
-        let key = |item: Item| keys::of_item(&item).map(|Key { pk, sk }| (pk, sk));
-        Ok(items.into_iter().flatten().filter_map(key).collect())
-    }
-
-    /// Carries out all `actions` or none.
-    ///
-    /// The client request token is this call's own: DynamoDB knows by it the SDK's repeats of the call after a lost
-    /// answer. A token made from what is decided would also be that of another caller who decides the same at the
-    /// same time, and tell both of them that they were first.
-    pub(crate) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<(), Refused> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| Refused::Error(StoreError::Malformed(error.to_string())))?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let moved = flows::of(&actions);
-        let outcome = self
-            .client
-            .transact_write_items()
-            .client_request_token(token)
-            .set_transact_items(Some(actions))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => {
-                self.flows.add(&moved);
-                Ok(())
-            }
-            Err(error) => Err(refused(error)),
-        }
-    }
-
-    /// Carries out actions without conditions, again when another transaction holds one of the items.
-    pub(crate) async fn transact_until_done(&self, actions: &[TransactWriteItem]) -> Result<(), StoreError> {
-        let mut attempts = Attempts::default();
-        loop {
-            match self.transact(actions.to_vec()).await {
-                Ok(()) => return Ok(()),
-                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
-                Err(Refused::Error(error)) => return Err(error),
-            }
-        }
-    }
-
     /// An action that writes a new item and fails if the key is taken.
     pub(crate) fn create<T: Serialize>(&self, key: &Key, value: &T) -> Result<TransactWriteItem, StoreError> {
         self.create_with(key, value, [])
@@ -345,13 +269,13 @@ impl Table {
     }
 
     /// Updates one item outside a transaction and answers it as it is then, or, if the condition failed, as it
-    /// stands (empty if it is not there).
+    /// stands (empty if it is not there). Tried again while a transaction holds the item.
     pub(crate) async fn try_update(
         &self,
         key: &Key,
         change: Changes,
     ) -> Result<Result<Item, Item>, StoreError> {
-        let outcome = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.name)
@@ -361,44 +285,20 @@ impl Table {
             .set_expression_attribute_names(Some(change.names).filter(|names| !names.is_empty()))
             .set_expression_attribute_values(Some(change.values).filter(|values| !values.is_empty()))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let error = match outcome {
-            Ok(answer) => return Ok(Ok(answer.attributes.unwrap_or_default())),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(Err(failed.item.clone().unwrap_or_default()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut attempts = Attempts::default();
+        loop {
+            let error = match update.clone().send().await {
+                Ok(answer) => return Ok(Ok(answer.attributes.unwrap_or_default())),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    return Ok(Err(failed.item.clone().unwrap_or_default()));
+                }
+                Some(UpdateItemError::TransactionConflictException(_)) => attempts.pause().await?,
+                _ => return Err(StoreError::aws("UpdateItem")(error)),
             }
-            Some(UpdateItemError::TransactionConflictException(_)) => Err(StoreError::Busy),
-            _ => Err(StoreError::aws("UpdateItem")(error)),
         }
     }
-}
-
-fn refused(error: SdkError<TransactWriteItemsError>) -> Refused {
-    let reasons: Option<Vec<CancellationReason>> = match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons.clone()
-        }
-        Some(TransactWriteItemsError::TransactionInProgressException(_)) => return Refused::Conflict,
-        _ => None,
-    };
-    let Some(reasons) = reasons else {
-        return Refused::Error(StoreError::aws("TransactWriteItems")(error));
-    };
-    let is = |code: &'static str| move |reason: &CancellationReason| reason.code.as_deref() == Some(code);
-    if reasons.iter().any(is("ConditionalCheckFailed")) {
-        let old = |reason: CancellationReason| {
-            is("ConditionalCheckFailed")(&reason).then(|| reason.item.unwrap_or_default())
-        };
-        return Refused::Conditions(reasons.into_iter().map(old).collect());
-    }
-    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    if passing.into_iter().any(|code| reasons.iter().any(is(code))) {
-        return Refused::Conflict;
-    }
-    Refused::Error(StoreError::aws("TransactWriteItems")(error))
 }

@@ -13,7 +13,7 @@ use domain::{
 use crate::{
     keys,
     rate::{one_more, used},
-    table::{Attempts, Changes, Refused, StoreError, Table},
+    table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// A record outlives its upload, because jobs that were accepted in time read it.
@@ -55,12 +55,13 @@ impl Table {
                 [("room", AttributeValue::N(room.to_string()))],
             );
             let record = self.create_with(&keys::upload(&upload.account, &upload.id), upload, ttl.clone())?;
-            match self.transact(vec![self.update(&key, count)?, record]).await {
+            let announced = Transaction::default().with(Role::Count, self.update(&key, count)?).and([record]);
+            match self.transact(announced).await {
                 Ok(()) => return Ok(None),
                 Err(Refused::Conditions(failed)) => {
-                    let full = failed.into_iter().next().flatten();
+                    let full = failed.item(Role::Count);
                     let full = full.ok_or_else(|| StoreError::Malformed("the id is taken".to_owned()))?;
-                    return Ok(Some(FILES_A_DAY.decision(used(Some(&full)), false, now)));
+                    return Ok(Some(FILES_A_DAY.decision(used(Some(full)), false, now)));
                 }
                 Err(Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts::{random, still_open},
     keys,
-    table::{Attempts, Changes, Item, Refused, StoreError, Table},
+    table::{Attempts, Changes, Item, Refused, Role, StoreError, Table, Transaction},
 };
 
 /// The order to attempt a delivery is given by whoever raised its event. One that is lost is given again after this long.
@@ -62,6 +62,9 @@ pub struct Delivery {
     /// When the order is given again, if nothing has come of it. Each change of a delivery moves it, so that of two who
     /// saw the same delivery only one changes it.
     pub due_at: Timestamp,
+    /// Until when an attempt has it for itself. In the past if none is under way.
+    #[serde(default)]
+    pub taken_until: Timestamp,
 }
 
 impl Delivery {
@@ -78,7 +81,14 @@ impl Delivery {
             created_at: at,
             next_at: at,
             due_at: at.plus_ms(ORDER_LOST_MS),
+            taken_until: Timestamp::default(),
         }
+    }
+
+    /// Whether an attempt is under way at `now`. One that has died is over when its time is.
+    #[must_use]
+    pub fn is_taken(&self, now: Timestamp) -> bool {
+        now < self.taken_until
     }
 }
 
@@ -121,14 +131,13 @@ impl Table {
             if after == before {
                 return Ok(Ok(decided));
             }
-            let open = still_open(Changes::default());
-            let actions = vec![
-                self.update(&keys::webhooks(account), replaced(&after, before.seq)?)?,
-                self.check(&keys::profile(account), open)?,
-            ];
-            match self.transact(actions).await {
+            let open = self.check(&keys::profile(account), still_open(Changes::default()))?;
+            let transaction = Transaction::default()
+                .with(Role::Profile, open)
+                .and([self.update(&keys::webhooks(account), replaced(&after, before.seq)?)?]);
+            match self.transact(transaction).await {
                 Ok(()) => return Ok(Ok(decided)),
-                Err(Refused::Conditions(failed)) if failed.get(1).is_some_and(Option::is_some) => {
+                Err(Refused::Conditions(failed)) if failed.has(Role::Profile) => {
                     return Err(StoreError::NotFound);
                 }
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
@@ -244,8 +253,8 @@ impl Table {
         Err(StoreError::Busy)
     }
 
-    /// Takes a delivery for one attempt, so that nobody else attempts it meanwhile; `None` if somebody has it, or has
-    /// changed it since.
+    /// Takes a delivery for one attempt, so that nobody else attempts it meanwhile; `None` if an attempt is under way, or
+    /// somebody has changed the delivery since it was read.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -254,11 +263,12 @@ impl Table {
         delivery: &Delivery,
         now: Timestamp,
     ) -> Result<Option<Delivery>, StoreError> {
-        let taken = Delivery {
-            tries: delivery.tries.saturating_add(1),
-            due_at: now.plus_ms(ATTEMPT_LEASE_MS),
-            ..delivery.clone()
-        };
+        if delivery.is_taken(now) {
+            return Ok(None);
+        }
+        let until = now.plus_ms(ATTEMPT_LEASE_MS);
+        let tries = delivery.tries.saturating_add(1);
+        let taken = Delivery { tries, due_at: until, taken_until: until, ..delivery.clone() };
         Ok(self.replace_delivery(delivery, &taken).await?.then_some(taken))
     }
 
@@ -276,7 +286,8 @@ impl Table {
     ) -> Result<bool, StoreError> {
         let due_at = if ordered { next_at.plus_ms(ORDER_LOST_MS) } else { next_at };
         let log = attempt.logged(&taken.log);
-        let after = Delivery { state, log, next_at, due_at, ..taken.clone() };
+        let taken_until = Timestamp::default();
+        let after = Delivery { state, log, next_at, due_at, taken_until, ..taken.clone() };
         self.replace_delivery(taken, &after).await
     }
 
@@ -290,7 +301,8 @@ impl Table {
     }
 
     /// Orders a delivery anew, whatever became of it, with all its attempts before it. Answers it as it is then; `None`
-    /// if somebody changed it meanwhile.
+    /// if somebody changed it meanwhile. With an attempt under way nothing changes: that one is the replay, and its
+    /// result counts.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -299,6 +311,9 @@ impl Table {
         delivery: &Delivery,
         now: Timestamp,
     ) -> Result<Option<Delivery>, StoreError> {
+        if delivery.is_taken(now) {
+            return Ok(Some(delivery.clone()));
+        }
         let due_at = now.plus_ms(ORDER_LOST_MS);
         let after = Delivery { state: State::Pending, tries: 0, next_at: now, due_at, ..delivery.clone() };
         Ok(self.replace_delivery(delivery, &after).await?.then_some(after))
@@ -322,22 +337,13 @@ impl Table {
             .set("log", &after.log)?
             .set("next_at", &after.next_at)?
             .set(keys::DUE_AT, &after.due_at)?
+            .set("taken_until", &after.taken_until)?
             .when("#due_at = :seen", ["due_at"], seen);
         let change = match after.state {
             State::Pending => change.set(keys::OPEN, &keys::OPEN_DELIVERY)?,
             State::Delivered | State::Failed | State::Cancelled => change.remove(keys::OPEN),
         };
         Ok(self.update_one(&keys::delivery(&before.key), change).await?.is_some())
-    }
-
-    /// Deliveries whose order must be given again at `now`, the longest overdue first; `limit` at most. The index is
-    /// eventually consistent: look at each before acting.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn due_deliveries(&self, now: Timestamp, limit: i32) -> Result<Vec<DeliveryKey>, StoreError> {
-        let due = self.due(keys::OPEN_DELIVERY, now, limit).await?;
-        Ok(due.iter().filter_map(|(pk, sk)| keys::delivery_of(pk, sk)).collect())
     }
 
     /// Forgets all that an account has of webhooks, log included.

@@ -41,7 +41,7 @@ fn job(number: u8, reserved: u64) -> Job {
         has_audio: true,
         ..SourceInfo::default()
     };
-    let price = ("fastclip-2026-03".to_owned(), Amount(reserved));
+    let price = ("fastclip-2026-03".to_owned(), Amount::new(reserved));
     Job::accepted(JobId::from_random(id(number)), account(), spec, source, price, NOW)
 }
 
@@ -53,19 +53,19 @@ fn failed() -> Ending {
 #[tokio::test]
 async fn a_hold_never_outgrows_what_the_job_may_cost() {
     let table = table().await;
-    let grant = Immediate::Grant(EntryKind::SignupBonus, Amount(100));
+    let grant = Immediate::Grant(EntryKind::SignupBonus, Amount::new(100));
     assert!(table.transfer("grant", (&account(), USD), grant, NOW).await.unwrap());
-    let bounded = |number, reserved| Job { max_cost: Some(Amount(20)), ..job(number, reserved) };
+    let bounded = |number, reserved| Job { max_cost: Some(Amount::new(20)), ..job(number, reserved) };
     assert!(matches!(accept(&table, bounded(1, 21), 9).await, Err(StoreError::TooDear(_))));
     assert!(table.job(&bounded(1, 21).id).await.unwrap().is_none(), "nothing was written");
     let job = accept(&table, bounded(2, 10), 9).await.unwrap();
-    table.true_up(&job.id, Amount(20), NOW).await.unwrap();
-    assert!(matches!(table.true_up(&job.id, Amount(21), NOW).await, Err(StoreError::TooDear(_))));
+    table.true_up(&job.id, Amount::new(20), NOW).await.unwrap();
+    assert!(matches!(table.true_up(&job.id, Amount::new(21), NOW).await, Err(StoreError::TooDear(_))));
     let held = table.wallet(&account(), USD).await.unwrap();
-    assert_eq!((held.available, held.held), (Amount(80), Amount(20)));
-    assert!(table.end(&job.id, &failed(), NOW).await.unwrap());
+    assert_eq!((held.available, held.held), (Amount::new(80), Amount::new(20)));
+    assert!(table.end(&job.id, &failed(), NOW).await.unwrap().is_some());
     let back = table.wallet(&account(), USD).await.unwrap();
-    assert_eq!((back.available, back.held), (Amount(100), Amount::ZERO));
+    assert_eq!((back.available, back.held), (Amount::new(100), Amount::ZERO));
 }
 
 async fn accept(table: &Table, job: Job, slots_max: u32) -> Result<Job, StoreError> {
@@ -78,7 +78,7 @@ async fn accept(table: &Table, job: Job, slots_max: u32) -> Result<Job, StoreErr
 }
 
 async fn grant(table: &Table, transfer: &str, amount: u64) -> bool {
-    let grant = Immediate::Grant(EntryKind::Gift, Amount(amount));
+    let grant = Immediate::Grant(EntryKind::Gift, Amount::new(amount));
     table.transfer(transfer, (&account(), USD), grant, NOW).await.unwrap()
 }
 
@@ -87,7 +87,7 @@ async fn audit(table: &Table) -> (u64, u64) {
     let wallet = table.wallet(&account(), USD).await.unwrap();
     let rows = table.entries(&account(), USD).await.unwrap();
     domain::audit::audit(wallet, rows.iter().map(|row| (&row.entry, row.reference.as_str()))).unwrap();
-    (wallet.available.0, wallet.held.0)
+    (wallet.available.units(), wallet.held.units())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +102,7 @@ async fn a_transfer_happens_once_however_often_it_is_tried() {
         first += u32::from(attempt.await.unwrap());
     }
     assert_eq!((first, audit(&table).await), (1, (100, 0)));
-    let charge = Immediate::Charge(Amount(100));
+    let charge = Immediate::Charge(Amount::new(100));
     assert!(table.transfer("charge-1", (&account(), USD), charge, NOW).await.unwrap());
     // The wallet is empty now; the repeat is still told from a charge that is not covered.
     assert!(!table.transfer("charge-1", (&account(), USD), charge, NOW).await.unwrap());
@@ -120,8 +120,8 @@ async fn thirty_two_writers_lose_nothing() {
         tokio::spawn(async move {
             let Ok(job) = accept(&table, job(number, 50), 100).await else { return 0 };
             match number % 3 {
-                0 => assert!(table.end(&job.id, &failed(), NOW).await.unwrap()),
-                1 => table.true_up(&job.id, Amount(20), NOW).await.unwrap(),
+                0 => assert!(table.end(&job.id, &failed(), NOW).await.unwrap().is_some()),
+                1 => table.true_up(&job.id, Amount::new(20), NOW).await.unwrap(),
                 _ => assert!(grant(&table, &format!("gift-{number}"), 7).await),
             }
             u64::from(number % 3 == 2) * 7
@@ -144,7 +144,7 @@ async fn a_job_ends_once_whoever_comes_first() {
     assert_eq!(audit(&table).await, (40, 60));
     let enders = (0..8).map(|_| {
         let (table, id) = (table.clone(), job.id.clone());
-        tokio::spawn(async move { table.end(&id, &failed(), NOW).await.unwrap() })
+        tokio::spawn(async move { table.end(&id, &failed(), NOW).await.unwrap().is_some() })
     });
     let mut first = 0;
     for ender in enders.collect::<Vec<_>>() {
@@ -154,9 +154,9 @@ async fn a_job_ends_once_whoever_comes_first() {
     // What has ended changes no more.
     assert!(!table.advance(&job.id, Status::Processing, 50, NOW).await.unwrap());
     assert!(!table.begin(&job.id, NOW).await.unwrap());
-    let true_up = table.true_up(&job.id, Amount(10), NOW).await;
+    let true_up = table.true_up(&job.id, Amount::new(10), NOW).await;
     assert!(matches!(true_up, Err(StoreError::Ledger(LedgerError::Resolved(_)))), "{true_up:?}");
-    assert_eq!(table.due_jobs(Timestamp(i64::MAX), 10).await.unwrap(), []);
+    assert_eq!(table.due_jobs(Timestamp(i64::MAX), None).await.unwrap().found, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,6 +167,67 @@ async fn a_job_that_is_not_covered_leaves_nothing_behind() {
     assert!(matches!(refused, Err(StoreError::Ledger(LedgerError::Insufficient { .. }))), "{refused:?}");
     assert_eq!(table.job(&job(1, 60).id).await.unwrap(), None);
     assert_eq!(audit(&table).await, (59, 0));
+}
+
+/// Those that wait crowd out nobody: they are listed apart, page by page, and those that an earlier release listed with the
+/// others are moved as soon as they are looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_wait_are_listed_apart() {
+    let (table, client) = kit::table_and_client().await;
+    grant(&table, "start", 100).await;
+    let running = accept(&table, job(1, 10), 1).await.unwrap();
+    let waiting = accept(&table, job(2, 10), 1).await.unwrap();
+    let earlier = accept(&table, job(3, 10), 1).await.unwrap();
+    assert!(running.has_slot && !waiting.has_slot && !earlier.has_slot);
+    let as_before = client.update_item().table_name(kit::NAME).update_expression("SET #open = :job");
+    let key = |sk: &str| aws_sdk_dynamodb::types::AttributeValue::S(sk.to_owned());
+    let as_before = as_before.key("pk", key(&format!("JOB#{}", earlier.id))).key("sk", key("JOB"));
+    let as_before = as_before.expression_attribute_names("#open", "open");
+    as_before.expression_attribute_values(":job", key("job")).send().await.unwrap();
+
+    let later = NOW.plus_ms(3_600_000);
+    let listed = async || {
+        let of =
+            |due: store::due::Due<JobId>| due.found.into_iter().collect::<std::collections::BTreeSet<_>>();
+        (of(table.due_jobs(later, None).await.unwrap()), of(table.due_waiting(later, None).await.unwrap()))
+    };
+    let ids = |jobs: &[&Job]| jobs.iter().map(|job| job.id.clone()).collect();
+    assert_eq!(listed().await, (ids(&[&running, &earlier]), ids(&[&waiting])));
+    assert_eq!(table.open_jobs(None).await.unwrap(), 3);
+    // Each is looked at once, whoever else looks; a job with a slot is not one of them.
+    for (job, waits) in [(&running, false), (&waiting, true), (&earlier, true), (&waiting, false)] {
+        let put_off = table.put_off_waiting(&job.id, later, later.plus_ms(60_000)).await.unwrap();
+        assert_eq!(put_off.map(|job| job.id), waits.then(|| job.id.clone()));
+    }
+    assert_eq!(listed().await, (ids(&[&running]), ids(&[])));
+    // With a slot it is one of those that run.
+    assert!(table.end(&running.id, &failed(), NOW).await.unwrap().is_some());
+    let next = table.next_waiting(&account(), 1, NOW).await.unwrap().unwrap();
+    assert_eq!(listed().await.0, [next].into());
+    assert_eq!(table.open_jobs(None).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_is_listed_page_by_page() {
+    let table = table().await;
+    grant(&table, "start", 1000).await;
+    for number in 0..201 {
+        let at = NOW.plus_ms(i64::from(number));
+        accept(&table, Job { created_at: at, due_at: at, ..job(number, 1) }, 1000).await.unwrap();
+    }
+    let (mut found, mut from, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let due = table.due_jobs(NOW.plus_ms(1000), from).await.unwrap();
+        found.extend(due.found);
+        pages += 1;
+        from = due.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    assert_eq!((found.len(), pages), (201, 3));
+    let ids: std::collections::BTreeSet<_> = found.iter().collect();
+    assert_eq!(ids.len(), 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,8 +243,8 @@ async fn waiting_jobs_get_freed_slots_in_order() {
     assert_eq!(jobs.iter().map(|job| job.has_slot).collect::<Vec<_>>(), [true, false, false]);
     assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), None, "no slot is free");
     // A waiting job that ends leaves the queue.
-    assert!(table.end(&jobs[1].id, &failed(), NOW).await.unwrap());
-    assert!(table.end(&jobs[0].id, &failed(), NOW).await.unwrap());
+    assert!(table.end(&jobs[1].id, &failed(), NOW).await.unwrap().is_some());
+    assert!(table.end(&jobs[0].id, &failed(), NOW).await.unwrap().is_some());
     assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), Some(jobs[2].id.clone()));
     assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), None);
     assert!(table.job(&jobs[2].id).await.unwrap().unwrap().has_slot);
@@ -199,6 +260,10 @@ async fn progress_and_the_sweepers_index() {
     assert!(table.advance(&job.id, Status::Downloading, 20, NOW).await.unwrap(), "late, but the job is open");
     assert_eq!(progress().await, 40);
     let due = job.due_at;
-    assert_eq!(table.due_jobs(due, 10).await.unwrap(), [], "due at the instant itself is not overdue");
-    assert_eq!(table.due_jobs(due.plus_ms(1), 10).await.unwrap(), std::slice::from_ref(&job.id));
+    assert_eq!(
+        table.due_jobs(due, None).await.unwrap().found,
+        [],
+        "due at the instant itself is not overdue"
+    );
+    assert_eq!(table.due_jobs(due.plus_ms(1), None).await.unwrap().found, std::slice::from_ref(&job.id));
 }

@@ -31,21 +31,21 @@ fn account() -> AccountId {
 fn job(number: u8) -> Job {
     let span = Span { start: MediaTime(0), end: MediaTime(1) };
     let spec = ClipSpec::new("https://example.com/a.mp4", span, Some("mp3"), None).unwrap();
-    let price = ("fastclip-2026-03".to_owned(), Amount(10));
+    let price = ("fastclip-2026-03".to_owned(), Amount::new(10));
     let id = JobId::from_random([number; 16]);
-    let cap = Cap { key: "digest".to_owned(), day_end: 1_800_057_600, amount: Amount(10) };
+    let cap = Cap { key: "digest".to_owned(), day_end: 1_800_057_600, amount: Amount::new(10) };
     Job { cap: Some(cap), ..Job::accepted(id, account(), spec, SourceInfo::default(), price, NOW) }
 }
 
 fn complete(job: &Job) -> Ending {
-    Ending::Complete { cost: Amount(6), clip: Some(Box::new(clip(&job.id, account(), NOW))) }
+    Ending::Complete { cost: Amount::new(6), clip: Some(Box::new(clip(&job.id, account(), NOW))) }
 }
 
 /// Tries all the endings at once; answers which of them, by their places, were told that they came first.
 async fn race(table: &Table, id: &JobId, endings: Vec<Ending>) -> Vec<usize> {
     let tries = endings.into_iter().map(|ending| {
         let (table, id) = (table.clone(), id.clone());
-        tokio::spawn(async move { table.end(&id, &ending, NOW).await.unwrap() })
+        tokio::spawn(async move { table.end(&id, &ending, NOW).await.unwrap().is_some() })
     });
     let mut first = Vec::new();
     for (place, attempt) in tries.collect::<Vec<_>>().into_iter().enumerate() {
@@ -59,7 +59,7 @@ async fn race(table: &Table, id: &JobId, endings: Vec<Ending>) -> Vec<usize> {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_cancellations_completions_and_failures_one_happens() {
     let table = table().await;
-    let grant = Immediate::Grant(EntryKind::Gift, Amount(1000));
+    let grant = Immediate::Grant(EntryKind::Gift, Amount::new(1000));
     table.transfer("grant", (&account(), USD), grant, NOW).await.unwrap();
     let (mut left, mut clips, mut cancelled) = (1000, 0, 0);
     for round in 0..10_u8 {
@@ -92,27 +92,27 @@ async fn of_cancellations_completions_and_failures_one_happens() {
         let rows = table.entries(&account(), USD).await.unwrap();
         assert_eq!(rows.last().unwrap().entry.kind, last);
         let wallet = table.wallet(&account(), USD).await.unwrap();
-        assert_eq!((wallet.available, wallet.held), (Amount(left), Amount::ZERO));
+        assert_eq!((wallet.available, wallet.held), (Amount::new(left), Amount::ZERO));
         assert_eq!(
             rows.iter().map(|row| row.entry.seq).collect::<Vec<_>>(),
             (1..=wallet.seq).collect::<Vec<_>>()
         );
         let later = NOW.plus_ms(24 * 3_600_000);
         assert_eq!(
-            table.due_chores(later, 99).await.unwrap().len(),
+            table.due_chores(later, None).await.unwrap().found.len(),
             cancelled,
             "one order for each cancelled job"
         );
         assert_eq!(table.storage(&account()).await.unwrap().clips, clips);
         assert!(!table.has_open_jobs(&account()).await.unwrap());
     }
-    assert_eq!(table.due_jobs(Timestamp(i64::MAX), 10).await.unwrap(), []);
+    assert_eq!(table.due_jobs(Timestamp(i64::MAX), None).await.unwrap().found, []);
 }
 
 #[tokio::test]
 async fn a_cancelled_job_gives_everything_back_but_its_place_in_the_hour() {
     let (table, client) = table_and_client().await;
-    let grant = Immediate::Grant(EntryKind::Gift, Amount(100));
+    let grant = Immediate::Grant(EntryKind::Gift, Amount::new(100));
     table.transfer("grant", (&account(), USD), grant, NOW).await.unwrap();
     let (running, waiting) = (job(1), Job { cap: None, ..job(2) });
     assert!(matches!(accept(&table, running.clone(), 1).await, Acceptance::Accepted(job) if job.has_slot));
@@ -124,18 +124,18 @@ async fn a_cancelled_job_gives_everything_back_but_its_place_in_the_hour() {
     };
     let before = used().await;
     assert!(table.advance(&running.id, Status::Processing, 40, NOW).await.unwrap());
-    assert!(table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap());
-    assert!(!table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap());
+    assert!(table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap().is_some());
+    assert!(!table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap().is_some());
     assert_eq!(used().await, before, "a job counts when it is asked for");
     let job_now = table.job(&running.id).await.unwrap().unwrap();
     assert_eq!((job_now.status, job_now.progress), (Status::Cancelled, 40));
     // The slot goes to the one that waits, the key may spend again, and no stage goes on.
     assert_eq!(table.next_waiting(&account(), 1, NOW).await.unwrap(), Some(waiting.id.clone()));
-    assert!(table.end(&waiting.id, &Ending::Cancelled, NOW).await.unwrap());
+    assert!(table.end(&waiting.id, &Ending::Cancelled, NOW).await.unwrap().is_some());
     assert!(matches!(accept(&table, job(3), 1).await, Acceptance::Accepted(_)));
     assert!(!table.advance(&running.id, Status::Uploading, 95, NOW).await.unwrap());
     assert!(!table.set_upload(&running.id, "upload").await.unwrap());
-    assert!(!table.end(&running.id, &complete(&running), NOW).await.unwrap());
+    assert!(!table.end(&running.id, &complete(&running), NOW).await.unwrap().is_some());
     assert!(table.clip(&running.id, NOW).await.unwrap().is_none());
 
     // What the order to clear away names: all that a stage may write.

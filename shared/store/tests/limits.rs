@@ -180,7 +180,7 @@ fn job(number: u8, now: Timestamp) -> Job {
         has_audio: true,
         ..SourceInfo::default()
     };
-    let price = ("fastclip-2026-03".to_owned(), Amount(10));
+    let price = ("fastclip-2026-03".to_owned(), Amount::new(10));
     Job::accepted(JobId::from_random([number; 16]), account(), spec, source, price, now)
 }
 
@@ -200,7 +200,7 @@ async fn accept(table: &Table, number: u8, quota: Quota, named: &Intention, now:
 }
 
 async fn rich(table: &Table, amount: u64) {
-    let gift = Immediate::Grant(EntryKind::Gift, Amount(amount));
+    let gift = Immediate::Grant(EntryKind::Gift, Amount::new(amount));
     assert!(table.transfer("gift", (&account(), WalletKind::Usd), gift, MIDNIGHT).await.unwrap());
 }
 
@@ -225,7 +225,7 @@ async fn one_intention_is_carried_out_once() {
     assert_eq!(heard.iter().filter(|(first, _)| *first).count(), 1);
     assert!(heard.iter().all(|(_, job)| *job == heard[0].1), "{heard:?}");
     let wallet = table.wallet(&account(), WalletKind::Usd).await.unwrap();
-    assert_eq!((wallet.available, wallet.held), (Amount(0), Amount(10)));
+    assert_eq!((wallet.available, wallet.held), (Amount::new(0), Amount::new(10)));
 }
 
 #[tokio::test]
@@ -239,12 +239,35 @@ async fn a_key_is_kept_for_24_hours_and_no_longer() {
     let again = accept(&table, 2, quota, &intention("k", "{}"), last).await;
     let Acceptance::Earlier(Earlier::Same(answer)) = again else { panic!("{again:?}") };
     assert_eq!(answer, Answer { status: 200, body: "1".to_owned(), object: None });
-    let other = accept(&table, 3, quota, &intention("k", "{ }"), last).await;
+    let other = accept(&table, 3, quota, &intention("k", r#"{"start":2}"#), last).await;
     assert!(matches!(other, Acceptance::Earlier(Earlier::Other)), "{other:?}");
     // DynamoDB has not deleted the record yet; the clock says that it is over.
-    let late = accept(&table, 4, quota, &intention("k", "{ }"), kept_until(MIDNIGHT)).await;
+    let late = accept(&table, 4, quota, &intention("k", "[]"), kept_until(MIDNIGHT)).await;
     assert!(matches!(late, Acceptance::Accepted(_)), "{late:?}");
-    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap().held, Amount(20));
+    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap().held, Amount::new(20));
+}
+
+/// What counts is what the body means; of what an earlier release wrote down only the bytes are known.
+#[tokio::test]
+async fn the_same_request_in_other_words_is_the_same() {
+    let (table, client) = table_and_client().await;
+    rich(&table, 100).await;
+    let quota = clip_jobs(20);
+    let (body, reworded) = (r#"{"start":2,"end":4}"#, "{ \"end\": 4.0, \"start\": 2e0 }");
+    let first = accept(&table, 1, quota, &intention("k", body), MIDNIGHT).await;
+    assert!(matches!(first, Acceptance::Accepted(_)));
+    let heard = async |body: &str| match accept(&table, 2, quota, &intention("k", body), MIDNIGHT).await {
+        Acceptance::Earlier(Earlier::Same(_)) => true,
+        Acceptance::Earlier(Earlier::Other) => false,
+        other => panic!("{other:?}"),
+    };
+    assert!(heard(body).await && heard(reworded).await);
+    assert!(!heard(r#"{"start":2,"end":5}"#).await);
+    let key = |text: String| AttributeValue::S(text);
+    let pk = format!("IDEM#{}#{}", account(), intention("k", body).key);
+    let earlier = client.update_item().table_name(NAME).key("pk", key(pk)).key("sk", key("IDEM".to_owned()));
+    earlier.update_expression("REMOVE meaning").send().await.unwrap();
+    assert!(heard(body).await && !heard(reworded).await);
 }
 
 #[tokio::test]
@@ -276,7 +299,8 @@ async fn a_key_spends_no_more_than_its_cap_and_what_comes_back_may_be_spent_agai
     rich(&table, 1000).await;
     let quota = clip_jobs(100);
     let ask = async |number: u8, amount: u64| {
-        let cap = Cap { key: "abc".to_owned(), day_end: Window::Day.end(MIDNIGHT), amount: Amount(amount) };
+        let cap =
+            Cap { key: "abc".to_owned(), day_end: Window::Day.end(MIDNIGHT), amount: Amount::new(amount) };
         let job = Job { cap: Some(cap), ..job(number, MIDNIGHT) };
         let outlook = table.outlook(&account(), quota, None, MIDNIGHT).await.unwrap();
         table.accept(job, &outlook, &Terms { slots_max: 100, quota, intention: None }).await.unwrap()
@@ -285,11 +309,11 @@ async fn a_key_spends_no_more_than_its_cap_and_what_comes_back_may_be_spent_agai
     let Acceptance::Accepted(first) = ask(2, 25).await else { panic!("the first") };
     let Acceptance::Accepted(second) = ask(3, 25).await else { panic!("the second") };
     assert!(matches!(ask(4, 25).await, Acceptance::Capped), "20 of 25 are spent");
-    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap().held, Amount(20));
+    assert_eq!(table.wallet(&account(), WalletKind::Usd).await.unwrap().held, Amount::new(20));
     // One fails and gives back all; the other turns out to be dearer by 5.
     let failed = Ending::Failed { failure: Failure::internal(), expired: false };
-    assert!(table.end(&first.id, &failed, MIDNIGHT).await.unwrap());
-    table.true_up(&second.id, Amount(15), MIDNIGHT).await.unwrap();
+    assert!(table.end(&first.id, &failed, MIDNIGHT).await.unwrap().is_some());
+    table.true_up(&second.id, Amount::new(15), MIDNIGHT).await.unwrap();
     assert!(matches!(ask(5, 24).await, Acceptance::Capped), "15 of 24");
     assert!(matches!(ask(6, 25).await, Acceptance::Accepted(_)), "15 of 25");
 }

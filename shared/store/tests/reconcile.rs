@@ -30,7 +30,7 @@ fn account(number: u8) -> AccountId {
 }
 
 async fn grant(table: &Table, account: &AccountId, kind: WalletKind, name: &str, amount: u64) {
-    let grant = Immediate::Grant(EntryKind::Gift, Amount(amount));
+    let grant = Immediate::Grant(EntryKind::Gift, Amount::new(amount));
     assert!(table.transfer(&format!("{name}-{account}"), (account, kind), grant, NIGHT).await.unwrap());
 }
 
@@ -186,7 +186,7 @@ async fn what_changes_while_it_is_read_is_not_wrong() {
             tokio::spawn(async move {
                 let mut written = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let (charge, name) = (Immediate::Charge(Amount(1)), format!("{at}-{written}"));
+                    let (charge, name) = (Immediate::Charge(Amount::new(1)), format!("{at}-{written}"));
                     assert!(table.transfer(&name, (&account(at), USD), charge, NIGHT).await.unwrap());
                     written += 1;
                 }

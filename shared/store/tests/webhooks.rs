@@ -44,7 +44,7 @@ async fn listening(topics: &[&[Topic]]) -> Table {
 
 async fn due(table: &Table, now: Timestamp) -> Vec<Delivery> {
     let mut found = Vec::new();
-    for key in table.due_deliveries(now, 100).await.unwrap() {
+    for key in table.due_deliveries(now, None).await.unwrap().found {
         found.push(table.delivery(&key, now).await.unwrap().unwrap());
     }
     found
@@ -67,7 +67,11 @@ async fn what_nobody_takes_is_due_nine_times_in_a_day_and_then_never_again() {
         assert!(due(&table, now).await.is_empty());
         let delivery = table.delivery(&delivery.key, now).await.unwrap().unwrap();
         let taken = table.take_delivery(&delivery, now).await.unwrap().unwrap();
-        assert!(table.take_delivery(&delivery, now).await.unwrap().is_none(), "somebody has it");
+        // A duplicate order reads the delivery as it is while the first attempt is under way.
+        let seen = table.delivery(&delivery.key, now.plus_ms(5)).await.unwrap().unwrap();
+        assert!(table.take_delivery(&seen, now.plus_ms(5)).await.unwrap().is_none(), "somebody has it");
+        let asked = table.replay_delivery(&seen, now.plus_ms(5)).await.unwrap().unwrap();
+        assert_eq!(asked, taken, "a replay is under way already");
         assert_eq!(taken.tries, tries);
         let verdict = refused(now).verdict(taken.tries, 0, now);
         let next = match verdict {
@@ -92,6 +96,30 @@ async fn what_nobody_takes_is_due_nine_times_in_a_day_and_then_never_again() {
     assert_eq!(due(&table, now.plus_ms(20_001)).await, [replayed]);
     let gone = NOW.plus_ms(7 * DAY_MS);
     assert!(table.delivery_page(&account(), &hook(0), None, 10, gone).await.unwrap().deliveries.is_empty());
+}
+
+/// Ten functions get the same order: one sends a request, and what comes of it is written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_duplicate_orders_one_makes_an_attempt() {
+    let table = listening(&[&[]]).await;
+    let event = Event::test(&WebhookId::from_random([0; 16]), NOW);
+    let delivery = table.tell_one(&account(), hook(0), &event).await.unwrap();
+    let orders = (0..10).map(|late| {
+        let (table, key, now) = (table.clone(), delivery.key.clone(), NOW.plus_ms(late * 3_900));
+        tokio::spawn(async move {
+            let seen = table.delivery(&key, now).await.unwrap().unwrap();
+            table.take_delivery(&seen, now).await.unwrap()
+        })
+    });
+    let mut taken = Vec::new();
+    for order in orders.collect::<Vec<_>>() {
+        taken.extend(order.await.unwrap());
+    }
+    let [taken] = taken.try_into().unwrap();
+    let answered = Attempt { status: Some(200), ..refused(NOW) };
+    assert!(table.log_attempt(&taken, answered, State::Delivered, (NOW, false)).await.unwrap());
+    let after = table.delivery(&delivery.key, NOW).await.unwrap().unwrap();
+    assert_eq!((after.state, after.log.len(), after.is_taken(NOW)), (State::Delivered, 1, false));
 }
 
 #[tokio::test]

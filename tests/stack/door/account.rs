@@ -33,7 +33,7 @@ async fn settings_are_changed_one_by_one() {
 async fn transactions_by_page_filter_and_as_csv() {
     let account = cloud().account(Amount::cents(500)).await;
     for number in 0..6 {
-        let gift = Immediate::Grant(EntryKind::Gift, Amount(number + 1));
+        let gift = Immediate::Grant(EntryKind::Gift, Amount::new(number + 1));
         let wallet = if number % 2 == 0 { WalletKind::Edit } else { WalletKind::Usd };
         let name = format!("gift-{}-{number}", account.id);
         assert!(cloud().table().transfer(&name, (&account.id, wallet), gift, now()).await.unwrap());
@@ -67,7 +67,10 @@ async fn transactions_by_page_filter_and_as_csv() {
     assert_eq!(response.headers()["content-type"], "text/csv; charset=utf-8");
     assert!(response.headers()["link"].to_str().unwrap().contains("rel=\"next\""));
     let text = response.text().await.unwrap();
-    assert!(text.starts_with("id,type,wallet,amount,balance_after,job_id,created\r\n"), "{text}");
+    assert!(
+        text.starts_with("id,type,wallet,amount,balance_after,job_id,created,available_delta,held_delta\r\n"),
+        "{text}"
+    );
     assert!(text.contains(",gift,usd,0.000006,5.000012,,20") && text.lines().count() == 3, "{text}");
 
     let id = whole[0]["id"].as_str().unwrap();

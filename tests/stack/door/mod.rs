@@ -39,11 +39,11 @@ async fn bonuses(id: &str) -> Vec<(WalletKind, u64)> {
     for wallet in WalletKind::ALL {
         let rows = cloud().table().entries(&account, wallet).await.unwrap();
         let bonus = rows.iter().filter(|row| row.entry.kind == EntryKind::SignupBonus);
-        found.extend(bonus.map(|row| (wallet, row.entry.balance_after.0)));
+        found.extend(bonus.map(|row| (wallet, row.entry.balance_after.units())));
     }
     found
 }
 
 fn full_bonus() -> Vec<(WalletKind, u64)> {
-    SIGNUP_GRANTS.iter().map(|(wallet, amount)| (*wallet, amount.0)).collect()
+    SIGNUP_GRANTS.iter().map(|(wallet, amount)| (*wallet, amount.units())).collect()
 }

@@ -64,7 +64,7 @@ async fn from_sign_up_to_transactions() {
     assert_eq!(
         rows,
         [
-            ("usd", "charge", -0.1, 4.9, Some(job)),
+            ("usd", "charge", 0.0, 4.9, Some(job)),
             ("usd", "reservation", -0.1, 4.9, Some(job)),
             ("track", "signup_bonus", 50.0, 50.0, None),
             ("edit", "signup_bonus", 300.0, 300.0, None),

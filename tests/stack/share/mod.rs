@@ -303,7 +303,7 @@ async fn is_gone(id: &str) {
     let oembed = format!("/oembed?url={}/c/{id}", cloud().info.base_url);
     for (status, problem) in [get(&share).await, answer(post).await, get(&oembed).await] {
         assert_eq!((status, &problem["code"]), (404, &json!("not_found")), "{problem}");
-        assert_eq!(problem["detail"], "clip not found");
+        assert_eq!(problem["detail"], "Clip not found.");
     }
 }
 

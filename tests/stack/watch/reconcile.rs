@@ -105,8 +105,10 @@ async fn moves_meanwhile(cloud: &Cloud, accounts: Vec<Account>) {
             tokio::spawn(async move {
                 let mut moved = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let (name, gift) =
-                        (format!("{}-{moved}", account.id), Immediate::Grant(EntryKind::Gift, Amount(1)));
+                    let (name, gift) = (
+                        format!("{}-{moved}", account.id),
+                        Immediate::Grant(EntryKind::Gift, Amount::new(1)),
+                    );
                     let usd = (&account.id, WalletKind::Usd);
                     assert!(account.table().transfer(&name, usd, gift, now()).await.unwrap());
                     moved += 1;

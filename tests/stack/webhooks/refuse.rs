@@ -66,7 +66,7 @@ async fn no_webhook_leads_into_the_private_network() {
     let attempted = |delivery: &serde_json::Value| delivery["attempts"].get(0).is_some();
     let delivery = latest(&account, &made.id, attempted).await;
     let error = delivery["attempts"][0]["error"].as_str().unwrap();
-    assert!(error.starts_with("the address is not allowed"), "{error}");
+    assert!(error.starts_with("The address is not allowed"), "{error}");
 
     // Connections wait to be accepted: there are none.
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);

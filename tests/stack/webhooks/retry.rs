@@ -32,7 +32,7 @@ async fn what_fails_comes_again_after_seconds() {
         attempts.iter().map(|attempt| &attempt["status"]).collect::<Vec<_>>(),
         [&json!(500), &json!(204)]
     );
-    assert_eq!(attempts[0]["error"], "the answer was not 2xx");
+    assert_eq!(attempts[0]["error"], "The answer was not 2xx.");
     let (_, view) = account.get(&format!("/v1/webhooks/{}", made.id)).await;
     assert!(view["failing_since"].is_null(), "it took something: {view}");
 }
@@ -70,7 +70,7 @@ async fn redirects_are_not_followed_and_no_answer_is_told_as_such() {
     let attempted = |delivery: &Value| !delivery["attempts"].as_array().unwrap().is_empty();
     let delivery = latest(&account, &redirecting.id, attempted).await;
     assert_eq!(delivery["attempts"][0]["status"], 307);
-    assert_eq!(delivery["attempts"][0]["error"], "redirects are not followed");
+    assert_eq!(delivery["attempts"][0]["error"], "Redirects are not followed.");
     assert!(delivery["next_attempt"].is_string());
 
     // Nobody is there; and a server whose certificate nobody vouches for is nobody.
@@ -83,7 +83,7 @@ async fn redirects_are_not_followed_and_no_answer_is_told_as_such() {
         let delivery = latest(&account, id, attempted).await;
         assert!(delivery["attempts"][0]["status"].is_null());
         let error = delivery["attempts"][0]["error"].as_str().unwrap();
-        assert!(error.starts_with("no connection: "), "{error}");
+        assert!(error.starts_with("No connection: "), "{error}");
     }
     assert_eq!(elsewhere.so_far().len(), 0);
 }

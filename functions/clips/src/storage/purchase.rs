@@ -66,7 +66,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     };
     match table.purchase(&purchase).await? {
         Purchased::Paid => {
-            info!(account = %caller.account, reference, gb, charged = amount.0, "storage bought");
+            info!(account = %caller.account, reference, gb, charged = amount.units(), "storage bought");
             Ok(response)
         }
         Purchased::Earlier(earlier) => ApiResponse::replayed(earlier),

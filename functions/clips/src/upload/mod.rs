@@ -5,6 +5,7 @@
 
 use domain::{
     ids::{AccountId, FileId},
+    sentence::sentence,
     source::SourceInfo,
     upload::{Announced, BYTES_A_DAY_MAX, Part, Upload, UploadStatus},
 };
@@ -81,7 +82,7 @@ impl UploadView {
             title: source.map(|source| source.title.clone()),
             duration: source.map(|source| source.duration.seconds()),
             max_height: source.and_then(|source| Some(source.picture?.max_height())),
-            error: failure.map(|failure| failure.message.clone()),
+            error: failure.map(|failure| sentence(&failure.message)),
             error_code: failure.map(|failure| failure.code.clone()),
         }
     }

@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use domain::{spec::Spec, time::MediaTime};
+use look::read_index;
 use media::{
     mp4::{Index, LocalFile},
     ts,
 };
-use runtime::{StageError, read_index};
+use runtime::StageError;
 use sources::{Container, RemoteFile, sniff};
 use tokio::{fs::File, io::AsyncReadExt as _};
 

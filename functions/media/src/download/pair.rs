@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use domain::time::MediaTime;
+use look::read_index;
 use media::{
     ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt},
     remux,
 };
-use runtime::{StageError, read_index};
+use runtime::StageError;
 use sources::{Container, RemoteFile, sniff};
 
 use super::{

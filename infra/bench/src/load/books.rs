@@ -74,7 +74,7 @@ async fn one(table: &Table, person: &Person, audit: &mut Audit) -> anyhow::Resul
 }
 
 fn amount(micros: i64) -> anyhow::Result<Amount> {
-    Ok(Amount(u64::try_from(micros).context("less than nothing")?))
+    Ok(Amount::new(u64::try_from(micros).context("less than nothing")?))
 }
 
 fn table(info: &Json) -> anyhow::Result<Table> {

@@ -10,6 +10,7 @@ use crate::{
     job::{Failure, Job, Status},
     money::Amount,
     quality::PictureSize,
+    sentence::sentence,
     time::Timestamp,
 };
 
@@ -19,7 +20,7 @@ pub const BALANCE_LOW: Amount = Amount::cents(100);
 /// Whether a balance that goes from `before` to `after` crosses [`BALANCE_LOW`].
 #[must_use]
 pub const fn crosses_low(before: Amount, after: Amount) -> bool {
-    before.0 >= BALANCE_LOW.0 && after.0 < BALANCE_LOW.0
+    before.units() >= BALANCE_LOW.units() && after.units() < BALANCE_LOW.units()
 }
 
 /// What an event is about.
@@ -112,7 +113,7 @@ impl Event {
             "job_id": job.id,
             "status": Status::Failed.word(),
             "format": job.spec.format().extension(),
-            "error": failure.message,
+            "error": sentence(&failure.message),
             "error_code": failure.code,
         });
         Self { topic: Topic::JobFailed, at, data }

@@ -6,11 +6,10 @@
 
 use bytes::Bytes;
 use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering};
+use runtime::time_limits;
 use sources::{Container, RemoteFile, SourceError, sniff};
 use store::{StoreError, keys, objects::Objects};
 use tracing::{info, warn};
-
-use crate::time_limits;
 
 /// A remote file as the index reader sees it.
 pub struct Remote<'a> {

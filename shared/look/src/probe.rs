@@ -3,18 +3,22 @@
 //! Most sources are MP4 files, whose index this function reads itself with two or three range reads. Any other
 //! container, and any web page, is looked at by the `media.probe` function, which has ffprobe and yt-dlp.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, source::SourceInfo};
 use media::mp4::Part;
+use runtime::{ApiError, App, AppError, StageError, Var, time_limits};
 use serde::{Deserialize, Serialize};
 use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff, ytdlp::is_page};
 use store::objects::Objects;
 
-use crate::{ApiError, StageError, app::AppError, index::read_index, invoke::invoke, time_limits};
+use crate::read_index;
 
 /// Bounds of a look: an index is 64 MiB at most.
-pub(crate) const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 1 << 30 };
+const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 1 << 30 };
 
 /// What `media.probe` is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,39 +67,44 @@ pub enum ProbeError {
 }
 
 /// Looks at sources.
+#[derive(Debug)]
 pub struct Prober {
     /// The hosts that the operator lets sources come from.
     allowed: AllowedHosts,
     sources: SourceClient,
     /// Keeps indexes, for an endpoint that has a bucket.
     objects: Option<Objects>,
-    lambda: aws_sdk_lambda::Client,
-    function: String,
+}
+
+/// Made once for all requests: a new client with its TLS takes longer than a look at a near file.
+static PROBER: OnceLock<Prober> = OnceLock::new();
+
+/// Looks at sources, by what this function is configured to be.
+///
+/// # Errors
+/// [`AppError`], as [`App::sources`].
+pub fn prober(app: &App) -> Result<&'static Prober, AppError> {
+    if let Some(prober) = PROBER.get() {
+        return Ok(prober);
+    }
+    let (allowed, sources) = (app.config().sources()?, app.sources(LIMITS)?);
+    let objects = app.objects().ok().cloned();
+    Ok(PROBER.get_or_init(|| Prober { allowed, sources, objects }))
 }
 
 impl Prober {
-    pub(crate) const fn new(
-        allowed: AllowedHosts,
-        sources: SourceClient,
-        objects: Option<Objects>,
-        lambda: aws_sdk_lambda::Client,
-        function: String,
-    ) -> Self {
-        Self { allowed, sources, objects, lambda, function }
-    }
-
     /// Looks at the source at `url`, which a user asks for.
     ///
     /// # Errors
     /// [`ProbeError`].
-    pub async fn look(&self, url: &str) -> Result<SourceInfo, ProbeError> {
+    pub async fn look(&self, app: &App, url: &str) -> Result<SourceInfo, ProbeError> {
         self.allowed.check(url)?;
         let begun = Instant::now();
         let all = async {
             let native = tokio::time::timeout(time_limits::NATIVE_LOOK, self.look_natively(url)).await;
             match native.map_err(|_| SourceError::Stalled)?? {
                 Some(info) => Ok(info),
-                None => self.ask(url, time_limits::LOOK.saturating_sub(begun.elapsed())).await,
+                None => ask(app, url, time_limits::LOOK.saturating_sub(begun.elapsed())).await,
             }
         };
         let looked = tokio::time::timeout(time_limits::LOOK, all).await;
@@ -116,15 +125,15 @@ impl Prober {
             titled(SourceInfo { plays, ..index.info() }, &file)
         }))
     }
+}
 
-    /// Asks `media.probe`, when so much of the look is left.
-    async fn ask(&self, url: &str, left: Duration) -> Result<SourceInfo, ProbeError> {
-        let time_limit = u64::try_from(time_limits::probe_within(left).as_millis()).ok();
-        let request = ProbeRequest { url: url.to_owned(), time_limit_ms: time_limit };
-        match invoke(&self.lambda, &self.function, &request).await? {
-            ProbeAnswer::Source(info) => Ok(info),
-            ProbeAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
-        }
+/// Asks `media.probe`, when so much of the look is left.
+async fn ask(app: &App, url: &str, left: Duration) -> Result<SourceInfo, ProbeError> {
+    let time_limit = u64::try_from(time_limits::probe_within(left).as_millis()).ok();
+    let request = ProbeRequest { url: url.to_owned(), time_limit_ms: time_limit };
+    match app.invoke(Var::ProbeFunction, &request).await? {
+        ProbeAnswer::Source(info) => Ok(info),
+        ProbeAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is said in a source, as `media.captions` finds it.
 
 use domain::{ids::AccountId, job::Failure, source::Location, time::MediaTime};
+use runtime::{App, Var, time_limits};
 use serde::{Deserialize, Serialize};
 use sources::{SourceError, captions::Segment};
 
-use crate::{App, AppError, ProbeError, env::Var, invoke::invoke, time_limits};
+use crate::ProbeError;
 
 /// What `media.captions` is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,19 +36,15 @@ pub enum CaptionsAnswer {
     Failure(Failure),
 }
 
-impl App {
-    /// Asks `media.captions`.
-    ///
-    /// # Errors
-    /// [`ProbeError`].
-    pub async fn captions(&self, request: &CaptionsRequest) -> Result<CaptionsAnswer, ProbeError> {
-        let function = self.config().get(Var::CaptionsFunction).map_err(AppError::from)?;
-        let asked = invoke(self.functions(), function, request);
-        let answer =
-            tokio::time::timeout(time_limits::LOOK, asked).await.map_err(|_| SourceError::Stalled)??;
-        match answer {
-            CaptionsAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
-            answer => Ok(answer),
-        }
+/// Asks `media.captions`.
+///
+/// # Errors
+/// [`ProbeError`].
+pub async fn captions(app: &App, request: &CaptionsRequest) -> Result<CaptionsAnswer, ProbeError> {
+    let asked = app.invoke(Var::CaptionsFunction, request);
+    let answer = tokio::time::timeout(time_limits::LOOK, asked).await.map_err(|_| SourceError::Stalled)??;
+    match answer {
+        CaptionsAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
+        answer => Ok(answer),
     }
 }
