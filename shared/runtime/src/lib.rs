@@ -38,7 +38,7 @@ pub use env::{Config, ConfigError, Var};
 pub use errors::{ApiError, StageError};
 pub use grant::{ExecutionCall, Function, Grant, Item, Object, Prefix, Queue, Secret};
 pub use http::{ApiRequest, ApiResponse};
-pub use index::{Remote, read_index};
+pub use index::{Remote, read_index, read_index_for};
 pub use lambda_http::http::StatusCode;
 pub use metrics::{Dimension, Metric, Metrics, NAMESPACE, Series, Unit};
 pub use operation::{Operation, QueryParameter};

@@ -11,7 +11,7 @@ use media::{
     mp4::{Index, LocalFile, ReadAt},
     remux,
 };
-use runtime::{StageError, read_index};
+use runtime::{StageError, read_index, read_index_for};
 use sources::{Container, RemoteFile, sniff};
 
 use super::{
@@ -40,7 +40,7 @@ impl Fetch<'_> {
             let (objects, part) = (room.app.objects()?, part(&room.job.spec));
             let (seen, heard) = tokio::try_join!(
                 read_index(Some(objects), video, part),
-                read_index(Some(objects), audio, part)
+                read_index_for(Some(objects), audio, part, room.job.spec.audio())
             )?;
             if let (Some(seen), Some(heard)) = (seen, heard) {
                 let index = seen.with_sound_of(heard, at);
