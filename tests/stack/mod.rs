@@ -3,6 +3,7 @@
 mod accept;
 mod browser;
 mod cancel;
+mod cases;
 pub(crate) mod cloud;
 mod crash;
 mod deploy;

@@ -57,7 +57,7 @@ pub(crate) fn webhook(text: Option<&str>) -> Result<Option<Url>, ApiError> {
     text.map(read).transpose()
 }
 
-/// Looks at the source of what is asked for, checks the two against each other, and prices it.
+/// Looks at the source of what is asked for, fits the one to the other, and prices it.
 ///
 /// # Errors
 /// 402 if it costs more than it may, 404 and 409 for an upload that cannot be used, 400 and 422 for a source that cannot
@@ -65,14 +65,14 @@ pub(crate) fn webhook(text: Option<&str>) -> Result<Option<Url>, ApiError> {
 pub(crate) async fn price(
     app: &App,
     account: &AccountId,
-    ask: &Ask,
-) -> Result<(SourceInfo, Quote), ApiError> {
+    mut ask: Ask,
+) -> Result<(Ask, SourceInfo, Quote), ApiError> {
     let source = look(app, account, ask.spec.location()).await?;
-    ask.spec.check_source(&source)?;
+    ask.spec = ask.spec.fitted(&source)?;
     let book = PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?;
     let quote = Quote::of(&ask.spec, &source, book);
     quote::within(quote.cost, ask.max_cost)?;
-    Ok((source, quote))
+    Ok((ask, source, quote))
 }
 
 /// Accepts the job that the request was found to ask for, and answers it.
@@ -100,7 +100,7 @@ pub(crate) async fn accept(
     if let Some(webhook) = &ask.webhook {
         app.may_send_to(webhook).await?;
     }
-    let (source, quote) = price(app, &caller.account, &ask).await?;
+    let (ask, source, quote) = price(app, &caller.account, ask).await?;
 
     let id = JobId::from_random(random()?);
     let accepted = Accepted { job_id: id.to_string(), status: Status::Pending.word() };

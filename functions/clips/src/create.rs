@@ -18,6 +18,7 @@ use utoipa::{
 
 use crate::{
     accept::{Ask, accept, webhook},
+    audio::{self, AudioInput},
     max_cost::{self, MaxCost},
 };
 
@@ -47,6 +48,13 @@ pub struct ClipRequest {
     /// cannot be, the clip is exact; the answer tells how it was made, and its actual start and end.
     #[schema(example = "exact")]
     pub precision: Option<String>,
+    /// Which of the source's sounds.
+    #[serde(default)]
+    #[schema(schema_with = audio::schema)]
+    pub audio: AudioInput,
+    /// The most bytes that a gif may have, 50,000 at least: colours, frames and size are given up for it, in this order.
+    #[schema(example = 5_000_000, minimum = 50_000)]
+    pub max_bytes: Option<u64>,
     /// The most that it may cost.
     #[serde(default)]
     #[schema(schema_with = max_cost::schema)]
@@ -65,7 +73,9 @@ impl ClipRequest {
         let span = Span { start: self.start.named("start")?, end: self.end.named("end")? };
         let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
         let spec = ClipSpec::of(location, span, self.format.as_deref(), self.quality.as_deref())?
-            .with_precision(self.precision.as_deref())?;
+            .with_precision(self.precision.as_deref())?
+            .with_audio(self.audio.wish()?)?
+            .with_max_bytes(self.max_bytes)?;
         Ok(Ask {
             spec: spec.into(),
             max_cost: self.max_cost.amount()?,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     accept::{Ask, accept, webhook},
+    audio::{self, AudioInput},
     max_cost::{self, MaxCost},
 };
 
@@ -31,6 +32,10 @@ pub struct DownloadRequest {
     #[serde(default)]
     #[schema(example = true)]
     pub save_to_library: Option<bool>,
+    /// Which of the source's sounds.
+    #[serde(default)]
+    #[schema(schema_with = audio::schema)]
+    pub audio: AudioInput,
     /// The most that it may cost.
     #[serde(default)]
     #[schema(schema_with = max_cost::schema)]
@@ -55,7 +60,8 @@ impl DownloadRequest {
     pub(crate) fn ask(self) -> Result<Ask, ApiError> {
         let save = self.save_to_library.unwrap_or(false);
         let location = Location::named(self.url.as_deref(), self.file_id.as_deref())?;
-        let spec = DownloadSpec::of(location, self.format.as_deref(), self.quality.as_deref(), save)?;
+        let spec = DownloadSpec::of(location, self.format.as_deref(), self.quality.as_deref(), save)?
+            .with_audio(self.audio.wish()?);
         if self.start.is_some() || self.end.is_some() {
             let why = "The fields `start` and `end` are for POST /v1/clip; a download is the whole video.";
             return Err(ApiError::bad_request(why));

@@ -57,6 +57,9 @@ pub struct JobView {
     /// The finished clip.
     #[serde(flatten)]
     pub clip: Option<ClipView>,
+    /// What is otherwise than asked for, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Why the job failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -168,6 +171,7 @@ pub(crate) async fn view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Jo
         cost: job.cost.map(domain::money::Amount::dollars),
         source_bytes_read: job.source_bytes_read,
         clip: clip_view(app, job, clip).await?,
+        warnings: job.spec.warnings(),
         error: job.failure.as_ref().map(|failure| sentence(&failure.message)),
         error_code: job.failure.as_ref().map(|failure| failure.code.clone()),
     })

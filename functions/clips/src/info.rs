@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 use utoipa::ToSchema;
 
-use crate::upload;
+use crate::{audio::TrackView, upload};
 
 /// Which source to look at.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,6 +44,8 @@ pub struct Info {
     /// The tallest quality that can be delivered, in pixels of the picture's short side; null without a picture.
     #[schema(example = 1080)]
     pub max_height: Option<u32>,
+    /// The sounds to choose among with `audio`; empty where they are not known.
+    pub audio_tracks: Vec<TrackView>,
 }
 
 /// Answers `POST /v1/clip/info`.
@@ -92,6 +94,7 @@ impl Info {
             preview_url: url.filter(|_| source.plays && !source.is_page),
             preview_embed_url: source.embed_url,
             max_height: source.picture.map(PictureSize::max_height),
+            audio_tracks: source.tracks.into_iter().map(TrackView::from).collect(),
         }
     }
 }

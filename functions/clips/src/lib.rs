@@ -8,6 +8,7 @@ use runtime::{
 };
 
 pub mod accept;
+pub mod audio;
 pub mod balance;
 pub mod cancel;
 pub mod create;

@@ -95,7 +95,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 /// and of spending, which are none of a question.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask = read(&request)?;
-    let (_, quote) = price(&app, &caller.account, &ask).await?;
+    let (ask, _, quote) = price(&app, &caller.account, ask).await?;
     let wallet = app.table()?.wallet(&caller.account, WalletKind::Usd).await?;
     Ok(ApiResponse::ok(&QuoteView {
         kind: ask.spec.kind(),

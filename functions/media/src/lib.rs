@@ -14,6 +14,7 @@ pub mod plan;
 pub mod probe;
 pub mod process;
 mod secrets;
+mod sound;
 mod source;
 mod stream;
 pub mod transfer;

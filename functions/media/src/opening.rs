@@ -57,6 +57,7 @@ impl Opening {
         bytes: &[u8],
         is_last: bool,
     ) -> Result<Self, StageError> {
+        let bytes = ts::behind_front(bytes).and_then(|at| bytes.get(at..)).unwrap_or(bytes);
         let kind = kind(segment, bytes)?;
         let init = match &segment.init {
             Some(piece) if kind == Kind::Fragments => stream.read_init(piece).await?,
@@ -69,7 +70,7 @@ impl Opening {
 
 pub(crate) fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> {
     const BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"emsg", b"prft", b"free"];
-    if ts::is_transport(bytes) {
+    if ts::is_transport(bytes) || ts::behind_front(bytes).is_some() {
         return Ok(Kind::Transport);
     }
     if segment.init.is_some() || bytes.get(4..8).is_some_and(|kind| BOXES.iter().any(|known| *known == kind))

@@ -101,7 +101,7 @@ async fn source(
             let client = client.with(playlist.extras);
             let file = client.open(&playlist.url).await?;
             let quality = wanted.picture.unwrap_or(Quality::P720);
-            let wish = Wish { quality, video: wanted.picture.is_some(), audio: wanted.sound };
+            let wish = Wish { quality, video: wanted.picture.is_some(), audio: wanted.sound, sound: None };
             stream::open((client, limits), file, wish).await?
         }
     })

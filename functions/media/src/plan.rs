@@ -23,6 +23,7 @@ use tracing::info;
 
 use crate::{
     job::{count_read, open_job, reporting, unsupported},
+    sound,
     source::Source,
     work::{self, HEADER, TRANSFER, Transfer, Version},
 };
@@ -53,8 +54,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
         return Ok(0);
     }
     let Source::File(file) = Source::open(app, job, LIMITS).await? else { return Ok(0) };
-    let index =
-        if file.serves_ranges() { read_index(Some(app.objects()?), &file, Part::Whole).await? } else { None };
+    let index = if file.serves_ranges() { sound::index(app, job, &file, Part::Whole).await? } else { None };
     count_read(app, &job.id, file.traffic().bytes()).await?;
     let Some(index) = index else { return Ok(0) };
     let Some(whole) = copy(&index, spec)? else { return Ok(0) };

@@ -56,6 +56,8 @@ async fn make(
         span,
         format: job.spec.format(),
         quality: job.spec.quality(),
+        audio: job.spec.audio(),
+        bytes_max: job.spec.bytes_max(),
         encode,
         out_dir: folder,
     };

@@ -36,8 +36,12 @@ impl Source {
             return Ok(Self::File(open_file(app, job, limits).await?));
         };
         let format = job.spec.format();
-        let wish =
-            Wish { quality: job.spec.quality(), video: format.has_picture(), audio: format != Format::Gif };
+        let wish = Wish {
+            quality: job.spec.quality(),
+            video: format.has_picture(),
+            audio: format != Format::Gif,
+            sound: job.spec.audio().cloned(),
+        };
         Self::open_url(app, url, limits, wish).await
     }
 

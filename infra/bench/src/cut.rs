@@ -79,8 +79,17 @@ async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Resul
     let input = folder.join("source");
     let tools = Tools::default();
     let (format, quality) = (Format::Mp4, Quality::K4);
-    let whole =
-        Cut { input: &input, origin: MediaTime::ZERO, span, format, quality, encode: false, out_dir: folder };
+    let whole = Cut {
+        input: &input,
+        origin: MediaTime::ZERO,
+        span,
+        format,
+        quality,
+        audio: None,
+        bytes_max: None,
+        encode: false,
+        out_dir: folder,
+    };
     let output = match plan(&file, span, request.index).await? {
         Some(small) => {
             let cut = Cut { origin: small.origin, ..whole };

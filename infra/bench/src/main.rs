@@ -5,6 +5,7 @@ mod coldstart;
 mod corpus;
 mod cut;
 mod frames;
+mod gif;
 mod load;
 mod machine;
 mod measure;
@@ -48,6 +49,7 @@ bench coldstart --bin FOLDER --folder FOLDER --venv FOLDER --python FOLDER [--ro
     --bin FOLDER           where the areas' optimised binaries are, and the example `minimal`
 bench load --folder FOLDER --info JSON [--jobs N] [--reads N] [--json FILE] [--docs FILE]
     --info JSON            what a local cloud that counts calls says of itself
+bench gif --folder FOLDER [--gifski PROGRAM] [--video FILE] [--json FILE]
 bench cut URL START END OUT    the engine alone; prints one line of JSON
 ";
 
@@ -63,6 +65,7 @@ fn run() -> anyhow::Result<()> {
     match arguments.next()? {
         Some(Value(name)) if name == "clip" => clip(&Options::parse(&mut arguments)?),
         Some(Value(name)) if name == "coldstart" => coldstart::run(&mut arguments),
+        Some(Value(name)) if name == "gif" => gif::run(&mut arguments),
         Some(Value(name)) if name == "load" => load::run(&mut arguments),
         Some(Value(name)) if name == "cut" => cut(&mut arguments),
         Some(Long("help") | Short('h')) => say::answer(HELP),

@@ -52,6 +52,8 @@ bench clip                 make clips our way and others', compare them, write d
 bench coldstart            time how functions start, beside minimal ones; writes into docs/benchmarks.md
     --rounds N             how often each is started (40)
     --json FILE            also write everything there, for programs
+bench gif                  how large GIFs are, beside those of FFmpeg and gifski
+    --gifski PROGRAM       compare with this; --video FILE: a film of your own; --json FILE: the numbers
 bench load                 many jobs and many readers at once on the local cloud; writes docs/load.md
     --jobs N, --reads N    how many (500, 20000); fewer of either write no document
     --json FILE            also write everything there, for programs

@@ -10,6 +10,8 @@ use crate::{
     prices::PriceBook,
     quality::{Format, PictureSize, Quality},
     source::{Location, SourceInfo},
+    time::MediaTime,
+    tracks::{self, AudioWish},
 };
 
 /// A request that can be carried out, as far as can be told without its source.
@@ -27,6 +29,15 @@ pub struct ClipSpec {
     /// Where the clip may begin and end.
     #[serde(default)]
     pub precision: Precision,
+    /// The sound that was asked for, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioWish>,
+    /// The most bytes that the file may have; for GIF only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// Where the clip was asked to end, if the source ends a little earlier and the clip with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_end: Option<MediaTime>,
 }
 
 /// Where a clip may begin and end.
@@ -119,7 +130,16 @@ impl ClipSpec {
                 format.extension(),
             )));
         }
-        Ok(Self { location, span, format, quality, precision: Precision::Exact })
+        Ok(Self {
+            location,
+            span,
+            format,
+            quality,
+            precision: Precision::Exact,
+            audio: None,
+            max_bytes: None,
+            asked_end: None,
+        })
     }
 
     /// The same with the `precision` that a request names; `exact` is the default.
@@ -136,11 +156,52 @@ impl ClipSpec {
         Ok(Self { precision, ..self })
     }
 
+    /// The same with the sound that a request names.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`] with GIF, which has none.
+    pub fn with_audio(self, audio: Option<AudioWish>) -> Result<Self, Refusal> {
+        if audio.is_some() && self.format == Format::Gif {
+            return Err(bad("A GIF has no sound; leave out `audio`."));
+        }
+        Ok(Self { audio, ..self })
+    }
+
+    /// The same with a bound on the file's size in bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::BadRequest`] with anything but GIF, and for a size that no GIF can have.
+    pub fn with_max_bytes(self, max_bytes: Option<u64>) -> Result<Self, Refusal> {
+        match max_bytes {
+            Some(_) if self.format != Format::Gif => {
+                Err(bad("`max_bytes` is for gif only; leave it out for other formats."))
+            }
+            Some(max) if max < limits::GIF_MAX_BYTES_MIN => {
+                Err(bad(format!("`max_bytes` must be {} at least.", limits::GIF_MAX_BYTES_MIN)))
+            }
+            _ => Ok(Self { max_bytes, ..self }),
+        }
+    }
+
+    /// The same for this very source: a span that ends up to a frame, or 50 ms, behind the source's end ends with it.
+    ///
+    /// # Errors
+    /// As [`Self::check_source`].
+    pub fn fitted(mut self, source: &SourceInfo) -> Result<Self, Refusal> {
+        let (end, most) = (self.span.end, source.frame.unwrap_or_default().max(limits::BEYOND_END_MAX));
+        if end > source.duration && end.since(source.duration) <= most && self.span.start < source.duration {
+            self.span.end = source.duration;
+            self.asked_end = Some(end);
+        }
+        self.check_source(source)?;
+        Ok(self)
+    }
+
     /// Checks the request against its source.
     ///
     /// # Errors
-    /// [`Refusal::BadRequest`] for a span beyond the end, [`Refusal::Source`] for a source that is too long or
-    /// lacks what the format needs.
+    /// [`Refusal::BadRequest`] for a span beyond the end and a sound that is not there, [`Refusal::Source`] for a source
+    /// that is too long or lacks what the format needs.
     pub fn check_source(&self, source: &SourceInfo) -> Result<(), Refusal> {
         if source.duration > limits::SOURCE_DURATION_MAX {
             return Err(Refusal::Source(format!(
@@ -155,6 +216,7 @@ impl ClipSpec {
         if !self.format.has_picture() && !source.has_audio {
             return Err(Refusal::Source("the source has no audio; ask for mp4 or gif".to_owned()));
         }
+        tracks::must_offer(source, self.audio.as_ref())?;
         if self.span.end > source.duration {
             return Err(bad(format!(
                 "`end` ({}) is beyond the end of the source, which is {} long",
@@ -214,7 +276,7 @@ pub(crate) fn clipped(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::MediaTime;
+    use crate::tracks::AudioTrack;
 
     const URL: &str = "https://example.com/video.mp4";
 
@@ -245,6 +307,44 @@ mod tests {
         let fraction = ClipSpec::new(URL, span(1.5, 4.25), None, None).unwrap();
         assert_eq!((fraction.format, fraction.quality), (Format::Mp4, Quality::P1080));
         assert_eq!(fraction.file_name(), "clip_0-01.5-0-04.25.mp4");
+    }
+
+    #[test]
+    fn an_end_a_little_behind_the_sources_is_the_sources() {
+        let (source, still) = (source(10.0, 640, 360), MediaTime(200_000));
+        let slow = SourceInfo { frame: Some(still), ..source.clone() };
+        let fitted = |end: f64, source: &SourceInfo| {
+            let fitted = spec(8.0, end, "mp4", None).unwrap().fitted(source);
+            fitted.map(|spec| (spec.span.end.0, spec.asked_end.map(|end| end.0)))
+        };
+        assert_eq!(fitted(10.0, &source), Ok((10_000_000, None)));
+        assert_eq!(fitted(10.05, &source), Ok((10_000_000, Some(10_050_000))));
+        assert_eq!(fitted(10.2, &slow), Ok((10_000_000, Some(10_200_000))));
+        for (end, source) in [(10.051, &source), (10.201, &slow)] {
+            assert!(
+                matches!(fitted(end, source), Err(Refusal::BadRequest(text)) if text.contains("beyond the end"))
+            );
+        }
+        assert!(spec(10.0, 10.04, "mp4", None).unwrap().fitted(&source).is_err(), "nothing would be left");
+    }
+
+    #[test]
+    fn a_sound_and_a_size_are_for_formats_that_have_them() {
+        let (mp4, gif) = (spec(0.0, 1.0, "mp4", None).unwrap(), spec(0.0, 1.0, "gif", None).unwrap());
+        let english = Some(AudioWish::Language("en".to_owned()));
+        assert!(gif.clone().with_audio(english.clone()).is_err() && gif.clone().with_audio(None).is_ok());
+        assert!(mp4.clone().with_max_bytes(Some(1_000_000)).is_err());
+        assert!(gif.clone().with_max_bytes(Some(1_000)).is_err());
+        assert_eq!(gif.with_max_bytes(Some(1_000_000)).unwrap().max_bytes, Some(1_000_000));
+        let spoken = |language: &str| AudioTrack {
+            number: 1,
+            language: Some(language.to_owned()),
+            ..AudioTrack::default()
+        };
+        let asked = mp4.with_audio(english).unwrap();
+        let source = |language| SourceInfo { tracks: vec![spoken(language)], ..source(5.0, 640, 360) };
+        assert_eq!(asked.check_source(&source("eng")), Ok(()));
+        assert!(matches!(asked.check_source(&source("deu")), Err(Refusal::BadRequest(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     prices::PriceBook,
     quality::{Format, PictureSize, Quality},
     source::{Location, SourceInfo},
+    tracks::{self, AudioWish},
 };
 
 /// The formats that a whole video comes in.
@@ -29,6 +30,9 @@ pub struct DownloadSpec {
     pub quality: Quality,
     /// Whether it is kept in the history, with a share page.
     pub save_to_library: bool,
+    /// The sound that was asked for, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioWish>,
 }
 
 impl DownloadSpec {
@@ -67,13 +71,20 @@ impl DownloadSpec {
                 bad(format!("`quality` must be 720p, 1080p or 4k (or medium, high), not {:?}", clipped(word)))
             })?,
         };
-        Ok(Self { location, format, quality, save_to_library })
+        Ok(Self { location, format, quality, save_to_library, audio: None })
+    }
+
+    /// The same with the sound that a request names.
+    #[must_use]
+    pub fn with_audio(self, audio: Option<AudioWish>) -> Self {
+        Self { audio, ..self }
     }
 
     /// Checks the request against its source. It may have any length.
     ///
     /// # Errors
-    /// [`Refusal::Source`] for a source that lacks what the format needs.
+    /// [`Refusal::Source`] for a source that lacks what the format needs, [`Refusal::BadRequest`] for a sound that is not
+    /// there.
     pub fn check_source(&self, source: &SourceInfo) -> Result<(), Refusal> {
         if self.format.has_picture() && source.picture.is_none() {
             return Err(Refusal::Source("the source has no video; ask for mp3".to_owned()));
@@ -81,6 +92,7 @@ impl DownloadSpec {
         if !self.format.has_picture() && !source.has_audio {
             return Err(Refusal::Source("the source has no audio; ask for mp4".to_owned()));
         }
+        tracks::must_offer(source, self.audio.as_ref())?;
         Ok(())
     }
 

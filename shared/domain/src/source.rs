@@ -7,6 +7,7 @@ use crate::{
     ids::FileId,
     quality::PictureSize,
     time::MediaTime,
+    tracks::{AudioTrack, TRACKS_MAX},
 };
 
 /// Where a source is. In a record it is one field, named `url` or `file_id`.
@@ -48,6 +49,12 @@ pub struct SourceInfo {
     pub picture: Option<PictureSize>,
     /// Whether there is an audio track.
     pub has_audio: bool,
+    /// How long a picture is shown usually, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<MediaTime>,
+    /// The sounds to choose among, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracks: Vec<AudioTrack>,
     /// Address of a still picture, where the source's site has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<String>,
@@ -79,7 +86,8 @@ impl SourceInfo {
             web && address.len() <= ADDRESS_BYTES_MAX
         };
         let (thumbnail, embed_url) = (self.thumbnail.filter(address), self.embed_url.filter(address));
-        Self { title, thumbnail, embed_url, ..self }
+        let tracks = self.tracks.into_iter().take(TRACKS_MAX).map(AudioTrack::bounded).collect();
+        Self { title, thumbnail, embed_url, tracks, ..self }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     quality::{Format, PictureSize, Quality},
     source::{Location, SourceInfo},
     time::MediaTime,
+    tracks::AudioWish,
 };
 
 /// A request of either kind. They are told apart by their fields: only a clip has a span.
@@ -96,6 +97,42 @@ impl Spec {
         match self {
             Self::Clip(_) => true,
             Self::Download(spec) => spec.save_to_library,
+        }
+    }
+
+    /// The sound that was asked for, if one was.
+    #[must_use]
+    pub const fn audio(&self) -> Option<&AudioWish> {
+        match self {
+            Self::Clip(spec) => spec.audio.as_ref(),
+            Self::Download(spec) => spec.audio.as_ref(),
+        }
+    }
+
+    /// The most bytes that the file may have, if there is a bound.
+    #[must_use]
+    pub const fn bytes_max(&self) -> Option<u64> {
+        match self {
+            Self::Clip(spec) => spec.max_bytes,
+            Self::Download(_) => None,
+        }
+    }
+
+    /// What was changed of what was asked for, in sentences.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let Self::Clip(ClipSpec { asked_end: Some(asked), span, .. }) = self else { return Vec::new() };
+        vec![format!("`end` was {asked}, and the source is {} long: the clip ends with it.", span.end)]
+    }
+
+    /// The same for this very source: a clip that would end a little behind the source's end ends with it.
+    ///
+    /// # Errors
+    /// As [`Self::check_source`].
+    pub fn fitted(self, source: &SourceInfo) -> Result<Self, Refusal> {
+        match self {
+            Self::Clip(spec) => spec.fitted(source).map(Self::Clip),
+            Self::Download(spec) => spec.check_source(source).map(|()| Self::Download(spec)),
         }
     }
 

@@ -5,6 +5,7 @@
 //! works the same. Nobody gets at it who cannot open the file, and who opens it is told its version by its server.
 
 use bytes::Bytes;
+use domain::tracks::AudioWish;
 use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering};
 use runtime::time_limits;
 use sources::{Container, RemoteFile, SourceError, sniff};
@@ -46,6 +47,19 @@ pub async fn read_index(
     file: &RemoteFile,
     part: Part,
 ) -> Result<Option<Index>, SourceError> {
+    read_index_for(objects, file, part, None).await
+}
+
+/// As [`read_index`], with the sound that `wish` names.
+///
+/// # Errors
+/// As [`read_index`].
+pub async fn read_index_for(
+    objects: Option<&Objects>,
+    file: &RemoteFile,
+    part: Part,
+    wish: Option<&AudioWish>,
+) -> Result<Option<Index>, SourceError> {
     must_be_media(file)?;
     if sniff(file.head()) != Container::IsoBmff {
         return Ok(None);
@@ -58,7 +72,7 @@ pub async fn read_index(
     };
     let known_bytes = known.bytes();
     let source = Remembering::new(&remote, known);
-    let read = Index::read_part(&source, part).await;
+    let read = Index::read_for(&source, part, wish).await;
     let pieces = source.into_pieces();
     info!(known = known_bytes, bytes = pieces.bytes(), "index read");
     match read {

@@ -15,7 +15,7 @@ use tokio::{
     fs::File,
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
     process::{Child, ChildStdin, Command},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
 };
 
 /// What is kept of a process's standard error.
@@ -112,6 +112,15 @@ impl Drop for Group {
     }
 }
 
+/// Told each block of so many bytes of a process's standard output, when there is room for it.
+pub(crate) type Blocks = (usize, mpsc::Sender<Vec<u8>>);
+
+/// What is done with a process's standard output.
+pub(crate) enum Output<'a> {
+    Lines(OnLine<'a>),
+    Blocks(Blocks),
+}
+
 /// Runs `command` to its end; `on_line` sees each line of its standard output. It reads nothing. When this future is
 /// dropped, the process is killed, and with its end ends all that it has started.
 ///
@@ -122,7 +131,7 @@ pub async fn run(
     bounds: Bounds,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Finished, ProcessError> {
-    run_fed(command, bounds, None, on_line).await
+    run_fed(command, bounds, None, Output::Lines(on_line)).await
 }
 
 /// As [`run`], with `input` at its standard input.
@@ -130,7 +139,7 @@ pub(crate) async fn run_fed(
     mut command: Command,
     bounds: Bounds,
     input: Option<Fed>,
-    on_line: OnLine<'_>,
+    output: Output<'_>,
 ) -> Result<Finished, ProcessError> {
     let program = PathBuf::from(command.as_std().get_program());
     let mut child = command
@@ -146,7 +155,10 @@ pub(crate) async fn run_fed(
     let io = |error| ProcessError::Io { program: program.clone(), error };
     let all = async {
         let lines = async {
-            let complete = each_line(stdout, bounds.stdout_max, on_line).await.map_err(io)?;
+            let complete = match output {
+                Output::Lines(on_line) => each_line(stdout, bounds.stdout_max, on_line).await.map_err(io)?,
+                Output::Blocks(blocks) => each_block(stdout, blocks).await.map_err(io)?,
+            };
             complete.then_some(()).ok_or_else(|| ProcessError::TooMuchOutput {
                 program: program.clone(),
                 limit: bounds.stdout_max,
@@ -177,6 +189,22 @@ async fn feed(pipe: Option<ChildStdin>, input: Option<Fed>) -> std::io::Result<(
     match tokio::io::copy(&mut file, &mut pipe).await {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Hands each block on, as long as somebody takes them. What is left behind the last whole one is no block.
+async fn each_block(pipe: Option<impl AsyncRead + Unpin>, (len, to): Blocks) -> std::io::Result<bool> {
+    let Some(mut pipe) = pipe else { return Ok(true) };
+    loop {
+        let mut block = vec![0; len];
+        match pipe.read_exact(&mut block).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(true),
+            Err(error) => return Err(error),
+        }
+        if to.send(block).await.is_err() {
+            return Ok(true);
+        }
     }
 }
 

@@ -52,6 +52,65 @@ pub struct Remuxed {
     pub zero: MediaTime,
 }
 
+/// The containers whose clock may begin anew: one recording behind the other.
+const MAY_RESTART: [&str; 3] = ["mpegts", "mpeg", "ogg"];
+
+/// Containers of coded pictures and nothing else: none says when it is shown.
+const UNTIMED: [&str; 2] = ["h264", "hevc"];
+
+/// The pictures of a raw stream, without loss, each at its time by the rate that the stream tells. They are decoded for it:
+/// in which order they are shown is in the pictures themselves.
+async fn timed(tools: &Tools, path: &Path, out: &Path) -> Result<MediaTime, EngineError> {
+    let args = Args::default()
+        .input(path)
+        .words("-map 0:v:0 -vf setpts=N/(FR*TB) -fps_mode passthrough -enc_time_base:v -1")
+        .words("-c:v libx264 -preset ultrafast -qp 0 -video_track_timescale 1200000 -f mp4")
+        .file(out);
+    let finished = tools.ffmpeg(args, &mut |_| {}).await?;
+    if finished.success { Ok(MediaTime::ZERO) } else { Err(EngineError::Damaged(finished.stderr)) }
+}
+
+/// Copies the picture and the sounds of the local file at `path`, whose clock begins anew somewhere, to `out`, on a clock
+/// that goes on; so does a raw stream, which has none. Gives by how much more the new clock shows at the beginning than the source's own, counted from its
+/// `zero`; `None` for a file with one clock, of which nothing is copied.
+///
+/// # Errors
+/// [`EngineError`].
+pub async fn on_one_clock(tools: &Tools, path: &Path, out: &Path) -> Result<Option<MediaTime>, EngineError> {
+    let probe = tools.probe(path).await?;
+    if UNTIMED.contains(&probe.container.as_str()) {
+        return timed(tools, path, out).await.map(Some);
+    }
+    if !MAY_RESTART.contains(&probe.container.as_str()) {
+        return Ok(None);
+    }
+    if !tools.measure(path, &probe).await?.is_some_and(|measured| measured.restarts) {
+        return Ok(None);
+    }
+    let mut args = Args::default().words("-dts_delta_threshold 1").input(path);
+    if let Some(video) = &probe.video {
+        args = args.words(&format!("-map 0:{}", video.index));
+    }
+    for sound in &probe.sounds {
+        args = args.words(&format!("-map 0:{}", sound.stream));
+    }
+    // The headers of the second recording in an Ogg would be taken for sound.
+    let codecs = if probe.container == "ogg" { "-c:v copy -c:a flac" } else { "-c copy" };
+    let args = args
+        .words(codecs)
+        .words("-map_metadata -1 -map_chapters -1 -max_muxing_queue_size 8192 -f matroska")
+        .file(out);
+    // It says that timestamps jump; whether all is there is seen by its frames.
+    let finished = tools.ffmpeg(args, &mut |_| {}).await?;
+    if !finished.success {
+        return Err(EngineError::Source(
+            "The source's clock begins anew in the middle, and its parts cannot be put together.".into(),
+        ));
+    }
+    let copied = tools.probe(out).await?;
+    Ok(Some(copied.start))
+}
+
 /// What a stream is. Its `zero` is what a reader of the file itself counts from.
 ///
 /// # Errors
@@ -67,6 +126,9 @@ pub async fn probe(tools: &Tools, path: &Path) -> Result<Probe, EngineError> {
 /// [`EngineError`]: `Source` if it is no media.
 pub async fn transport(tools: &Tools, path: &Path, out: &Path) -> Result<Option<Remuxed>, EngineError> {
     let probe = tools.probe(path).await?;
+    if probe.audio.as_ref().is_some_and(|audio| audio.right.is_some()) {
+        return Ok(None);
+    }
     let mut args = Args::default().input(path);
     for index in
         probe.video.iter().map(|video| video.index).chain(probe.audio.iter().map(|audio| audio.index))

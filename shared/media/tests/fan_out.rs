@@ -46,6 +46,8 @@ async fn shared(source: &Path, span: Span, shares: usize, dir: &Path) -> (Output
             span: share.span,
             format: Format::Mp4,
             quality: Quality::P1080,
+            audio: None,
+            bytes_max: None,
             encode: true,
             out_dir: &out_dir,
         };
@@ -84,6 +86,8 @@ async fn exact(path: &Path, span: Span, shares: usize, chirp: Option<f64>) {
         span,
         format: Format::Mp4,
         quality: Quality::P1080,
+        audio: None,
+        bytes_max: None,
         encode: true,
         out_dir: whole.path(),
     };

@@ -209,6 +209,8 @@ async fn larger_pictures_are_scaled_and_pixels_made_square() {
             span: span(500, 1500),
             format: Format::Mp4,
             quality,
+            audio: None,
+            bytes_max: None,
             encode: false,
             out_dir: dir.path(),
         };
@@ -232,6 +234,8 @@ async fn progress_rises_to_one() {
             span: span(500, 3500),
             format,
             quality: Quality::P1080,
+            audio: None,
+            bytes_max: None,
             encode: false,
             out_dir: dir.path(),
         };

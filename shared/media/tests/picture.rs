@@ -37,8 +37,17 @@ fn made(path: &Path, graph: &str, options: &str) {
 
 async fn cut_small(input: &Path, span: Span, format: Format, out_dir: &Path) -> Output {
     std::fs::create_dir_all(out_dir).unwrap();
-    let job =
-        Cut { input, origin: MediaTime::ZERO, span, format, quality: Quality::P720, encode: false, out_dir };
+    let job = Cut {
+        input,
+        origin: MediaTime::ZERO,
+        span,
+        format,
+        quality: Quality::P720,
+        audio: None,
+        bytes_max: None,
+        encode: false,
+        out_dir,
+    };
     engine::cut(&Tools::default(), &job, &|_| {}).await.unwrap()
 }
 

@@ -150,6 +150,8 @@ async fn other_containers_are_copied_or_encoded() {
             span: span(0, 4000),
             format: Format::Mp4,
             quality,
+            audio: None,
+            bytes_max: None,
             encode: false,
             out_dir: out.path(),
         };

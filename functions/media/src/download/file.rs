@@ -8,8 +8,9 @@ use std::path::Path;
 use domain::{spec::Spec, time::MediaTime};
 use look::read_index;
 use media::{
-    mp4::{Index, LocalFile},
-    ts,
+    ffmpeg::Tools,
+    mp4::{Index, LocalFile, Part as MoviePart},
+    remux, ts,
 };
 use runtime::StageError;
 use sources::{Container, RemoteFile, sniff};
@@ -22,7 +23,8 @@ use super::{
 use crate::{
     job::passing,
     opening::Begins,
-    work::{Plan, SOURCE},
+    sound,
+    work::{Plan, SOURCE, told},
 };
 
 /// In so many bytes of a transport stream each of its streams begins.
@@ -38,7 +40,7 @@ impl Fetch<'_> {
     pub(super) async fn run(&self) -> Result<Plan, StageError> {
         let (room, file) = (self.room, self.file);
         if file.serves_ranges()
-            && let Some(index) = read_index(Some(room.app.objects()?), file, part(&room.job.spec)).await?
+            && let Some(index) = sound::index(room.app, room.job, file, part(&room.job.spec)).await?
             && let Some(plan) = (Cutting { room, index: &index, files: &[Held::Remote(file)] }).run().await?
         {
             return Ok(plan);
@@ -54,18 +56,28 @@ impl Fetch<'_> {
         // All of a file need not be put together again.
         if matches!(room.job.spec, Spec::Clip(_)) && sniff(self.file.head()) == Container::IsoBmff {
             let local = LocalFile::open(&whole).map_err(passing)?;
-            if let Ok(index) = Index::read(&local).await
+            // Among several sounds the silent ones are told apart by the engine, which needs all of them.
+            if let Ok(index) = Index::read_for(&local, MoviePart::Whole, room.job.spec.audio()).await
+                && (room.job.spec.audio().is_some() || index.sounds.len() < 2)
                 && let Some(plan) =
                     (Cutting { room, index: &index, files: &[Held::Local(&local)] }).run().await?
             {
                 return Ok(plan);
             }
         }
+        let one_clock = self.room.folder.join("one-clock");
+        let tools = Tools::default();
+        let begins = MediaTime(origin(&whole).await?.0);
+        let going_on = remux::on_one_clock(&tools, &whole, &one_clock).await.map_err(told)?;
+        let (path, origin) = match going_on {
+            Some(shift) => (one_clock, MediaTime(begins.0.saturating_sub(shift.0))),
+            None => (whole, begins),
+        };
         let origin = match &room.job.spec {
-            Spec::Clip(_) => origin(&whole).await?,
+            Spec::Clip(_) => origin,
             Spec::Download(_) => MediaTime::ZERO,
         };
-        room.put(&whole, SOURCE).await?;
+        room.put(&path, SOURCE).await?;
         Ok(Plan::One { origin, around: None })
     }
 }

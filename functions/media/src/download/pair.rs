@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use domain::time::MediaTime;
-use look::read_index;
+use look::read_index_for;
 use media::{
     ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt},
@@ -41,7 +41,7 @@ impl Fetch<'_> {
             let (objects, part) = (room.app.objects()?, part(&room.job.spec));
             let (seen, heard) = tokio::try_join!(
                 read_index(Some(objects), video, part),
-                read_index(Some(objects), audio, part)
+                read_index_for(Some(objects), audio, part, room.job.spec.audio())
             )?;
             if let (Some(seen), Some(heard)) = (seen, heard) {
                 let index = seen.with_sound_of(heard, at);

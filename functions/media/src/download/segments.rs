@@ -395,6 +395,11 @@ async fn append(
         bytes = bytes.slice(skip..);
     }
     if kind == Kind::Transport
+        && let Some(at) = ts::behind_front(&bytes)
+    {
+        bytes = bytes.slice(at..);
+    }
+    if kind == Kind::Transport
         && let Some((at, sets)) = opening.and_then(|opening| ts::sets_for(&bytes, &opening.bytes))
     {
         sink.write_all(&bytes.split_to(at)).await.map_err(passing)?;

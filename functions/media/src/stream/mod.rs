@@ -22,6 +22,7 @@ use bytes::Bytes;
 use domain::{
     quality::{PictureSize, Quality},
     time::MediaTime,
+    tracks::{AudioTrack, AudioWish},
 };
 use sources::{
     Container, Limits, RemoteFile, SourceClient, SourceError, Traffic, sniff,
@@ -46,11 +47,13 @@ const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 const FILES_MAX: u32 = 60_000;
 
 /// What is wanted of a source.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) quality: Quality,
     pub(crate) video: bool,
     pub(crate) audio: bool,
+    /// The sound that was asked for.
+    pub(crate) sound: Option<AudioWish>,
 }
 
 /// A presentation in segments.
@@ -65,6 +68,8 @@ pub(crate) struct Stream {
     pub(crate) picture: Option<PictureSize>,
     /// Whether there is sound, where it is told.
     pub(crate) has_audio: Option<bool>,
+    /// The sounds to choose among, where a playlist names several.
+    pub(crate) tracks: Vec<AudioTrack>,
     /// What the files that were opened so far have read.
     traffic: std::sync::Mutex<Vec<Traffic>>,
     files_left: AtomicU32,
@@ -88,6 +93,7 @@ pub(crate) async fn open(
         lanes: Vec::new(),
         picture: None,
         has_audio: None,
+        tracks: Vec::new(),
         traffic: std::sync::Mutex::default(),
         files_left: AtomicU32::new(FILES_MAX),
         keys: Mutex::default(),
@@ -97,12 +103,13 @@ pub(crate) async fn open(
     stream.count(&file);
     let text = text(&file).await?;
     if sniff(file.head()) == Container::DashManifest {
-        return stream.dash(&Manifest::parse(&text, file.url())?, wish).await;
+        return stream.dash(&Manifest::parse(&text, file.url())?, &wish).await;
     }
     match Playlist::parse(&text, file.url())? {
         Playlist::Media(rendition) => stream.lanes.push(rendition),
         Playlist::Master(master) => {
-            let chosen = master.choose(wish.quality)?;
+            let chosen = master.choose(wish.quality, wish.sound.as_ref())?;
+            stream.tracks = chosen.tracks;
             (stream.picture, stream.has_audio) = (chosen.picture, chosen.has_audio);
             let apart = chosen.sound.filter(|_| wish.audio);
             if wish.video || apart.is_none() {
@@ -219,7 +226,7 @@ impl Stream {
         Ok(())
     }
 
-    async fn dash(mut self, manifest: &Manifest, wish: Wish) -> Result<Source, SourceError> {
+    async fn dash(mut self, manifest: &Manifest, wish: &Wish) -> Result<Source, SourceError> {
         let video = manifest.video(wish.quality).filter(|_| wish.video || manifest.audio().is_none());
         let audio = manifest.audio().filter(|_| wish.audio || video.is_none());
         self.picture = video.and_then(|video| video.picture);

@@ -2,6 +2,7 @@
 
 mod clip;
 mod coldstart;
+mod gif;
 mod load;
 
 use std::path::Path;
@@ -18,13 +19,14 @@ use crate::setup;
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let name = match arguments.next()? {
         Some(Value(name)) => name,
-        _ => bail!("which benchmark? There are: clip, coldstart, load"),
+        _ => bail!("which benchmark? There are: clip, coldstart, gif, load"),
     };
     match name.to_str() {
         Some("clip") => clip::run(arguments),
         Some("coldstart") => coldstart::run(arguments),
+        Some("gif") => gif::run(arguments),
         Some("load") => load::run(arguments),
-        _ => bail!("there is no benchmark {name:?}; there are: clip, coldstart, load"),
+        _ => bail!("there is no benchmark {name:?}; there are: clip, coldstart, gif, load"),
     }
 }
 

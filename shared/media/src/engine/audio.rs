@@ -23,6 +23,8 @@ const FLAC_RATE_MAX: u32 = 655_350;
 pub struct AudioPlan {
     /// The stream's number in the local file.
     pub stream: u32,
+    /// The number of the stream that is the right channel, where that is one of its own.
+    pub right: Option<u32>,
     /// Samples a second of the clip.
     pub rate: u32,
     /// How many channels; the source's own, unless it has more than the format takes.
@@ -38,7 +40,7 @@ pub struct AudioPlan {
 impl AudioPlan {
     /// The sound of `stream` from `zero` to `end` of the local clock, as `format` has it.
     pub(super) fn new(stream: &AudioStream, format: Format, zero: MediaTime, end: MediaTime) -> Self {
-        let AudioStream { index, sample_rate, channels, bits, .. } = *stream;
+        let AudioStream { index, sample_rate, channels, right, bits, .. } = *stream;
         let (rate, channels) = match format {
             Format::Wav | Format::Flac => {
                 let rate = if sample_rate <= FLAC_RATE_MAX { sample_rate } else { 48_000 };
@@ -59,7 +61,7 @@ impl AudioPlan {
         let from = samples(zero, rate);
         let to = samples(end, rate).max(from + 1);
         let bits = if bits > 16 { 24 } else { 16 };
-        Self { stream: index, rate, channels, bits, from, to }
+        Self { stream: index, right, rate, channels, bits, from, to }
     }
 
     /// How long it is heard.
@@ -69,9 +71,9 @@ impl AudioPlan {
 
     /// Picks the sound by sample. Where the source has none (it begins late, pauses, ends early) there is silence,
     /// so the track begins with the clip and needs no edit list to be in sync.
-    pub(super) fn filters(&self) -> String {
+    fn filters(&self) -> String {
         let Self { rate, from, to, .. } = *self;
-        let layout = match self.channels {
+        let layout = match if self.right.is_some() { 1 } else { self.channels } {
             1 => ":channel_layouts=mono",
             2 => ":channel_layouts=stereo",
             _ => "",
@@ -83,6 +85,23 @@ impl AudioPlan {
              asetpts=PTS-({from}),aresample=async=1:min_comp=0.000001:first_pts=0,apad=whole_len={length},\
              atrim=end_sample={length}"
         )
+    }
+
+    /// FFmpeg's words for the stream and the samples of it.
+    pub(super) fn heard(&self, args: Args) -> Args {
+        let (left, filters) = (self.stream, self.filters());
+        match self.right {
+            None => args.words(&format!("-map 0:{left}")).option("-af", filters),
+            // Each is as long as the other then, whatever lacks in the one.
+            Some(right) => args
+                .option(
+                    "-filter_complex",
+                    format!(
+                        "[0:{left}]{filters}[left];[0:{right}]{filters}[right];[left][right]{JOIN}[heard]"
+                    ),
+                )
+                .words("-map [heard]"),
+        }
     }
 
     /// The codec's name as `ffprobe` prints it.
@@ -114,6 +133,9 @@ impl AudioPlan {
     }
 }
 
+/// Two mono sounds as the left and the right of one.
+pub(crate) const JOIN: &str = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR";
+
 /// The sound of an MP4.
 pub(super) const AAC: &str = "-c:a aac -b:a 192k";
 
@@ -122,7 +144,8 @@ mod tests {
     use super::*;
 
     fn plan(codec: &str, sample_rate: u32, channels: u32, bits: u32, format: Format) -> AudioPlan {
-        let stream = AudioStream { index: 1, codec: codec.to_owned(), sample_rate, channels, bits };
+        let stream =
+            AudioStream { index: 1, codec: codec.to_owned(), sample_rate, channels, right: None, bits };
         AudioPlan::new(&stream, format, MediaTime(1_500_000), MediaTime(4_250_000))
     }
 
@@ -136,6 +159,18 @@ mod tests {
             let much = plan("pcm_f32le", 768_000, 16, 32, format);
             assert_eq!((much.rate, much.channels, much.bits), (48_000, 2, 24));
         }
+    }
+
+    #[test]
+    fn two_channels_of_their_own_become_one_sound() {
+        let right = |audio: AudioPlan| AudioPlan { right: Some(3), ..audio };
+        let args =
+            format!("{:?}", right(plan("pcm_s16le", 48_000, 2, 16, Format::Wav)).heard(Args::default()));
+        assert!(
+            args.contains("[0:1]") && args.contains("[0:3]") && args.contains("channel_layouts=mono"),
+            "{args}"
+        );
+        assert!(args.contains("join=inputs=2"), "{args}");
     }
 
     #[test]

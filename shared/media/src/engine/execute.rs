@@ -7,7 +7,6 @@ use domain::{quality::Format, time::MediaTime};
 use super::{
     EngineError,
     audio::{AAC, AudioPlan},
-    gif::gif,
     picture,
     plan::{EncodePlan, VideoPlan},
 };
@@ -43,10 +42,9 @@ pub(crate) async fn execute(
 ) -> Result<(), EngineError> {
     match (plan.format, &plan.video, &plan.audio) {
         (Format::Mp3 | Format::M4a | Format::Wav | Format::Flac, _, Some(audio)) => {
-            let args = heard(source(input), audio).words(NO_EXTRAS);
+            let args = audio.heard(source(input)).words(NO_EXTRAS);
             run(tools, audio.output(plan.format, args).file(out), plan, 0.0..1.0, progress).await
         }
-        (Format::Gif, Some(video), _) => gif(tools, plan, video, input, out, progress).await,
         (Format::Mp4, Some(video), audio) => {
             let args = mp4(source(input), video, audio.as_ref()).file(out);
             run(tools, args, plan, 0.0..1.0, progress).await
@@ -56,18 +54,18 @@ pub(crate) async fn execute(
 }
 
 pub(super) fn source(input: Input<'_>) -> Args {
-    let args = Args::default().words("-progress pipe:1 -stats_period 0.25 -copyts");
+    opened(Args::default().words("-progress pipe:1 -stats_period 0.25"), input)
+}
+
+/// The source behind options that concern all of FFmpeg.
+pub(super) fn opened(args: Args, input: Input<'_>) -> Args {
+    let args = args.words("-copyts");
     let args = match input.seek {
         // Absolute, and to a whole group of pictures: what is too early is dropped by its timestamp.
         Some(at) => args.words(&format!("-seek_timestamp 1 -noaccurate_seek -ss {:.6}", at.seconds())),
         None => args,
     };
     args.input(input.path)
-}
-
-/// The stream and the samples of the clip's sound.
-fn heard(args: Args, audio: &AudioPlan) -> Args {
-    args.words(&format!("-map 0:{}", audio.stream)).option("-af", audio.filters())
 }
 
 fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
@@ -88,7 +86,7 @@ fn mp4(args: Args, video: &VideoPlan, audio: Option<&AudioPlan>) -> Args {
         .option("-bsf:v", last_duration(video, timescale))
         .words(&format!("-video_track_timescale {timescale} -movie_timescale {timescale}"));
     let args = match audio {
-        Some(audio) => heard(args, audio).words(AAC),
+        Some(audio) => audio.heard(args).words(AAC),
         None => args,
     };
     args.words(NO_EXTRAS).words("-movflags +faststart -write_btrt 0 -max_muxing_queue_size 8192 -f mp4")
@@ -112,7 +110,7 @@ pub(crate) async fn encode_sound(
     input: Input<'_>,
     out: &Path,
 ) -> Result<(), EngineError> {
-    let args = heard(source(input), audio).words(AAC).words(NO_EXTRAS).words("-f mp4").file(out);
+    let args = audio.heard(source(input)).words(AAC).words(NO_EXTRAS).words("-f mp4").file(out);
     silent(tools.ffmpeg(args, &mut |_| {}).await?)
 }
 

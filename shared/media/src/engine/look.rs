@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use domain::time::MediaTime;
+use domain::{quality::Format, time::MediaTime, tracks::AudioWish};
 
-use super::EngineError;
+use super::{Cut, EngineError, silence};
 use crate::{
     ffmpeg::{AudioStream, Probe, TimeBase, Tools, VideoStream},
-    mp4::{Aac, Index, LocalFile, Sample, Track},
+    mp4::{Aac, Index, LocalFile, Part, Sample, Track},
     smart,
 };
 
@@ -30,18 +30,42 @@ pub(crate) struct Looked {
     pub(crate) index: Option<Index>,
     /// The shown frames as the index has them, in decoding order.
     pub(crate) frames: Option<Vec<Frame>>,
+    /// The sound that was chosen, where it is not the default one.
+    wish: Option<AudioWish>,
 }
 
 impl Looked {
+    /// Looks with the sound that the cut wants: the one that was asked for; else, if the default one is silent within the
+    /// span, another of the same language that is not.
+    pub(crate) async fn for_cut(tools: &Tools, job: &Cut<'_>) -> Result<Self, EngineError> {
+        let looked = Self::with(tools, job.input, job.audio).await?;
+        if job.audio.is_some() || looked.probe.sounds.len() < 2 || job.format == Format::Gif {
+            return Ok(looked);
+        }
+        match silence::stand_in(tools, job, &looked.probe).await? {
+            Some(wish) => Self::with(tools, job.input, Some(&wish)).await,
+            None => Ok(looked),
+        }
+    }
+
+    /// Looks with the default sound.
     pub(crate) async fn at(tools: &Tools, path: &Path) -> Result<Self, EngineError> {
+        Self::with(tools, path, None).await
+    }
+
+    async fn with(tools: &Tools, path: &Path, wish: Option<&AudioWish>) -> Result<Self, EngineError> {
         let file = LocalFile::open(path).map_err(|error| EngineError::Internal(error.to_string()))?;
-        let index = Index::read(&file).await.ok();
+        let index = Index::read_for(&file, Part::Whole, wish).await.ok();
+        let wish = wish.cloned();
         let probe = match index.as_ref().and_then(probe) {
             Some(probe) => probe,
-            None => return Ok(Self { probe: tools.probe(path).await?, index, frames: None }),
+            None => {
+                let probe = tools.probe_for(path, wish.as_ref()).await?;
+                return Ok(Self { probe, index, frames: None, wish });
+            }
         };
         let frames = index.as_ref().and_then(|index| index.video.as_ref()).and_then(frames);
-        Ok(Self { probe, index, frames })
+        Ok(Self { probe, index, frames, wish })
     }
 
     /// The same file in the words of `ffprobe`, which knows more of colours and fields than is looked at here: enough to
@@ -50,7 +74,7 @@ impl Looked {
         if self.frames.is_none() {
             return Ok(self);
         }
-        Ok(Self { probe: tools.probe(path).await?, ..self })
+        Ok(Self { probe: tools.probe_for(path, self.wish.as_ref()).await?, ..self })
     }
 }
 
@@ -69,9 +93,12 @@ fn probe(index: &Index) -> Option<Probe> {
         container: "mp4".to_owned(),
         duration: index.duration(),
         zero: MediaTime::ZERO,
+        start: MediaTime::ZERO,
         video,
         audio,
         title: index.title.clone(),
+        frame: index.video.as_ref().and_then(Track::frame),
+        sounds: index.sounds.clone(),
     })
 }
 
@@ -92,7 +119,14 @@ fn video(track: &Track) -> Option<VideoStream> {
 
 fn audio(track: &Track) -> Option<AudioStream> {
     let Aac { rate, channels } = track.samples.as_ref().ok().and(Aac::read(&track.stsd))?;
-    Some(AudioStream { index: track.number, codec: "aac".to_owned(), sample_rate: rate, channels, bits: 0 })
+    Some(AudioStream {
+        index: track.number,
+        codec: "aac".to_owned(),
+        sample_rate: rate,
+        channels,
+        right: None,
+        bits: 0,
+    })
 }
 
 fn frames(track: &Track) -> Option<Vec<Frame>> {

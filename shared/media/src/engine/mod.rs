@@ -16,6 +16,7 @@ mod look;
 mod picture;
 mod plan;
 mod poster;
+mod silence;
 mod sprite;
 mod timeline;
 mod verify;
@@ -26,12 +27,15 @@ use domain::{
     cut::Span,
     quality::{Format, Quality},
     time::MediaTime,
+    tracks::AudioWish,
 };
 
 pub use audio::AudioPlan;
+pub(crate) use audio::JOIN;
 pub use execute::Progress;
 pub use plan::{EncodePlan, Fit, VideoPlan};
 pub use poster::poster;
+pub use silence::is_silent;
 pub use sprite::{Sprite, sprite};
 pub use verify::{Verified, VerifyError};
 
@@ -111,6 +115,10 @@ pub struct Cut<'a> {
     pub format: Format,
     /// The largest picture to make.
     pub quality: Quality,
+    /// The sound that was asked for, by its place among those of the local file; without meaning in a file with one.
+    pub audio: Option<&'a AudioWish>,
+    /// The most bytes that a GIF may have.
+    pub bytes_max: Option<u64>,
     /// Whether the picture is encoded even where it could be copied: as a share of a clip
     /// ([`crate::fan_out`]) it has to be like the others.
     pub encode: bool,
@@ -160,7 +168,7 @@ pub async fn cut_warm(
     warm: Option<Warm>,
     progress: Progress<'_>,
 ) -> Result<Output, EngineError> {
-    let looked = Looked::at(tools, job.input).await?;
+    let looked = Looked::for_cut(tools, job).await?;
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
     let (verified, method) = match copied(tools, job, &looked, (&media, warm), progress).await? {
         Some(made) => made,
@@ -221,7 +229,14 @@ async fn encoded_by(
 ) -> Result<Verified, EngineError> {
     let (plan, seek) = planned(job, timeline, reading).await?;
     tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
-    execute::execute(tools, &plan, Input { path: job.input, seek }, out, progress).await?;
+    let input = Input { path: job.input, seek };
+    let plan = match plan.format {
+        Format::Gif => gif::gif(tools, &plan, (input, job.bytes_max), out, progress).await?,
+        _ => {
+            execute::execute(tools, &plan, input, out, progress).await?;
+            plan
+        }
+    };
     let codecs = Codecs::encoded(&plan);
     verify(tools, &plan, Clip { path: out, codecs, decode: &Decode::Whole }).await
 }

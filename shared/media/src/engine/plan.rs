@@ -99,6 +99,23 @@ pub(crate) struct Request<'a> {
     pub(crate) quality: Quality,
 }
 
+impl EncodePlan {
+    /// The same as a GIF of `rate` frames a second and `picture`'s size.
+    pub(super) fn as_gif(&self, rate: i64, picture: PictureSize) -> Option<Self> {
+        let video = self.video.as_ref()?;
+        let frames = ((self.duration.0 * rate + 500_000) / 1_000_000).max(1);
+        let video = VideoPlan {
+            frames_out: frames.unsigned_abs(),
+            fit: if picture == video.picture { video.fit } else { Fit::Scale },
+            picture,
+            ..video.clone()
+        };
+        let duration = MediaTime(frames * 1_000_000 / rate);
+        let tolerance = MediaTime(1_000_000 / rate);
+        Some(Self { video: Some(video), duration, tolerance, ..self.clone() })
+    }
+}
+
 impl Request<'_> {
     /// Decides the cut, or says why this source cannot give it.
     pub(crate) fn plan(&self) -> Result<EncodePlan, EngineError> {
@@ -255,6 +272,7 @@ mod tests {
             container: "test".into(),
             duration: MediaTime(10_000_000),
             zero: MediaTime(zero),
+            start: MediaTime(zero),
             video: Some(VideoStream {
                 index: 0,
                 codec: "h264".into(),
@@ -269,9 +287,12 @@ mod tests {
                 codec: "aac".into(),
                 sample_rate: 48_000,
                 channels: 6,
+                right: None,
                 bits: 0,
             }),
             title: None,
+            frame: None,
+            sounds: Vec::new(),
         }
     }
 

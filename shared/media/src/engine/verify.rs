@@ -20,6 +20,7 @@ use super::{
 use crate::{
     ffmpeg::{Args, Colour, Packet, Probe, ProbeError, TimeBase, Tools},
     process::Fed,
+    smart,
 };
 
 /// A clip as it was found to be.
@@ -180,7 +181,7 @@ fn streams(plan: &EncodePlan, codecs: Codecs, probe: &Probe) -> Result<(), Verif
         (Some(planned), Some(found)) => {
             found.codec == codecs.audio
                 && found.sample_rate == planned.rate
-                && found.channels == planned.channels
+                && (found.channels == planned.channels || smart::SURROUND.contains(&codecs.audio))
         }
         _ => false,
     };

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
-use domain::{source::SourceInfo, time::MediaTime};
+use domain::{
+    source::SourceInfo,
+    time::MediaTime,
+    tracks::{self, AudioTrack, AudioWish, Choice},
+};
 use serde::Deserialize;
 
 use super::{
     process::{Args, Tools},
     streams::{AudioStream, StreamAnswer, VideoStream},
 };
-use crate::process::ProcessError;
+use crate::{choice, process::ProcessError};
 
 /// Bound of the description of a file; its tags are the user's.
 const DESCRIPTION_MAX: u64 = 8 << 20;
@@ -41,10 +45,16 @@ pub struct Probe {
     /// What the file's clock shows at the presentation's zero: 0 for MP4, QuickTime, Matroska and WebM, the first
     /// timestamp for containers whose clock starts anywhere, such as MPEG-TS.
     pub zero: MediaTime,
-    /// The picture.
+    /// When its first stream begins, on the file's clock.
+    pub start: MediaTime,
+    /// The film.
     pub video: Option<VideoStream>,
-    /// The sound.
+    /// How long one of its pictures is shown on average, as the file has it.
+    pub frame: Option<MediaTime>,
+    /// The sound that was asked for, else the default one.
     pub audio: Option<AudioStream>,
+    /// All sounds.
+    pub sounds: Vec<AudioTrack>,
     /// The title in the file's metadata.
     pub title: Option<String>,
 }
@@ -58,6 +68,8 @@ impl Probe {
             duration: self.duration,
             picture: self.video.as_ref().map(|video| video.shown),
             has_audio: self.audio.is_some(),
+            frame: self.frame,
+            tracks: self.sounds.clone(),
             ..SourceInfo::default()
         }
     }
@@ -77,7 +89,21 @@ pub(crate) struct Packet {
 struct Answer {
     #[serde(default)]
     streams: Vec<StreamAnswer>,
+    #[serde(default)]
+    programs: Vec<ProgramAnswer>,
     format: Option<FormatAnswer>,
+}
+
+/// A programme of a transport stream.
+#[derive(Deserialize)]
+struct ProgramAnswer {
+    #[serde(default)]
+    streams: Vec<ProgramStream>,
+}
+
+#[derive(Deserialize)]
+struct ProgramStream {
+    index: u32,
 }
 
 #[derive(Deserialize)]
@@ -96,8 +122,17 @@ impl Tools {
     /// # Errors
     /// [`ProbeError::NotAVideo`] when the file is no media, else what kept `ffprobe` from telling.
     pub async fn probe(&self, path: &Path) -> Result<Probe, ProbeError> {
+        self.probe_for(path, None).await
+    }
+
+    /// As [`Self::probe`], with the sound that `wish` names. In a file with one sound there is nothing to choose.
+    ///
+    /// # Errors
+    /// As [`Self::probe`], and [`ProbeError::NotAVideo`] if the sound is not there.
+    pub async fn probe_for(&self, path: &Path, wish: Option<&AudioWish>) -> Result<Probe, ProbeError> {
         let mut text = String::new();
-        let args = Args::default().words("-print_format json -show_format -show_streams").input(path);
+        let args =
+            Args::default().words("-print_format json -show_format -show_streams -show_programs").input(path);
         let mut keep = |line: &str| {
             text.push_str(line);
             text.push('\n');
@@ -111,16 +146,34 @@ impl Tools {
         }
         let answer: Answer = serde_json::from_str(&text).map_err(|e| ProbeError::Answer(e.to_string()))?;
         let format = answer.format.ok_or_else(no_media)?;
-        let video = answer.streams.iter().find_map(StreamAnswer::video);
-        let audio = answer.streams.iter().find_map(StreamAnswer::audio);
+        let streams = of_one_programme(&answer.streams, &answer.programs);
+        let pictures: Vec<_> = streams.iter().map(|stream| stream.pictures()).collect();
+        let film = choice::film(&pictures).and_then(|film| streams.get(film));
+        let video = film.and_then(|film| film.video());
+        let heard: Vec<_> =
+            streams.iter().filter_map(|stream| stream.audio().map(|audio| (stream, audio))).collect();
+        let sounds: Vec<_> =
+            (1..).zip(&heard).map(|(number, (stream, audio))| stream.sound(number, audio)).collect();
+        let audio = audio(&heard, &sounds, wish)?;
         if video.is_none() && audio.is_none() {
             return Err(no_media());
         }
+        // Each programme has a clock of its own.
+        let programme = (answer.programs.len() > 1)
+            .then(|| streams.iter().filter_map(|stream| stream.start()).min())
+            .flatten();
         let names = format.format_name.split(',').collect::<Vec<_>>();
         let own_zero = names.iter().any(|name| matches!(*name, "mov" | "matroska"));
         Ok(Probe {
-            zero: if own_zero { MediaTime::ZERO } else { signed_seconds(format.start_time.as_deref()) },
+            zero: match programme {
+                _ if own_zero => MediaTime::ZERO,
+                Some(start) => start,
+                None => signed_seconds(format.start_time.as_deref()),
+            },
+            frame: film.and_then(|film| film.frame()),
+            sounds,
             duration: signed_seconds(format.duration.as_deref()),
+            start: signed_seconds(format.start_time.as_deref()),
             title: format
                 .tags
                 .iter()
@@ -168,8 +221,37 @@ impl Tools {
     }
 }
 
+/// The streams of the first programme with a picture, else of the first one with anything; all of a file without
+/// programmes.
+fn of_one_programme<'a>(streams: &'a [StreamAnswer], programs: &[ProgramAnswer]) -> Vec<&'a StreamAnswer> {
+    let within = |program: &ProgramAnswer| -> Vec<&'a StreamAnswer> {
+        let is_in = |stream: &&StreamAnswer| program.streams.iter().any(|one| one.index == stream.index);
+        streams.iter().filter(is_in).collect()
+    };
+    let all = programs.iter().map(within).filter(|streams| !streams.is_empty());
+    let has_picture = |streams: &Vec<&StreamAnswer>| streams.iter().any(|stream| stream.video().is_some());
+    let has_sound = |streams: &Vec<&StreamAnswer>| streams.iter().any(|stream| stream.audio().is_some());
+    let chosen = all.clone().find(has_picture).or_else(|| all.clone().find(has_sound));
+    chosen.filter(|_| programs.len() > 1).unwrap_or_else(|| streams.iter().collect())
+}
+
+/// The sound that is heard of `heard`, which `sounds` describes.
+fn audio(
+    heard: &[(&&StreamAnswer, AudioStream)],
+    sounds: &[AudioTrack],
+    wish: Option<&AudioWish>,
+) -> Result<Option<AudioStream>, ProbeError> {
+    let wish = wish.filter(|_| sounds.len() > 1);
+    let chosen = tracks::choose(sounds, wish).map_err(|why| ProbeError::NotAVideo(why.to_string()))?;
+    let Some(Choice { track, right }) = chosen else { return Ok(None) };
+    let stream = |position: usize| heard.get(position).map(|(_, stream)| stream.clone());
+    let right = right.and_then(stream).map(|stream| stream.index);
+    let channels = |stream: &AudioStream| if right.is_some() { 2 } else { stream.channels };
+    Ok(stream(track).map(|stream| AudioStream { right, channels: channels(&stream), ..stream }))
+}
+
 /// Seconds as `ffprobe` prints them, which may be negative; zero when there are none.
-fn signed_seconds(text: Option<&str>) -> MediaTime {
+pub(super) fn signed_seconds(text: Option<&str>) -> MediaTime {
     let text = text.unwrap_or_default();
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let time: MediaTime = digits.parse().unwrap_or_default();

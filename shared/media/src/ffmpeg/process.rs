@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use crate::process::{self, Bounds, Fed, Finished, OnLine, ProcessError};
+use crate::process::{self, Blocks, Bounds, Fed, Finished, OnLine, Output, ProcessError};
 
 /// The containers that a source may be in. Playlists and scripts (`hls`, `concat`, `dash`, image patterns) are left
 /// out on purpose: they name other files, and a user must not make FFmpeg read those.
 const FORMATS: &str = "mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,asf,ogg,wav,mp3,aac,flac,gif,mxf,ivf,\
-                       h264,hevc,m4v,av1,obu,nut,caf,aiff,w64,dv,rm,3gp";
+                       h264,hevc,m4v,av1,obu,nut,caf,aiff,w64,dv,rm,3gp,ac3,eac3,wv,tta,ape,amr,amrnb,amrwb,au,\
+                       dts,truehd,loas,mjpeg";
 
 /// How long one run of a program may take, unless it is told otherwise: 13 minutes, what a Lambda function's 15 leave for
 /// the rest.
@@ -90,7 +91,14 @@ impl Tools {
     ) -> Result<Finished, ProcessError> {
         let common = Args::default().words("-hide_banner -v error -nostdin -nostats -y");
         let args = [common.0, args.0].concat();
-        self.run(&self.ffmpeg, args, 16 << 20, (input, on_line)).await
+        self.run(&self.ffmpeg, args, 16 << 20, (input, Output::Lines(on_line))).await
+    }
+
+    /// Runs `ffmpeg`, which writes blocks of equal length to its standard output. When nobody takes them any more, it ends.
+    pub(crate) async fn ffmpeg_blocks(&self, args: Args, blocks: Blocks) -> Result<Finished, ProcessError> {
+        let common = Args::default().words("-hide_banner -v error -nostdin -nostats -y");
+        let args = [common.0, args.0].concat();
+        self.run(&self.ffmpeg, args, u64::MAX, (None, Output::Blocks(blocks))).await
     }
 
     /// Runs `ffprobe`; `stdout_max` bounds its answer in bytes.
@@ -101,7 +109,7 @@ impl Tools {
         on_line: OnLine<'_>,
     ) -> Result<Finished, ProcessError> {
         let common = Args::default().words("-hide_banner -v error");
-        self.run(&self.ffprobe, [common.0, args.0].concat(), stdout_max, (None, on_line)).await
+        self.run(&self.ffprobe, [common.0, args.0].concat(), stdout_max, (None, Output::Lines(on_line))).await
     }
 
     async fn run(
@@ -109,10 +117,10 @@ impl Tools {
         program: &Path,
         args: Vec<OsString>,
         stdout_max: u64,
-        (input, on_line): (Option<Fed>, OnLine<'_>),
+        (input, output): (Option<Fed>, Output<'_>),
     ) -> Result<Finished, ProcessError> {
         let mut command = process::program(program);
         command.args(&args).env("AV_LOG_FORCE_NOCOLOR", "1");
-        process::run_fed(command, Bounds { time_limit: self.time_limit, stdout_max }, input, on_line).await
+        process::run_fed(command, Bounds { time_limit: self.time_limit, stdout_max }, input, output).await
     }
 }

@@ -1,9 +1,12 @@
 //! What `ffprobe` tells about one stream.
 
-use domain::quality::PictureSize;
+use std::collections::BTreeMap;
+
+use domain::{quality::PictureSize, time::MediaTime, tracks::AudioTrack};
 use serde::Deserialize;
 
-use super::colour::Colour;
+use super::{colour::Colour, probe::signed_seconds};
+use crate::choice::{self, Pictures};
 
 /// How the names of the pixel formats of red, green and blue begin, a palette's included.
 const RGB: [&str; 14] = [
@@ -20,7 +23,7 @@ pub struct TimeBase {
     pub den: u32,
 }
 
-/// The first video stream that is no cover picture.
+/// The film: the video stream that is no cover and no thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoStream {
     /// The stream's number in the file.
@@ -39,7 +42,7 @@ pub struct VideoStream {
     pub may_interlace: bool,
 }
 
-/// The first audio stream.
+/// The sound that is heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AudioStream {
     /// The stream's number in the file.
@@ -50,6 +53,8 @@ pub struct AudioStream {
     pub sample_rate: u32,
     /// How many channels.
     pub channels: u32,
+    /// The number of the stream that is its right channel, where cameras write each channel as a stream.
+    pub right: Option<u32>,
     /// Bits of a sample as far as a codec without loss tells; 0 for the others.
     pub bits: u32,
 }
@@ -57,10 +62,13 @@ pub struct AudioStream {
 /// A stream as `ffprobe` prints it.
 #[derive(Deserialize)]
 pub(super) struct StreamAnswer {
-    index: u32,
+    pub(super) index: u32,
     codec_type: Option<String>,
     codec_name: Option<String>,
     time_base: Option<String>,
+    start_time: Option<String>,
+    avg_frame_rate: Option<String>,
+    nb_frames: Option<String>,
     width: Option<u32>,
     height: Option<u32>,
     sample_aspect_ratio: Option<String>,
@@ -77,13 +85,49 @@ pub(super) struct StreamAnswer {
     #[serde(default)]
     disposition: Disposition,
     #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
     side_data_list: Vec<SideData>,
 }
 
 #[derive(Default, Deserialize)]
 struct Disposition {
     #[serde(default)]
+    default: u8,
+    #[serde(default)]
     attached_pic: u8,
+    #[serde(default)]
+    timed_thumbnails: u8,
+    #[serde(default)]
+    still_image: u8,
+    #[serde(default)]
+    comment: u8,
+    #[serde(default)]
+    lyrics: u8,
+    #[serde(default)]
+    karaoke: u8,
+    #[serde(default)]
+    hearing_impaired: u8,
+    #[serde(default)]
+    visual_impaired: u8,
+    #[serde(default)]
+    descriptions: u8,
+}
+
+impl Disposition {
+    const fn is_cover(&self) -> bool {
+        self.attached_pic != 0 || self.timed_thumbnails != 0
+    }
+
+    const fn is_special(&self) -> bool {
+        self.comment
+            | self.lyrics
+            | self.karaoke
+            | self.hearing_impaired
+            | self.visual_impaired
+            | self.descriptions
+            != 0
+    }
 }
 
 #[derive(Deserialize)]
@@ -94,7 +138,7 @@ struct SideData {
 impl StreamAnswer {
     /// The stream as a picture, unless it is a cover.
     pub(super) fn video(&self) -> Option<VideoStream> {
-        if self.codec_type.as_deref() != Some("video") || self.disposition.attached_pic != 0 {
+        if self.codec_type.as_deref() != Some("video") || self.disposition.is_cover() {
             return None;
         }
         let (width, height) = (self.width.filter(|w| *w > 0)?, self.height.filter(|h| *h > 0)?);
@@ -117,6 +161,49 @@ impl StreamAnswer {
             colour: self.colour(),
             may_interlace: self.may_interlace(),
         })
+    }
+
+    /// What says whether this is the film.
+    pub(super) fn pictures(&self) -> Pictures {
+        let is_still = self.disposition.still_image != 0;
+        Pictures {
+            count: self.nb_frames.as_deref().and_then(|count| count.parse().ok()).or(is_still.then_some(1)),
+            area: u64::from(self.width.unwrap_or(0)) * u64::from(self.height.unwrap_or(0)),
+            is_stills: self.codec_name.as_deref().is_some_and(choice::is_stills),
+            is_default: self.disposition.default != 0,
+            is_cover: self.video().is_none(),
+        }
+    }
+
+    /// How long a picture is shown on average, as the file has it.
+    pub(super) fn frame(&self) -> Option<MediaTime> {
+        let (pictures, seconds) = fraction(self.avg_frame_rate.as_deref()?, '/')?;
+        Some(MediaTime(i64::from(seconds) * 1_000_000 / i64::from(pictures)))
+    }
+
+    /// When it begins, on the file's clock.
+    pub(super) fn start(&self) -> Option<MediaTime> {
+        self.start_time.as_deref().filter(|text| *text != "N/A").map(|text| signed_seconds(Some(text)))
+    }
+
+    /// The stream as a person chooses among them, as the `number`th sound.
+    pub(super) fn sound(&self, number: u32, stream: &AudioStream) -> AudioTrack {
+        let tag = |name: &str| {
+            let found = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+        };
+        let language = tag("language").filter(|language| !matches!(*language, "und" | "mis" | "mul" | "zxx"));
+        AudioTrack {
+            number,
+            stream: self.index,
+            language: language.map(str::to_ascii_lowercase),
+            title: tag("title").map(str::to_owned),
+            codec: stream.codec.clone(),
+            sample_rate: stream.sample_rate,
+            channels: stream.channels,
+            is_default: self.disposition.default != 0,
+            is_special: self.disposition.is_special(),
+        }
     }
 
     fn colour(&self) -> Colour {
@@ -153,6 +240,7 @@ impl StreamAnswer {
             codec: self.codec_name.clone().unwrap_or_default(),
             sample_rate,
             channels,
+            right: None,
             bits: self
                 .bits_per_raw_sample
                 .as_deref()

@@ -5,6 +5,7 @@ use domain::{
     cut::{Span, ticks_ceil},
     source::SourceInfo,
     time::MediaTime,
+    tracks::{self, AudioTrack, AudioWish, Choice},
 };
 
 use super::{
@@ -13,9 +14,11 @@ use super::{
     part::{self, Part},
     read::ReadAt,
     samples::Sample,
+    sounds::describe,
     track::Track,
     walk::{Bounded, HEAD_LEN, Walk},
 };
+use crate::choice::{self, Pictures};
 
 /// The largest `moov` that is read. 3 hours at 120 frames a second with sound need some 40 MiB.
 pub(super) const MOOV_LEN_MAX: u64 = 64 << 20;
@@ -57,13 +60,18 @@ impl<E> From<ParseError> for IndexError<E> {
     }
 }
 
-/// What a `moov` and its fragments tell: the first video and the first audio track with their samples.
+/// Why a sound that lies in several tracks is not taken out of the file here.
+const CHANNELS_APART: &str = "the channels of the sound lie in tracks of their own";
+
+/// What a `moov` and its fragments tell: the film and the sound that is chosen, with their samples.
 #[derive(Clone, Debug)]
 pub struct Index {
-    /// The first video track that has samples.
+    /// The film: the video track that is no cover and no thumbnail.
     pub video: Option<Track>,
-    /// The first audio track that has samples.
+    /// The sound that was asked for, else the default one.
     pub audio: Option<Track>,
+    /// All sounds that have samples.
+    pub sounds: Vec<AudioTrack>,
     /// The title in the file's own metadata (`udta/meta/ilst/©nam`), if it has one.
     pub title: Option<String>,
     /// The `ftyp` box, verbatim. It decides how a QuickTime `stsd` is read.
@@ -87,10 +95,22 @@ impl Index {
     /// # Errors
     /// As [`Index::read`].
     pub async fn read_part<S: ReadAt + Sync>(source: &S, part: Part) -> Result<Self, IndexError<S::Error>> {
+        Self::read_for(source, part, None).await
+    }
+
+    /// As [`Index::read_part`], with the sound that `wish` names.
+    ///
+    /// # Errors
+    /// As [`Index::read`]; `Unsupported` also for a sound that is not there.
+    pub async fn read_for<S: ReadAt + Sync>(
+        source: &S,
+        part: Part,
+        wish: Option<&AudioWish>,
+    ) -> Result<Self, IndexError<S::Error>> {
         let source = Bounded::new(source);
         let mut walk = Walk::new(&source, 0, source.len(), HEAD_LEN);
         let (ftyp, moov) = moov(&source, &mut walk).await?;
-        let (mut index, movie) = Self::parse(ftyp, &moov, source.len())?;
+        let (mut index, movie) = Self::parse(ftyp, &moov, source.len(), wish)?;
         if let Some(movie) = movie {
             part::read(&mut walk, &source, &movie, &mut index, part).await?;
         }
@@ -102,7 +122,12 @@ impl Index {
     }
 
     /// Reads the body of a `moov` (8.2.1), and in it what its fragments have in common.
-    fn parse(ftyp: Option<Bytes>, moov: &[u8], present: u64) -> Result<(Self, Option<Movie>), ParseError> {
+    fn parse(
+        ftyp: Option<Bytes>,
+        moov: &[u8],
+        present: u64,
+        wish: Option<&AudioWish>,
+    ) -> Result<(Self, Option<Movie>), ParseError> {
         if find(moov, b"cmov")?.is_some() {
             return Err(ParseError::Unsupported("a compressed moov"));
         }
@@ -112,7 +137,7 @@ impl Index {
         mvhd.skip(if version == 1 { 16 } else { 8 })?;
         let timescale = mvhd.u32()?;
         let duration = if version == 1 { mvhd.u64()? } else { mvhd.u32()?.into() };
-        let mut index = Self { video: None, audio: None, title: title(moov), ftyp, presented: None };
+        let (mut pictures, mut sounds, mut descriptions) = (Vec::new(), Vec::new(), Vec::new());
         let mut tracks_left = TRACKS_MAX;
         let mut number = 0;
         for child in Children(moov) {
@@ -123,16 +148,38 @@ impl Index {
             tracks_left = tracks_left.checked_sub(1).ok_or(ParseError::Unsupported("too many tracks"))?;
             number += 1;
             let handler = Track::handler(trak)?;
-            let slot = match &handler {
-                b"vide" => &mut index.video,
-                b"soun" => &mut index.audio,
-                _ => continue,
+            if !matches!(&handler, b"vide" | b"soun") {
+                continue;
+            }
+            let is_first = if handler == *b"vide" { pictures.is_empty() } else { sounds.is_empty() };
+            let track = match Track::read(trak, (number - 1, handler), timescale, present) {
+                Ok(track) if mvex.is_none() && track.is_empty() => continue,
+                Ok(track) => track,
+                // What nobody may ask for need not be whole.
+                Err(_) if !is_first => continue,
+                Err(error) => return Err(error),
             };
-            if slot.is_none() {
-                let track = Track::read(trak, (number - 1, handler), timescale, present)?;
-                *slot = Some(track).filter(|track| mvex.is_some() || !track.is_empty());
+            if track.is_sound() {
+                descriptions.push(describe(count(sounds.len()) + 1, trak, &track));
+                sounds.push(track);
+            } else {
+                pictures.push(track);
             }
         }
+        let seen: Vec<Pictures> = pictures.iter().map(|track| looks(track, mvex.is_some())).collect();
+        let video = choice::film(&seen).map(|film| pictures.swap_remove(film));
+        // With one sound there is nothing to choose.
+        let wish = wish.filter(|_| descriptions.len() > 1);
+        let chosen =
+            tracks::choose(&descriptions, wish).map_err(|_| ParseError::Unsupported("no such sound"))?;
+        let audio = chosen.map(|Choice { track, right }| {
+            let mut track = sounds.swap_remove(track);
+            if right.is_some() {
+                track.samples = Err(CHANNELS_APART);
+            }
+            track
+        });
+        let index = Self { video, audio, sounds: descriptions, title: title(moov), ftyp, presented: None };
         Ok((index, mvex.map(|mvex| Movie::read(mvex, duration, timescale)).transpose()?))
     }
 
@@ -222,9 +269,28 @@ impl Index {
             duration: self.duration(),
             picture: self.video.as_ref().and_then(Track::picture),
             has_audio: self.audio.is_some(),
+            frame: self.video.as_ref().and_then(Track::frame),
+            tracks: self.sounds.clone(),
             ..SourceInfo::default()
         }
     }
+}
+
+/// What of a track of pictures says whether it is the film. Those of fragments are not counted.
+fn looks(track: &Track, is_fragmented: bool) -> Pictures {
+    let samples = track.samples.as_ref().ok().filter(|_| !is_fragmented);
+    let area = track.picture().map_or(0, |picture| u64::from(picture.width) * u64::from(picture.height));
+    Pictures {
+        count: samples.map(|samples| samples.list.len() as u64),
+        area,
+        is_stills: choice::is_stills(&String::from_utf8_lossy(&track.codec)),
+        is_default: track.is_enabled,
+        is_cover: false,
+    }
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// The first byte behind a track's samples.

@@ -23,6 +23,7 @@ mod ranges;
 mod read;
 mod run;
 mod samples;
+mod sounds;
 mod span;
 mod subsegments;
 mod text;

@@ -31,6 +31,8 @@ pub struct Track {
     pub(crate) geometry: [u8; 44],
     /// Packed ISO 639-2 language code of the `mdhd`.
     pub(crate) language: u16,
+    /// Whether the track is to be played (`tkhd`).
+    pub(crate) is_enabled: bool,
     /// Length of the `mdhd`, in ticks; for a track whose samples are not listed.
     media_duration: i64,
     /// The track's number (`tkhd`), by which fragments name it.
@@ -89,7 +91,7 @@ impl Track {
             Err(ParseError::Unsupported(why)) => Err(why),
             Err(error) => return Err(error),
         };
-        let (id, geometry) = header(need(trak, b"tkhd", "a track has no tkhd")?)?;
+        let (id, is_enabled, geometry) = header(need(trak, b"tkhd", "a track has no tkhd")?)?;
         let (stsd, shift) = (stsd.to_vec(), edit.map_or(0, |edit| edit.shift()));
         Ok(Self {
             number,
@@ -101,6 +103,7 @@ impl Track {
             stsd,
             geometry,
             language,
+            is_enabled,
             media_duration,
             id,
             shift,
@@ -135,6 +138,15 @@ impl Track {
             Err(_) => self.media_duration,
         };
         MediaTime::from_ticks(end.min(self.shown.end), self.timescale)
+    }
+
+    /// How long a sample is presented on average; `None` where they are not listed.
+    pub(crate) fn frame(&self) -> Option<MediaTime> {
+        let samples = self.samples.as_ref().ok()?;
+        let count = i64::try_from(samples.list.len()).ok().filter(|count| *count > 0)?;
+        let first = samples.list.iter().map(super::Sample::pts).min()?;
+        let length = self.end().since(MediaTime::from_ticks(first.max(self.shown.start), self.timescale));
+        Some(MediaTime((length.0 / count).max(0)))
     }
 
     /// The picture as it is shown: pixel aspect (`pasp`, else the ratio that `tkhd` asks for) and a rotation by
@@ -202,14 +214,14 @@ fn mdhd(body: &[u8]) -> Result<(u32, i64, u16), ParseError> {
     Ok((timescale, i64::try_from(duration).unwrap_or(EDIT_MAX).min(EDIT_MAX), cursor.u16()?))
 }
 
-/// The track's number in a `tkhd` (8.3.2), and its last 44 bytes: matrix, width and height.
-fn header(body: &[u8]) -> Result<(u32, [u8; 44]), ParseError> {
+/// The track's number in a `tkhd` (8.3.2), whether it is enabled, and its last 44 bytes: matrix, width and height.
+fn header(body: &[u8]) -> Result<(u32, bool, [u8; 44]), ParseError> {
     let mut cursor = Cursor(body);
-    let (version, _) = cursor.version_flags()?;
+    let (version, flags) = cursor.version_flags()?;
     cursor.skip(if version == 1 { 16 } else { 8 })?;
     let id = cursor.u32()?;
     cursor.skip(if version == 1 { 28 } else { 24 })?;
-    Ok((id, cursor.array()?))
+    Ok((id, flags & 1 != 0, cursor.array()?))
 }
 
 /// The first sample entry's type and every entry's data reference (`stsd`, 8.5.2).

@@ -221,6 +221,9 @@ async fn write(
     Ok((planned, method, codecs))
 }
 
+/// Codecs of which all channels are copied, FFmpeg's names.
+pub(crate) const SURROUND: [&str; 2] = ["ac3", "eac3"];
+
 /// The sound: copied where its packets are enough, else encoded, which costs little next to pictures.
 async fn sound(
     tools: &Tools,
@@ -230,7 +233,11 @@ async fn sound(
     scratch: &Path,
 ) -> Result<Option<Sound>, Reason> {
     let Some(plan) = plan else { return Ok(None) };
-    let alike = |stream: &&AudioStream| stream.sample_rate == plan.rate && stream.channels == plan.channels;
+    // Surround sound that is copied stays what it is; that an encoder would make two channels of it does not matter.
+    let alike = |stream: &&AudioStream| {
+        let channels = stream.channels == plan.channels || SURROUND.contains(&stream.codec.as_str());
+        stream.sample_rate == plan.rate && channels
+    };
     let heard = source.probe.audio.as_ref().filter(alike);
     if let Some(track) = source.index.as_ref().and_then(|index| index.audio.as_ref())
         && let Some(kind) = heard.and_then(|stream| sound::Kind::of(&stream.codec, track))

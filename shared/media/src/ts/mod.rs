@@ -42,6 +42,28 @@ pub fn is_transport(bytes: &[u8]) -> bool {
         && bytes.len() >= PACKET
 }
 
+/// So many packets in a row are no accident.
+const PACKETS_SURE: usize = 5;
+
+/// The most that is looked through for a stream that something else stands in front of, in bytes.
+const FRONT_MAX: usize = 1 << 20;
+
+/// Where a transport stream begins that something else stands in front of: a picture, behind which some sites hide their
+/// segments, or a tag. `None` if there is none, or nothing in front of it.
+#[must_use]
+pub fn behind_front(bytes: &[u8]) -> Option<usize> {
+    const FRONTS: [&[u8]; 6] = [b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"ID3"];
+    if !FRONTS.iter().any(|front| bytes.starts_with(front)) {
+        return None;
+    }
+    let begins = |at: &usize| {
+        (0..PACKETS_SURE).all(|n| bytes.get(at + n * PACKET) == Some(&SYNC))
+            // The first packets are the tables.
+            && bytes.get(at + 1).is_some_and(|high| high & 0x80 == 0)
+    };
+    (1..bytes.len().min(FRONT_MAX)).find(begins)
+}
+
 /// Reads the beginning of a transport stream; `None` if none of its streams has begun.
 #[must_use]
 pub fn opening(bytes: &[u8]) -> Option<Opening> {
@@ -52,13 +74,14 @@ pub fn opening(bytes: &[u8]) -> Option<Opening> {
             break;
         }
     }
-    let mut begun = reader.streams.values().filter_map(|stream| stream.first);
+    let mut begun = reader.streams().filter_map(|(_, stream)| stream.first);
     let first = begun.next()?;
     let earliest = begun.map(|pts| signed(pts - first)).fold(0, i64::min);
     let earliest = (first + earliest).rem_euclid(WRAP);
     // Behind the earliest, although the clock may begin anew between the two.
     let after = |pts: i64| earliest + (pts - earliest).rem_euclid(WRAP);
-    let picture = reader.streams.values().filter(|stream| stream.is_picture).find_map(|stream| stream.first);
+    let mut pictures = reader.streams().filter(|(_, stream)| stream.is_picture);
+    let picture = pictures.find_map(|(_, stream)| stream.first);
     let picture = picture.map(|pts| MediaTime::from_ticks(after(pts), RATE));
     let earliest = MediaTime::from_ticks(earliest, RATE);
     Some(Opening { earliest, picture, is_complete: reader.is_complete() })
@@ -81,10 +104,10 @@ const fn signed(ticks: i64) -> i64 {
 
 #[derive(Default)]
 struct Reader {
-    /// Where the programme's map is.
-    map: Option<u16>,
-    /// The streams of the first programme.
-    streams: BTreeMap<u16, Elementary>,
+    /// Where the programmes' maps are, in the order of the table.
+    maps: Vec<u16>,
+    /// Those that were read, and the streams in them.
+    read: BTreeMap<u16, BTreeMap<u16, Elementary>>,
 }
 
 /// Picture or sound, and its first presentation time.
@@ -97,17 +120,34 @@ struct Elementary {
 }
 
 impl Reader {
+    /// The streams of the first programme with a picture, else of the first one.
+    fn streams(&self) -> impl Iterator<Item = (&u16, &Elementary)> {
+        let programmes = || self.maps.iter().filter_map(|map| self.read.get(map));
+        let has_picture =
+            |streams: &&BTreeMap<u16, Elementary>| streams.values().any(|stream| stream.is_picture);
+        let chosen =
+            programmes().find(has_picture).or_else(|| programmes().find(|streams| !streams.is_empty()));
+        chosen.into_iter().flatten()
+    }
+
     fn is_complete(&self) -> bool {
-        !self.streams.is_empty() && self.streams.values().all(|stream| stream.first.is_some())
+        let is_known = !self.maps.is_empty() && self.maps.iter().all(|map| self.read.contains_key(map));
+        is_known
+            && self.streams().next().is_some()
+            && self.streams().all(|(_, stream)| stream.first.is_some())
     }
 
     fn packet(&mut self, packet: &[u8]) {
         let Some((pid, true, payload)) = payload(packet) else { return };
-        if pid == 0 && self.map.is_none() {
-            self.map = section(payload, 0).and_then(first_programme);
-        } else if self.map == Some(pid) && self.streams.is_empty() {
-            self.streams = section(payload, 2).map(streams).unwrap_or_default();
-        } else if let Some(Elementary { first: first @ None, .. }) = self.streams.get_mut(&pid) {
+        if pid == 0 && self.maps.is_empty() {
+            self.maps = section(payload, 0).map(programmes).unwrap_or_default();
+        } else if self.maps.contains(&pid) && !self.read.contains_key(&pid) {
+            if let Some(section) = section(payload, 2) {
+                self.read.insert(pid, streams(section));
+            }
+        } else if let Some(Elementary { first: first @ None, .. }) =
+            self.read.values_mut().find_map(|streams| streams.get_mut(&pid))
+        {
             *first = presentation_time(payload);
         }
     }
@@ -134,11 +174,12 @@ fn section(payload: &[u8], id: u8) -> Option<&[u8]> {
     (*table == id).then_some(body)
 }
 
-/// The first programme's map (2.4.4.3).
-fn first_programme(body: &[u8]) -> Option<u16> {
-    let mut entries = body.get(5..)?.chunks_exact(4).filter_map(|entry| entry.first_chunk::<4>());
-    let entry = entries.find(|[a, b, ..]| (*a, *b) != (0, 0))?;
-    Some(u16::from_be_bytes([entry[2] & 0x1f, entry[3]]))
+/// The programmes' maps (2.4.4.3).
+fn programmes(body: &[u8]) -> Vec<u16> {
+    let entries =
+        body.get(5..).unwrap_or_default().chunks_exact(4).filter_map(|entry| entry.first_chunk::<4>());
+    let maps = entries.filter(|[a, b, ..]| (*a, *b) != (0, 0));
+    maps.map(|[_, _, high, low]| u16::from_be_bytes([high & 0x1f, *low])).collect()
 }
 
 /// The streams of picture and sound in a map (2.4.4.8).
@@ -242,6 +283,35 @@ mod tests {
             let shown = MediaTime::from_ticks(3600 * i64::from(RATE) + turns * WRAP, RATE);
             assert!(nearest(shown, MediaTime(hour.0 + 900_000)).0.abs_diff(hour.0) <= 1, "{turns}");
         }
+    }
+
+    #[test]
+    fn what_stands_in_front_is_passed_over() {
+        let stream: Vec<u8> = [tables(), packet(0x100, &pes(129_000)).repeat(4)].concat();
+        for front in [&b"\x89PNG\r\n\x1a\n and a picture"[..], b"ID3\x04\0\0\0\0\0\x04abcd", b"GIF89a G G G"]
+        {
+            let hidden = [front, &stream].concat();
+            assert_eq!(behind_front(&hidden), Some(front.len()));
+            assert!(!is_transport(&hidden));
+        }
+        assert_eq!((behind_front(&stream), behind_front(b"ID3\x04 and no stream")), (None, None));
+    }
+
+    #[test]
+    fn the_programme_with_a_picture_counts() {
+        // The first programme is a radio station, a day ahead.
+        let mut bytes =
+            packet(0, &[0, 0, 0xb0, 17, 0, 1, 0xc1, 0, 0, 0, 2, 0xe0, 0x30, 0, 1, 0xe0, 0x20, 0, 0, 0, 0]);
+        let radio =
+            [0, 2, 0xb0, 9 + 5 + 4, 0, 1, 0xc1, 0, 0, 0xe2, 0, 0xf0, 0, 0x0f, 0xe2, 0, 0xf0, 0, 0, 0, 0, 0];
+        bytes.extend(packet(0x30, &radio));
+        bytes.extend(packet(0x200, &pes(9_000_000)));
+        bytes.extend(&tables()[PACKET..]);
+        bytes.extend(packet(0x101, &pes(126_000)));
+        bytes.extend(packet(0x100, &pes(129_000)));
+        let opening = opening(&bytes).unwrap();
+        let picture = Some(MediaTime(1_433_333));
+        assert_eq!(opening, Opening { earliest: MediaTime(1_400_000), picture, is_complete: true });
     }
 
     #[test]

@@ -47,8 +47,9 @@ impl Picture {
             let Some((pid, begins, payload)) = super::payload(packet) else { continue };
             match &mut picture {
                 None => {
-                    let stream = reader.streams.get(&pid).filter(|stream| begins && stream.is_picture);
-                    let Some(stream) = stream else { continue };
+                    let stream =
+                        reader.streams().find(|(own, stream)| **own == pid && begins && stream.is_picture);
+                    let Some((_, stream)) = stream else { continue };
                     let header_len = 9 + usize::from(*payload.get(8)?);
                     let (header, body) = payload.split_at_checked(header_len)?;
                     let counter = packet.get(3)? & 0x0f;

@@ -42,7 +42,17 @@ where
         let origin = fetch(file, index, span, &input).await?;
         // A poster is no larger than this picture, and a small one is quickly encoded.
         let (format, quality) = (Format::Mp4, Quality::P720);
-        let cut = Cut { input: &input, origin, span, format, quality, encode: false, out_dir: &out_dir };
+        let cut = Cut {
+            input: &input,
+            origin,
+            span,
+            format,
+            quality,
+            audio: None,
+            bytes_max: None,
+            encode: false,
+            out_dir: &out_dir,
+        };
         let output = engine::cut(tools, &cut, &|_| {}).await?;
         first = first.or(Some(output));
         std::fs::remove_file(&input).map_err(internal)?;

@@ -33,7 +33,7 @@ const NO_EXTRAS: &str = "-map_metadata -1 -map_chapters -1 -dn -sn";
 /// As [`engine::cut`], and [`EngineError::Source`] for what would take too long to encode.
 pub async fn convert(tools: &Tools, job: &Cut<'_>, progress: Progress<'_>) -> Result<Output, EngineError> {
     if job.format == Format::Mp4 {
-        let probe = tools.probe(job.input).await?;
+        let probe = tools.probe_for(job.input, job.audio).await?;
         if let Some(video) = probe.video.as_ref().filter(|video| fits(video, job.quality)) {
             match copy(tools, job, &probe, video).await {
                 Ok(output) => return Ok(output),
@@ -95,7 +95,13 @@ async fn copy(
     }
     if let Some(audio) = &probe.audio {
         let codec = if sound_fits(audio) { "copy" } else { "aac -b:a 192k" };
-        args = args.words(&format!("-map 0:{} -c:a {codec}", audio.index));
+        args = match audio.right {
+            None => args.words(&format!("-map 0:{} -c:a {codec}", audio.index)),
+            Some(right) => {
+                let graph = format!("[0:{}][0:{right}]{}[heard]", audio.index, engine::JOIN);
+                args.option("-filter_complex", graph).words("-map [heard] -c:a aac -b:a 192k")
+            }
+        };
     }
     let args = args.words(NO_EXTRAS).words("-max_muxing_queue_size 8192 -movflags +faststart -f mp4");
     engine::silent(tools.ffmpeg(args.file(&media), &mut |_| {}).await?)?;

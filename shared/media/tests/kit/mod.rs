@@ -265,7 +265,8 @@ pub async fn cut(
 ) -> Result<Output, EngineError> {
     std::fs::create_dir_all(out_dir).unwrap();
     let quality = Quality::P1080;
-    let job = Cut { input, origin, span, format, quality, encode: false, out_dir };
+    let job =
+        Cut { input, origin, span, format, quality, audio: None, bytes_max: None, encode: false, out_dir };
     engine::cut(&Tools::default(), &job, &|_| {}).await
 }
 

@@ -4,7 +4,10 @@ mod media;
 #[cfg(test)]
 mod tests;
 
-use domain::quality::{PictureSize, Quality};
+use domain::{
+    quality::{PictureSize, Quality},
+    tracks::{self, AudioTrack, AudioWish},
+};
 use url::Url;
 
 use self::media::Reader;
@@ -55,8 +58,23 @@ struct Sound {
     group: String,
     /// `None` if it is within the variants' own segments.
     url: Option<Url>,
+    language: Option<String>,
+    name: Option<String>,
     is_default: bool,
     is_selected: bool,
+}
+
+impl Sound {
+    /// As a person chooses among them, as the `number`th one.
+    fn track(&self, number: u32) -> AudioTrack {
+        AudioTrack {
+            number,
+            language: self.language.clone(),
+            title: self.name.clone(),
+            is_default: self.is_default,
+            ..AudioTrack::default()
+        }
+    }
 }
 
 /// What is taken of a master playlist.
@@ -70,22 +88,34 @@ pub struct Chosen {
     pub picture: Option<PictureSize>,
     /// Whether there is sound, where it is told.
     pub has_audio: Option<bool>,
+    /// The sounds to choose among, if there are several.
+    pub tracks: Vec<AudioTrack>,
 }
 
 impl Master {
-    /// The variant for a picture of `quality`.
+    /// The variant for a picture of `quality`, with the sound that `wish` names, else the default one.
     ///
     /// # Errors
     /// [`SourceError::Unsupported`] if there is none.
-    pub fn choose(&self, quality: Quality) -> Result<Chosen, SourceError> {
+    pub fn choose(&self, quality: Quality, wish: Option<&AudioWish>) -> Result<Chosen, SourceError> {
         let seen = self.variants.iter().any(|variant| !variant.is_sound());
         let fit: Vec<_> = self.variants.iter().filter(|variant| !(seen && variant.is_sound())).collect();
         let place = choose(fit.iter().map(|variant| variant.candidate()), quality);
         let variant = place.and_then(|place| fit.get(place)).ok_or_else(|| damaged("it names no variant"))?;
         let group = variant.audio_group.as_ref();
         let sounds = || self.sounds.iter().filter(|sound| Some(&sound.group) == group);
-        let sound = sounds()
-            .find(|sound| sound.is_default)
+        let tracks: Vec<AudioTrack> =
+            (1..).zip(sounds()).map(|(number, sound)| sound.track(number)).collect();
+        let wished = match wish.filter(|_| tracks.len() > 1) {
+            Some(wish) => {
+                let choice =
+                    tracks::choose(&tracks, Some(wish)).map_err(|why| unsupported(why.to_string()))?;
+                choice.and_then(|choice| sounds().nth(choice.track))
+            }
+            None => None,
+        };
+        let sound = wished
+            .or_else(|| sounds().find(|sound| sound.is_default))
             .or_else(|| sounds().find(|sound| sound.is_selected))
             .or_else(|| sounds().next());
         let told = variant.codecs.map(|codecs| codecs.audio);
@@ -94,6 +124,7 @@ impl Master {
             sound: sound.and_then(|sound| sound.url.clone()).filter(|url| *url != variant.url),
             picture: variant.picture,
             has_audio: if sound.is_some() { Some(true) } else { told },
+            tracks,
         })
     }
 }
@@ -133,6 +164,8 @@ fn master<'a>(lines: impl Iterator<Item = &'a str>, base: &Url) -> Result<Master
                 master.sounds.push(Sound {
                     group: told.get("GROUP-ID").unwrap_or_default().to_owned(),
                     url,
+                    language: told.get("LANGUAGE").map(str::to_owned),
+                    name: told.get("NAME").map(str::to_owned),
                     is_default: told.get("DEFAULT") == Some("YES"),
                     is_selected: told.get("AUTOSELECT") == Some("YES"),
                 });

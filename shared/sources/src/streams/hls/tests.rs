@@ -3,6 +3,7 @@
 #![allow(clippy::panic)]
 
 use domain::time::MediaTime;
+use domain::tracks::AudioWish;
 
 use super::{super::SEGMENTS_MAX, *};
 
@@ -54,16 +55,21 @@ fn segments_have_times_addresses_ranges_and_keys() {
 
 #[test]
 fn chooses_a_variant_and_its_sound() {
-    let text = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x, y\",URI=\"fr.m3u8\"\n\
+    let text = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x, y\",LANGUAGE=\"fr\",URI=\"fr.m3u8\"\n\
         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",DEFAULT=YES,URI=\"en.m3u8\"\n\
         #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",URI=\"s.m3u8\"\n\
         #EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\nsound.m3u8\n\
         #EXT-X-STREAM-INF:BANDWIDTH=900000,RESOLUTION=1280x720,CODECS=\"avc1.64001f,mp4a.40.2\",AUDIO=\"a\"\n720.m3u8\n\
         #EXT-X-STREAM-INF:BANDWIDTH=800000,RESOLUTION=1920x1080,CODECS=\"hvc1.1\"\n1080.m3u8\n";
     let master = master(text);
-    let at = |quality| master.choose(quality).unwrap();
+    let at = |quality| master.choose(quality, None).unwrap();
     assert_eq!(at(Quality::P720).main.path(), "/a/b/720.m3u8");
     assert_eq!(at(Quality::P720).sound.unwrap().path(), "/a/b/en.m3u8");
+    let french = |wish: &str| master.choose(Quality::P720, Some(&AudioWish::parse(wish).unwrap()));
+    for wish in ["fre", "1"] {
+        assert_eq!(french(wish).unwrap().sound.unwrap().path(), "/a/b/fr.m3u8");
+    }
+    assert!(french("de").unwrap_err().to_string().contains("1 (fr)"));
     let large = at(Quality::P1080);
     assert_eq!((large.main.path(), large.sound, large.has_audio), ("/a/b/1080.m3u8", None, Some(false)));
     assert_eq!(large.picture, Some(PictureSize { width: 1920, height: 1080 }));
@@ -111,5 +117,5 @@ fn hostile_texts_end_in_an_error() {
     let Playlist::Master(none) = Playlist::parse("#EXTM3U\n#EXT-X-STREAM-INF:", &base()).unwrap() else {
         panic!("a media playlist");
     };
-    assert!(none.choose(Quality::P720).is_err());
+    assert!(none.choose(Quality::P720, None).is_err());
 }
