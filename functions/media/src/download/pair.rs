@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use domain::time::MediaTime;
-use look::read_index_for;
+use look::{read_index, read_index_for};
 use media::{
     ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt},
