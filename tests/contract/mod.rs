@@ -8,4 +8,5 @@ mod generated;
 mod image;
 mod layers;
 mod metrics;
+mod places;
 pub(crate) mod template;
