@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    places::root().unwrap()
 }
 
 /// A file of the repository.

@@ -7,6 +7,7 @@ use std::process::Command;
 use domain::money::Amount;
 
 use crate::root::root;
+use crate::stack::http;
 use crate::stack::source::{served, usual};
 use crate::stack::{Account, cloud};
 
@@ -31,7 +32,7 @@ async fn run(program: &str, client: &str) {
         .split(['"', ' ', '\n'])
         .find(|word| word.contains("/clips/"))
         .unwrap_or_else(|| panic!("{text}"));
-    let file = reqwest::get(link).await.unwrap();
+    let file = http().get(link).send().await.unwrap();
     assert_eq!(file.status(), 200, "{link}");
     let bytes = file.bytes().await.unwrap();
     assert_eq!(&bytes[4..8], b"ftyp");

@@ -28,12 +28,13 @@ fn layers_hold() {
         ("clipwright-sources".to_owned(), of(&["domain"])),
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "sources"])),
         ("clipwright-look".to_owned(), of(&["domain", "store", "media", "sources", "runtime"])),
-        ("clipwright-devstack".to_owned(), of(&["domain", "store"])),
+        ("clipwright-places".to_owned(), of(&[])),
+        ("clipwright-devstack".to_owned(), of(&["domain", "store", "places"])),
         ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources", "signup"])),
-        ("clipwright-costs".to_owned(), of(&[])),
+        ("clipwright-costs".to_owned(), of(&["places"])),
         ("clipwright-generate".to_owned(), of(&["domain", "runtime"])),
         ("clipwright-signup".to_owned(), of(&[])),
-        ("xtask".to_owned(), of(&["signup"])),
+        ("xtask".to_owned(), of(&["places", "signup"])),
         ("clipwright-tests".to_owned(), of(&[])),
     ]);
     for area in generate::areas::list(&root()).unwrap() {
@@ -62,6 +63,33 @@ fn an_area_that_looks_at_no_source_carries_no_media_code() {
         }
         assert_eq!(all.contains("clipwright-media"), looks, "{area}");
     }
+}
+
+/// What cargo would build for these words, each package with its features.
+fn built(words: &[&str]) -> BTreeSet<String> {
+    let mut tree = std::process::Command::new("cargo");
+    tree.current_dir(root()).args(["tree", "--locked", "--prefix", "none", "--format", "{p} with {f}"]);
+    let output = tree.args(words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+/// The local cloud's programs are built by themselves (`cargo xtask clip`) and with everything else (`cargo xtask test`).
+/// With other features their dependencies, the AWS SDK among them, would be built twice.
+#[test]
+fn the_local_cloud_is_built_with_the_features_of_the_workspace() {
+    let areas = generate::areas::list(&root()).unwrap().into_iter().map(|area| area.package);
+    let programs: Vec<String> = areas.chain(["clipwright-devstack".to_owned()]).collect();
+    let chosen = programs.iter().flat_map(|name| ["--package", name.as_str()]);
+    let alone = built(&chosen.chain(["--edges", "normal"]).collect::<Vec<_>>());
+    let together = built(&["--workspace", "--edges", "normal,dev"]);
+    assert!(alone.len() > 150, "{} packages", alone.len());
+    let others: Vec<_> = alone.difference(&together).collect();
+    assert!(
+        others.is_empty(),
+        "add the features that tests ask for to infra/devstack/Cargo.toml: {others:#?}"
+    );
 }
 
 #[test]

@@ -8,5 +8,6 @@ mod generated;
 mod image;
 mod layers;
 mod metrics;
+mod places;
 pub(crate) mod template;
 mod time_limits;

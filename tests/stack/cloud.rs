@@ -1,11 +1,14 @@
-//! One local cloud for all tests, and accounts on it: each test has its own, so that tests do not meet.
+//! The local clouds that tests share, and accounts on them: each test has its own, so that tests do not meet.
+//!
+//! A start costs seconds of computing, so there is one cloud for each set of settings, and not for each test. Only what stops,
+//! breaks or fills its cloud, or turns its clock, has one of its own.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use devstack::Info;
@@ -31,10 +34,92 @@ pub(crate) struct Cloud {
     _state: Option<tempfile::TempDir>,
 }
 
-/// The local cloud that the tests share.
+/// The usual local cloud.
 pub(crate) fn cloud() -> &'static Cloud {
-    static SHARED: OnceLock<Cloud> = OnceLock::new();
-    SHARED.get_or_init(|| Cloud::fresh(&[]))
+    shared(With::UsualSettings)
+}
+
+/// What a cloud that tests share is started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    UsualSettings,
+    /// As on AWS: nothing of the private network is a source or a receiver.
+    NoPrivateSources,
+    /// An operator who allows little: one slot, three mails an hour from one address, some hosts; and whose secret for
+    /// pages is not there.
+    NarrowSettings,
+    /// Calls of DynamoDB are counted: tests that share it look at different functions.
+    CountedCalls,
+    /// For files that are larger than the memory that anything may take.
+    LargeFiles,
+    /// Functions that work on jobs can be killed: see [`fragile`].
+    FragileJobs,
+    /// Functions that answer requests can be killed: see [`fragile`].
+    FragileRequests,
+}
+
+/// How many kinds there are.
+const KINDS: usize = With::FragileRequests as usize + 1;
+
+/// The cloud with these settings, started when a test first asks for it.
+pub(crate) fn shared(with: With) -> &'static Cloud {
+    static CLOUDS: [OnceLock<Cloud>; KINDS] = [const { OnceLock::new() }; KINDS];
+    CLOUDS[with as usize].get_or_init(|| {
+        let parameters = |parameters: &[&str]| {
+            parameters
+                .iter()
+                .flat_map(|parameter| ["--parameter".to_owned(), (*parameter).to_owned()])
+                .collect()
+        };
+        let arguments: Vec<String> = match with {
+            With::UsualSettings | With::LargeFiles => Vec::new(),
+            With::NoPrivateSources => parameters(&["AllowPrivateSources=false"]),
+            With::NarrowSettings => parameters(&[
+                "ClipSlots=1",
+                "MailsPerHour=3",
+                "Sources=127.0.0.1, youtube",
+                "PageSecretArn=arn:aws:secretsmanager:us-east-1:000000000000:secret:pages-abcdef",
+            ]),
+            With::CountedCalls => vec!["--count-calls".to_owned()],
+            With::FragileJobs | With::FragileRequests => {
+                vec!["--faults".to_owned(), faults_of(with).to_str().unwrap().to_owned()]
+            }
+        };
+        Cloud::fresh(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    })
+}
+
+/// A cloud whose functions can be killed: a file in `faults` says which, and when (see `devstack::shim`).
+pub(crate) struct Fragile {
+    pub(crate) cloud: &'static Cloud,
+    pub(crate) faults: PathBuf,
+    /// A fault strikes whoever comes first, so one test at a time has the cloud.
+    _alone: tokio::sync::MutexGuard<'static, ()>,
+}
+
+/// Waits for its turn on the cloud, whose functions nobody else kills then.
+pub(crate) async fn fragile(with: With) -> Fragile {
+    static TURNS: [tokio::sync::Mutex<()>; KINDS] = [const { tokio::sync::Mutex::const_new(()) }; KINDS];
+    let alone = TURNS[with as usize].lock().await;
+    let (cloud, faults) = (shared(with), faults_of(with));
+    // What a test that failed has left.
+    for left in std::fs::read_dir(&faults).unwrap() {
+        std::fs::remove_file(left.unwrap().path()).unwrap();
+    }
+    Fragile { cloud, faults, _alone: alone }
+}
+
+fn faults_of(with: With) -> PathBuf {
+    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+    FOLDER.path().join(format!("{with:?}"))
+}
+
+/// The client that all tests ask with: to make one takes a tenth of a second. It keeps no connections, because each belongs
+/// to the runtime of the test that opened it.
+pub(crate) fn http() -> &'static reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> =
+        LazyLock::new(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap());
+    &CLIENT
 }
 
 impl Cloud {
@@ -119,13 +204,7 @@ impl Cloud {
         assert!(
             self.table().transfer(&format!("t-{id}"), (&id, WalletKind::Usd), grant, now()).await.unwrap()
         );
-        Account {
-            id,
-            key,
-            base: self.info.base_url.clone(),
-            http: reqwest::Client::new(),
-            table: self.table(),
-        }
+        Account { id, key, base: self.info.base_url.clone(), http: http().clone(), table: self.table() }
     }
 
     /// Invokes a function of the stack directly, by the template's logical id.
@@ -139,7 +218,7 @@ impl Cloud {
     pub(crate) async fn try_invoke(&self, function: &str, input: &Value) -> (bool, Value) {
         let name = &self.info.functions[function];
         let url = format!("{}/2015-03-31/functions/{name}/invocations", self.info.ministack_url);
-        let answer = reqwest::Client::new().post(url).json(input).send().await.unwrap();
+        let answer = http().post(url).json(input).send().await.unwrap();
         let failed = answer.headers().contains_key("x-amz-function-error");
         (failed, answer.json().await.unwrap_or(Value::Null))
     }

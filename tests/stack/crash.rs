@@ -5,16 +5,16 @@ use domain::ledger::EntryKind;
 use domain::money::Amount;
 use serde_json::json;
 
-use crate::stack::Cloud;
 use crate::stack::download::download;
 use crate::stack::source::{lavfi, made, served, usual};
+use crate::stack::{With, fragile};
 
 /// Kills every stage of a job once at its start (the event was delivered, nothing was done) and once at its end
 /// (everything was done, the answer was not sent).
 #[tokio::test(flavor = "multi_thread")]
 async fn every_stage_may_be_killed_at_its_start_and_at_its_end() {
-    let faults = tempfile::tempdir().unwrap();
-    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
+    let fragile = fragile(With::FragileJobs).await;
+    let (cloud, faults) = (fragile.cloud, &fragile.faults);
     let account = cloud.account(Amount::cents(1000)).await;
     let good = served(&usual()).await;
     // Breaks during the transfer, so that its job is released.
@@ -27,7 +27,7 @@ async fn every_stage_may_be_killed_at_its_start_and_at_its_end() {
     let mut spent = 0;
     for stage in ["media.plan", "media.transfer", "media.assemble"] {
         for place in ["start", "end"] {
-            let fault = faults.path().join(format!("{stage}.{place}"));
+            let fault = faults.join(format!("{stage}.{place}"));
             std::fs::write(&fault, "").unwrap();
             let (answer, file) = download(&account, &json!({ "url": good.url() })).await;
             assert!(!fault.exists(), "{stage} was not killed at its {place}");
@@ -46,7 +46,7 @@ async fn every_stage_may_be_killed_at_its_start_and_at_its_end() {
         "stages.release",
     ] {
         for place in ["start", "end"] {
-            let fault = faults.path().join(format!("{stage}.{place}"));
+            let fault = faults.join(format!("{stage}.{place}"));
             std::fs::write(&fault, "").unwrap();
             let fails = stage == "stages.release";
             let url = if fails { bad.url() } else { good.url() };
@@ -61,5 +61,4 @@ async fn every_stage_may_be_killed_at_its_start_and_at_its_end() {
             assert_eq!(account.audit().await, (Amount::cents(1000 - spent), Amount::ZERO), "{stage} {place}");
         }
     }
-    cloud.stop();
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask deploy`, with the real SAM command line, to the CloudFormation of a local cloud of its own. That one knows
+//! `cargo xtask deploy`, with the real SAM command line, to the CloudFormation of the local cloud, which knows
 //! neither CodeDeploy nor saved queries, so a small template stands for the product's.
 
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::root::root;
-use crate::stack::cloud::{Cloud, binary};
+use crate::stack::cloud::{Cloud, binary, cloud, http};
 
 const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com/clips-media@sha256:1";
 
@@ -51,7 +51,7 @@ fn said(output: Output) -> String {
 async fn asked(cloud: &Cloud, action: &str) -> String {
     let url = format!("{}/?Action={action}&StackName=clips&Version=2010-05-15", cloud.info.ministack_url);
     let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/cloudformation/aws4_request";
-    let answer = reqwest::Client::new().post(url).header("authorization", credential).send().await.unwrap();
+    let answer = http().post(url).header("authorization", credential).send().await.unwrap();
     answer.text().await.unwrap()
 }
 
@@ -64,37 +64,37 @@ async fn a_stack_is_deployed_changed_and_looked_at() {
              \"ClipSlots={slots}\"]\n"
         )
     };
-    let cloud = Cloud::fresh(&[]);
+    let cloud = cloud();
     let checkout = built(&settings(5));
 
-    let words = said(deploy(&cloud, checkout.path(), "--dry-run"));
+    let words = said(deploy(cloud, checkout.path(), "--dry-run"));
     assert!(
         words.contains("Nothing was sent to AWS")
             && words.contains("clips-Accounts (functions/accounts/template.yaml)")
             && words.contains("SES knows neither a@example.com"),
         "{words}"
     );
-    assert!(asked(&cloud, "DescribeStacks").await.contains("does not exist"));
+    assert!(asked(cloud, "DescribeStacks").await.contains("does not exist"));
 
-    let words = said(deploy(&cloud, checkout.path(), "--yes"));
+    let words = said(deploy(cloud, checkout.path(), "--yes"));
     assert!(
         words.contains("BaseUrl") && words.contains("Successfully created/updated stack - clips"),
         "{words}"
     );
-    let stack = asked(&cloud, "DescribeStacks").await;
+    let stack = asked(cloud, "DescribeStacks").await;
     assert!(stack.contains("<StackStatus>CREATE_COMPLETE</StackStatus>"), "{stack}");
     assert!(stack.contains(IMAGE) && stack.contains("&lt;a@example.com&gt;"), "{stack}");
 
     // Again, nothing to do; then a change, which first is only shown.
-    said(deploy(&cloud, checkout.path(), "--yes"));
+    said(deploy(cloud, checkout.path(), "--yes"));
     std::fs::write(checkout.path().join("samconfig.toml"), settings(7)).unwrap();
-    let words = said(deploy(&cloud, checkout.path(), "--dry-run"));
+    let words = said(deploy(cloud, checkout.path(), "--dry-run"));
     assert!(words.contains("nothing was changed"), "{words}");
     let slots = "<ParameterKey>ClipSlots</ParameterKey><ParameterValue>";
-    let before = asked(&cloud, "DescribeStacks").await;
+    let before = asked(cloud, "DescribeStacks").await;
     assert!(before.contains(&format!("{slots}5<")), "{before}");
-    said(deploy(&cloud, checkout.path(), "--yes"));
-    let stack = asked(&cloud, "DescribeStacks").await;
+    said(deploy(cloud, checkout.path(), "--yes"));
+    let stack = asked(cloud, "DescribeStacks").await;
     assert!(stack.contains(&format!("{slots}7<")), "{stack}");
     let release = |stack: &str| {
         let (_, value) = stack.split_once("<ParameterKey>Release</ParameterKey><ParameterValue>").unwrap();

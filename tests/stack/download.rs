@@ -6,16 +6,17 @@ use devstack::fileserver::{Behaviour, FileServer};
 use domain::{ids::JobId, ledger::EntryKind, money::Amount};
 use serde_json::{Value, json};
 
+use crate::stack::cloud::{http, until};
 use crate::stack::source::{ffmpeg, ffprobe, lavfi, made, served, usual};
 use crate::stack::upload::uploaded;
-use crate::stack::{Account, Cloud, cloud};
+use crate::stack::{Account, With, cloud, shared};
 
 /// Downloads a video; answers the job and its file.
 pub(crate) async fn download(account: &Account, body: &Value) -> (Value, Vec<u8>) {
     let job = ask(account, body).await;
     let answer = account.finish(&job).await;
     assert_eq!(answer["status"], "complete", "{answer}");
-    let file = reqwest::get(answer["download_url"].as_str().unwrap()).await.unwrap();
+    let file = http().get(answer["download_url"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(file.status(), 200);
     (answer, file.bytes().await.unwrap().to_vec())
 }
@@ -203,8 +204,7 @@ async fn a_damaged_upload_is_delivered_as_it_is() {
 /// The first parts are carried, then there is another file: the job fails, the money is back, nothing is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_changes() {
-    let state = tempfile::tempdir().unwrap();
-    let cloud = Cloud::start(state.path(), &[]);
+    let cloud = cloud();
     let account = cloud.account(Amount::cents(100)).await;
     let path = noisy("medium.mp4", 2);
     // One shard of three parts or more, so that nobody else is under way when the upload is given up.
@@ -223,10 +223,11 @@ async fn a_source_that_changes() {
     assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
     let record = cloud.table().job(&job).await.unwrap().unwrap();
     let upload = record.upload.expect("an upload was begun");
-    cloud.stop();
-    let left: Vec<_> =
-        std::fs::read_dir(state.path().join("cloud/s3")).unwrap().flatten().map(|f| f.file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().contains(&upload)), "the upload stays: {left:?}");
+    let left = || {
+        let files = std::fs::read_dir(cloud.info.state.join("s3")).unwrap().flatten();
+        files.filter(|file| file.file_name().to_string_lossy().contains(&upload)).count()
+    };
+    until("the upload is given up", || async { left() == 0 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,8 +300,7 @@ pub(crate) fn peak_kb(state: &Path, handler: &str) -> Option<u64> {
 /// A file that is larger than the memory of any function arrives, and none of them held more than a few parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_held_whole() {
-    let state = tempfile::tempdir().unwrap();
-    let cloud = Cloud::start(state.path(), &[]);
+    let cloud = shared(With::LargeFiles);
     let account = cloud.account(Amount::cents(100)).await;
     let once = noisy("large.mp4", 4);
     let path = made("longer.mp4", &format!("-stream_loop 5 -i {} -c copy", once.display()));
@@ -311,7 +311,7 @@ async fn nothing_is_held_whole() {
     let mut peak = None;
     let answer = loop {
         let (_, answer) = account.get(&format!("/v1/clip/{job}?wait=1")).await;
-        peak = peak.max(peak_kb(state.path(), "media.transfer"));
+        peak = peak.max(peak_kb(&cloud.info.state, "media.transfer"));
         if matches!(answer["status"].as_str(), Some("complete" | "failed")) {
             break answer;
         }
@@ -319,5 +319,4 @@ async fn nothing_is_held_whole() {
     assert_eq!((&answer["status"], &answer["method"]), (&json!("complete"), &json!("copy")), "{answer}");
     let peak = peak.expect("a function was seen at work");
     assert!(peak < 100_000, "{peak} kB to carry {len} bytes");
-    cloud.stop();
 }

@@ -7,9 +7,9 @@ use std::process::Command;
 use domain::money::Amount;
 use serde_json::json;
 
-use crate::stack::Cloud;
 use crate::stack::cloud::binary;
 use crate::stack::source::{served, usual};
+use crate::stack::{With, shared};
 
 #[path = "../../shared/sources/tests/kit/table.rs"]
 pub(crate) mod table;
@@ -19,7 +19,7 @@ const REQUESTS_MAX: usize = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_url_leads_into_the_private_network() {
-    let cloud = Cloud::fresh(&["--parameter", "AllowPrivateSources=false"]);
+    let cloud = shared(With::NoPrivateSources);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -45,7 +45,7 @@ async fn no_url_leads_into_the_private_network() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sources_come_from_the_hosts_that_the_operator_lists() {
-    let cloud = Cloud::fresh(&["--parameter", "Sources=127.0.0.1, youtube"]);
+    let cloud = shared(With::NarrowSettings);
     let account = cloud.account(Amount::cents(100)).await;
     let server = served(&usual()).await;
     let elsewhere = server.url().replace("127.0.0.1", "127.0.0.2");

@@ -5,7 +5,7 @@ use domain::money::Amount;
 use serde_json::{Value, json};
 
 use crate::stack::cloud;
-use crate::stack::cloud::Account;
+use crate::stack::cloud::{Account, http};
 use crate::stack::source::{distance, ffmpeg, ffprobe, frames, lavfi, made, served, usual};
 
 async fn rich() -> (Account, FileServer) {
@@ -20,7 +20,7 @@ fn file(suffix: &str, bytes: &[u8]) -> tempfile::NamedTempFile {
 
 /// What a link answers: its media type and its body.
 async fn fetched(link: &Value) -> (String, Vec<u8>) {
-    let answer = reqwest::get(link.as_str().unwrap()).await.unwrap();
+    let answer = http().get(link.as_str().unwrap()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
     (kind, answer.bytes().await.unwrap().to_vec())

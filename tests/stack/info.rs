@@ -7,13 +7,13 @@ use domain::money::Amount;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::stack::cloud::answer;
+use crate::stack::cloud::{answer, http};
 use crate::stack::limits::{cost, hear, once};
 use crate::stack::source::{lavfi, made, served, usual};
-use crate::stack::{Cloud, cloud};
+use crate::stack::{Cloud, With, cloud, shared};
 
 fn ask(cloud: &Cloud, url: &str) -> RequestBuilder {
-    reqwest::Client::new().post(cloud.url("/v1/clip/info")).json(&json!({ "url": url }))
+    http().post(cloud.url("/v1/clip/info")).json(&json!({ "url": url }))
 }
 
 async fn info(url: &str) -> (u16, Value) {
@@ -102,25 +102,24 @@ async fn a_failure_is_not_kept() {
 /// What a look costs at first and when it is kept, and what a quote does.
 #[tokio::test(flavor = "multi_thread")]
 async fn round_trips_of_questions() {
-    let cloud = Cloud::fresh(&["--count-calls"]);
+    let cloud = shared(With::CountedCalls);
     let server = FileServer::start(&usual(), Behaviour::Ranges).await.unwrap();
-    let (first, calls) = cost(&cloud, "clips.info", ask(&cloud, server.url())).await;
+    let (first, calls) = cost(cloud, "clips.info", ask(cloud, server.url())).await;
     assert_eq!((first.status, calls), (200, once(["UpdateItem", "GetItem", "PutItem"])), "{first:?}");
-    let (kept, calls) = cost(&cloud, "clips.info", ask(&cloud, server.url())).await;
+    let (kept, calls) = cost(cloud, "clips.info", ask(cloud, server.url())).await;
     assert_eq!((&kept.body, calls), (&first.body, once(["UpdateItem", "GetItem"])));
-    let (bad, calls) = cost(&cloud, "clips.info", ask(&cloud, &format!("{}x", server.url()))).await;
+    let (bad, calls) = cost(cloud, "clips.info", ask(cloud, &format!("{}x", server.url()))).await;
     assert_eq!((bad.status, calls), (422, once(["UpdateItem", "GetItem"])), "{bad:?}");
-    let (bad, calls) = cost(&cloud, "clips.info", ask(&cloud, "nonsense")).await;
+    let (bad, calls) = cost(cloud, "clips.info", ask(cloud, "nonsense")).await;
     assert_eq!((bad.status, calls), (400, once(["UpdateItem"])), "{bad:?}");
     assert_eq!(kept.headers["x-ratelimit-limit"], "1000", "the local cloud's own limit");
 
     let account = cloud.account(Amount::cents(100)).await;
     let quote = |body: Value| account.request(Method::POST, "/v1/clip/quote").json(&body);
     let body = json!({ "url": server.url(), "start": 1, "end": 2 });
-    let (told, calls) = cost(&cloud, "clips.quote", quote(body)).await;
+    let (told, calls) = cost(cloud, "clips.quote", quote(body)).await;
     assert_eq!((told.status, calls), (200, once(["UpdateItem", "GetItem"])), "{told:?}");
-    let (bad, calls) = cost(&cloud, "clips.quote", quote(json!({ "url": server.url(), "start": 1 }))).await;
+    let (bad, calls) = cost(cloud, "clips.quote", quote(json!({ "url": server.url(), "start": 1 }))).await;
     assert_eq!((bad.status, calls), (400, once(["UpdateItem"])), "{bad:?}");
     assert_eq!(hear(account.request(Method::GET, "/v1/balance")).await.body["balance"], 1.0);
-    cloud.stop();
 }

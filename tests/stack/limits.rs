@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::stack::cloud::http;
 use crate::stack::source::{served, usual};
 use crate::stack::{Account, Cloud, cloud};
 
@@ -100,7 +101,7 @@ async fn every_bad_key_is_answered_alike() {
         text[at] = if text[at] == b'0' { b'1' } else { b'0' };
         String::from_utf8(text).unwrap()
     };
-    let bearer = |key: &str| reqwest::Client::new().get(cloud().url("/v1/balance")).bearer_auth(key);
+    let bearer = |key: &str| http().get(cloud().url("/v1/balance")).bearer_auth(key);
     let mut answers = BTreeSet::new();
     // The first and the last digit of a real key, a key that nobody has, and what can be no key at all.
     for key in [
@@ -213,7 +214,7 @@ pub(crate) type Calls = BTreeMap<String, u64>;
 /// What `handler` has asked of DynamoDB so far.
 async fn calls(cloud: &Cloud, handler: &str) -> Calls {
     let calls: devstack::Calls =
-        reqwest::get(cloud.url("/_local/calls")).await.unwrap().json().await.unwrap();
+        http().get(cloud.url("/_local/calls")).send().await.unwrap().json().await.unwrap();
     calls.get(handler).cloned().unwrap_or_default()
 }
 
@@ -233,7 +234,7 @@ pub(crate) fn once<const N: usize>(operations: [&str; N]) -> Calls {
 /// Executions of the state machine, by name.
 async fn executions(cloud: &Cloud) -> Vec<String> {
     let machine = &cloud.info.state_machines["ClipMachine"];
-    let list = reqwest::Client::new()
+    let list = http()
         .post(&cloud.info.ministack_url)
         .header("x-amz-target", "AWSStepFunctions.ListExecutions")
         .header("content-type", "application/x-amz-json-1.0")
@@ -282,7 +283,7 @@ async fn reads_cost_two_round_trips_and_jobs_three(cloud: &Cloud, ask: &Value) {
     assert_eq!(read.body["status"], "complete", "{read:?}");
     let (_, calls) = cost(cloud, "clips.balance", account.request(Method::GET, "/v1/balance")).await;
     assert_eq!(calls, once(["UpdateItem", "GetItem"]));
-    let unknown = reqwest::Client::new().get(cloud.url("/v1/balance"));
+    let unknown = http().get(cloud.url("/v1/balance"));
     let unknown = unknown.bearer_auth(ApiKey::from_random([9; 32]).reveal());
     let (unknown, calls) = cost(cloud, "clips.balance", unknown).await;
     assert_eq!((unknown.status, calls), (401, once(["UpdateItem"])));
@@ -315,7 +316,7 @@ async fn of_24_jobs_at_once_exactly_20_are_accepted(cloud: &Cloud, ask: &Value) 
 
 /// Within the same window as the one before, or the page is there.
 async fn people_are_told_so_on_a_page(cloud: &Cloud) {
-    let answer = reqwest::get(cloud.url("/c/aaaaaaaaaaaaaaaa")).await.unwrap();
+    let answer = http().get(cloud.url("/c/aaaaaaaaaaaaaaaa")).send().await.unwrap();
     let status = answer.status().as_u16();
     assert!(matches!(status, 404 | 429), "{status}");
     assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
@@ -327,11 +328,8 @@ async fn people_are_told_so_on_a_page(cloud: &Cloud) {
 
 async fn of_8_strangers_at_one_address_exactly_5_pass(cloud: &Cloud) {
     // An address of one's own choice in a header makes no other client.
-    let get = |n: u8| {
-        reqwest::Client::new()
-            .get(cloud.url("/openapi.json"))
-            .header("x-forwarded-for", format!("192.0.2.{n}"))
-    };
+    let get =
+        |n: u8| http().get(cloud.url("/openapi.json")).header("x-forwarded-for", format!("192.0.2.{n}"));
     for _ in 0..BORDERS_MAX {
         let Some(heard) = at_once((0..8).map(get).collect()).await else { continue };
         // A first run may have left a part of its last window used.

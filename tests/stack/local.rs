@@ -7,7 +7,9 @@ use domain::money::Amount;
 use serde_json::json;
 
 use crate::stack::Cloud;
+use crate::stack::cloud::{answer, http};
 use crate::stack::source::{served, usual};
+use crate::stack::webhooks::secrets;
 
 /// Processes that have `word` in their command line or environment.
 fn processes_with(word: &str) -> Vec<String> {
@@ -39,7 +41,7 @@ fn gone_soon(state: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn state_survives_a_restart_and_no_process_is_left_behind() {
+async fn state_and_secrets_survive_a_restart_and_no_process_is_left_behind() {
     let state = tempfile::tempdir().unwrap();
     let cloud = Cloud::start(state.path(), &[]);
     let account = cloud.account(Amount::cents(100)).await;
@@ -47,20 +49,24 @@ async fn state_survives_a_restart_and_no_process_is_left_behind() {
     let job = account.ask(&json!({ "url": server.url(), "start": 1, "end": 2 })).await;
     account.finish(&job).await;
     let key = cloud.info.demo_api_key.clone();
+    let known = secrets::none_is_stored_or_logged(&cloud).await;
     assert!(!processes_with(state.path().to_str().unwrap()).is_empty(), "the search finds processes at all");
     cloud.stop();
     gone_soon(state.path());
 
     let again = Cloud::start(state.path(), &[]);
     assert_eq!(again.info.demo_api_key, key);
-    let get = |path: String| reqwest::Client::new().get(again.url(&path)).bearer_auth(account.key.reveal());
-    let (_, balance) = crate::stack::cloud::answer(get("/v1/balance".to_owned())).await;
+    let get = |path: String| http().get(again.url(&path)).bearer_auth(account.key.reveal());
+    let (_, balance) = answer(get("/v1/balance".to_owned())).await;
     assert_eq!(balance, json!({ "balance": 0.9 }));
-    let (_, clip) = crate::stack::cloud::answer(get(format!("/v1/clip/{job}"))).await;
-    let file = reqwest::get(clip["download_url"].as_str().unwrap()).await.unwrap();
+    let (_, clip) = answer(get(format!("/v1/clip/{job}"))).await;
+    let file = http().get(clip["download_url"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(clip["file_size"], file.bytes().await.unwrap().len());
+    secrets::none_has_changed(&again, known).await;
     again.kill();
     gone_soon(state.path());
+    let (status, _) = answer(http().get(crate::stack::cloud().url("/v1/balance"))).await;
+    assert_eq!(status, 401, "another cloud lives on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

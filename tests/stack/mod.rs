@@ -33,4 +33,4 @@ mod upload;
 mod watch;
 mod webhooks;
 
-pub(crate) use cloud::{Account, Cloud, cloud};
+pub(crate) use cloud::{Account, Cloud, With, cloud, fragile, http, shared};

@@ -5,6 +5,7 @@ use domain::money::Amount;
 use serde_json::json;
 
 use crate::stack::cloud;
+use crate::stack::cloud::http;
 use crate::stack::source::{served, usual};
 
 /// 32 clients spend an account's last 80 cents at once: 8 clips at 10 cents are accepted, the rest is told so.
@@ -74,7 +75,7 @@ async fn a_released_job_cannot_be_settled() {
         cloud().info.ministack_url,
         cloud().info.functions["SettleFunction"]
     );
-    let late = reqwest::Client::new().post(url).json(&json!({ "job_id": job.id })).send().await.unwrap();
+    let late = http().post(url).json(&json!({ "job_id": job.id })).send().await.unwrap();
     assert!(late.headers().contains_key("x-amz-function-error"), "a failed job was settled");
     assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
     assert_eq!(account.movements(&job.id).await, [EntryKind::Reservation, EntryKind::Refund]);

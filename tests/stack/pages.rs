@@ -9,10 +9,10 @@ use axum::response::{Html, IntoResponse, Response};
 use domain::money::Amount;
 use serde_json::{Value, json};
 
-use crate::stack::cloud::answer;
+use crate::stack::cloud::{answer, http};
 use crate::stack::exact::check_at;
 use crate::stack::source::{lavfi, made, served, usual};
-use crate::stack::{Account, Cloud, cloud};
+use crate::stack::{Account, With, cloud, shared};
 
 /// A web site on loopback; dropping it ends it.
 pub(crate) struct Site {
@@ -62,7 +62,7 @@ pub(crate) fn typed(kind: &'static str, body: Vec<u8>) -> Response {
 }
 
 async fn info(url: &str) -> (u16, Value) {
-    let request = reqwest::Client::new().post(cloud().url("/v1/clip/info")).json(&json!({ "url": url }));
+    let request = http().post(cloud().url("/v1/clip/info")).json(&json!({ "url": url }));
     crate::stack::cloud::answer(request).await
 }
 
@@ -97,21 +97,19 @@ async fn pages_are_cut_frame_by_frame() {
 /// The operator has named a secret for pages, and it is not there: pages are asked without.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_is_gone_is_no_reason_to_stop() {
-    let arn = "PageSecretArn=arn:aws:secretsmanager:us-east-1:000000000000:secret:pages-abcdef";
-    let cloud = Cloud::fresh(&["--parameter", arn]);
+    let cloud = shared(With::NarrowSettings);
     let account = cloud.account(Amount::cents(100)).await;
     let media = served(&usual()).await;
     let video = format!("<video src='{}'></video>", media.url());
     let site = Site::start(move |_, _| page("A page", "", &video)).await;
     let url = site.url("/video");
-    let looked = reqwest::Client::new().post(cloud.url("/v1/clip/info")).json(&json!({ "url": url }));
+    let looked = http().post(cloud.url("/v1/clip/info")).json(&json!({ "url": url }));
     assert_eq!(answer(looked).await.0, 200);
     let (job, _) = account.clip(&json!({ "url": url, "start": 1, "end": 3 })).await;
     assert_eq!(job["status"], "complete");
     let (status, refusal) = account.post("/v1/transcript", &json!({ "url": url })).await;
     assert_eq!(status, 404, "no captions, and not a fault of ours: {refusal}");
     assert_eq!(account.audit().await, (Amount::cents(90), Amount::ZERO));
-    cloud.stop();
 }
 
 /// A page whose video is a stream in segments: yt-dlp names the playlist, and its segments are cut as ever.

@@ -16,11 +16,11 @@ use domain::time::MediaTime;
 use serde_json::{Value, json};
 use store::accept::{Acceptance, Terms};
 
-use crate::stack::cloud::{now, until};
+use crate::stack::cloud::{http, now, until};
 use crate::stack::door::secrets::client;
 use crate::stack::source::{served, usual};
 use crate::stack::webhooks::{hook, log};
-use crate::stack::{Account, Cloud, cloud, download};
+use crate::stack::{Account, With, cloud, download, shared};
 
 /// A job as `clips.create` accepts it, from 1 to 2 s of the usual source.
 pub(crate) fn accepted(account: &Account, url: &str) -> Job {
@@ -57,7 +57,7 @@ pub(crate) async fn accept_job(account: &Account, job: Job, slots_max: u32) -> J
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_beyond_the_slots_wait_their_turn() {
-    let cloud = Cloud::fresh(&["--parameter", "ClipSlots=1"]);
+    let cloud = shared(With::NarrowSettings);
     let account = cloud.account(Amount::cents(100)).await;
     let server = served(&usual()).await;
     let ask = json!({ "url": server.url(), "start": 1, "end": 3 });
@@ -75,7 +75,6 @@ async fn jobs_beyond_the_slots_wait_their_turn() {
     }
     assert!(finished.is_sorted(), "the oldest comes first: {finished:?}");
     assert_eq!(account.audit().await, (Amount::cents(55), Amount::ZERO));
-    cloud.stop();
 }
 
 /// Accepted, and then the function died before it started anything.
@@ -220,7 +219,7 @@ async fn the_sweeper_ends_what_nobody_ends() {
 /// Calls Step Functions.
 pub(crate) async fn states(action: &str, input: &Value) -> Value {
     let begun = Instant::now();
-    let answer = reqwest::Client::new()
+    let answer = http()
         .post(&cloud().info.ministack_url)
         .header("x-amz-target", format!("AWSStepFunctions.{action}"))
         .header("content-type", "application/x-amz-json-1.0")

@@ -7,7 +7,7 @@ use domain::quality::{PictureSize, Quality};
 use domain::spec::Spec;
 use serde_json::{Value, json};
 
-use crate::stack::cloud::now;
+use crate::stack::cloud::{http, now};
 use crate::stack::queue::{accept_job, accepted};
 use crate::stack::source::{lavfi, made, served, usual};
 use crate::stack::{Account, cloud};
@@ -139,7 +139,7 @@ async fn a_quote_refuses_what_the_job_is_refused() {
         let (status, answer) = account.post("/v1/clip/quote", &body).await;
         assert_eq!((status, &answer["code"]), (400, &json!("bad_request")), "{body}: {answer}");
     }
-    let stranger = reqwest::Client::new().post(cloud().url("/v1/clip/quote"));
+    let stranger = http().post(cloud().url("/v1/clip/quote"));
     let stranger = stranger.json(&json!({ "url": url, "start": 1, "end": 2 })).send().await.unwrap();
     assert_eq!(stranger.status(), 401);
     let reader = account.with_key(&[domain::account::Scope::ClipsRead], None).await;

@@ -8,6 +8,7 @@ use devstack::fileserver::{Behaviour, FileServer};
 use domain::money::Amount;
 use serde_json::{Value, json};
 
+use crate::stack::cloud::http;
 use crate::stack::source::{lavfi, made, served, usual};
 use crate::stack::{Account, cloud};
 
@@ -152,7 +153,7 @@ async fn sources_that_break_during_the_transfer() {
 async fn strangers_and_the_poor() {
     let server = served(&usual()).await;
     let ask = json!({ "url": server.url(), "start": 1, "end": 2 });
-    let client = reqwest::Client::new();
+    let client = http();
     let post = || client.post(cloud().url("/v1/clip")).json(&ask);
     for request in [
         post(),
@@ -188,7 +189,7 @@ async fn strangers_and_the_poor() {
 async fn bodies_that_are_too_much() {
     let account = cloud().account(Amount::cents(100)).await;
     let post = |content_type: &'static str, body: String| {
-        let request = reqwest::Client::new().post(cloud().url("/v1/clip")).bearer_auth(account.key.reveal());
+        let request = http().post(cloud().url("/v1/clip")).bearer_auth(account.key.reveal());
         crate::stack::cloud::answer(request.header("content-type", content_type).body(body))
     };
     assert_eq!(post("application/json", format!("{{\"url\":\"{}\"}}", "a".repeat(70_000))).await.0, 413);

@@ -4,6 +4,7 @@ use domain::money::Amount;
 use serde_json::json;
 
 use crate::stack::Cloud;
+use crate::stack::cloud::http;
 use crate::stack::source::{lavfi, made, served};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +19,7 @@ async fn what_is_deployed_reaches_nobody_before_it_is_live() {
     for name in cloud.info.functions.values() {
         let url = format!("{}/2015-03-31/functions/{name}/configuration", cloud.info.ministack_url);
         let change = json!({ "Environment": { "Variables": {} }, "Handler": "nobody.knows" });
-        let answer = reqwest::Client::new().put(url).json(&change).send().await.unwrap();
+        let answer = http().put(url).json(&change).send().await.unwrap();
         assert!(answer.status().is_success(), "{name}: {}", answer.text().await.unwrap());
     }
     assert!(cloud.try_invoke("ReserveFunction", &json!({})).await.0, "the newest one works");

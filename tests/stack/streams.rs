@@ -8,6 +8,7 @@ use domain::money::Amount;
 use serde_json::{Value, json};
 
 use crate::stack::cloud;
+use crate::stack::cloud::http;
 use crate::stack::exact::{check_from, times};
 use crate::stack::pages::{Site, typed};
 use crate::stack::source::{distance, ffprobe, frames, lavfi, made, served};
@@ -273,7 +274,7 @@ async fn sound_alone_and_whole_streams() {
         let answer = account.finish(&job).await;
         assert_eq!((&answer["status"], &answer["method"]), (&json!("complete"), &json!("copy")), "{answer}");
         let bytes =
-            reqwest::get(answer["download_url"].as_str().unwrap()).await.unwrap().bytes().await.unwrap();
+            http().get(answer["download_url"].as_str().unwrap()).send().await.unwrap().bytes().await.unwrap();
         let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
         assert_eq!(frames(file.path()).len(), 360, "{}", playlist.display());

@@ -13,6 +13,9 @@ use crate::http::for_service;
 /// A stack of 65 functions took 2 s.
 const DEPLOY_MAX: Duration = Duration::from_secs(120);
 
+/// How long it is waited between two looks at how far it is.
+const POLL: Duration = Duration::from_millis(20);
+
 /// A resource of the deployed stack.
 #[derive(Debug, Clone)]
 pub(crate) struct Resource {
@@ -70,7 +73,7 @@ async fn wait(client: &reqwest::Client, url: &str, stack: &str) -> anyhow::Resul
                 bail!("the stack did not deploy ({status}):\n{}", reasons.join("\n"));
             }
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 

@@ -35,7 +35,7 @@ mod stack;
 mod strict;
 mod tap;
 pub mod template;
-mod venv;
+mod transform;
 
 pub use lifecycle::Expired;
 pub use meter::{Calls, Units};

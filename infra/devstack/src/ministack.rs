@@ -27,8 +27,12 @@ const ATTEMPTS: usize = 3;
 
 impl Ministack {
     /// Starts it and waits until it answers.
-    pub(crate) async fn start(options: &Options, dynamodb: &str, s3: &str) -> anyhow::Result<Self> {
-        let python = crate::venv::python(&options.root, &options.exe).await?;
+    pub(crate) async fn start(
+        options: &Options,
+        programs: &Path,
+        dynamodb: &str,
+        s3: &str,
+    ) -> anyhow::Result<Self> {
         let temporary = options.state.join("tmp");
         // Functions that were killed in the middle of a video left it here.
         let _ = std::fs::remove_dir_all(&temporary);
@@ -38,7 +42,7 @@ impl Ministack {
         for _ in 0..ATTEMPTS {
             let port = free_port()?;
             let url = format!("http://127.0.0.1:{port}");
-            let mut command = Command::new(&python);
+            let mut command = Command::new(programs.join("python"));
             command.args(["-m", "ministack"]).current_dir(&options.state);
             environment(&mut command, port, &temporary, [("DYNAMODB", dynamodb), ("S3", s3)]);
             command.env("PATH", path(&options.root)?);
@@ -73,7 +77,7 @@ impl Ministack {
             if Instant::now() >= deadline {
                 bail!("ministack did not answer within {} s", START_MAX.as_secs());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -130,7 +134,7 @@ fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&
 /// Where programs are: those of the container, as far as they were made here, then the machine's own.
 fn path(root: &Path) -> anyhow::Result<OsString> {
     let own = std::env::var_os("PATH").unwrap_or_default();
-    let tools = ["ffmpeg", "yt-dlp"].map(|name| root.join(".local").join(name).join("bin"));
+    let tools = places::tools::of_container(root)?;
     Ok(std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&own)))?)
 }
 

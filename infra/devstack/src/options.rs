@@ -17,7 +17,7 @@ pub const SECRET_KEY: &str = "test";
 /// How and where a local cloud runs.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The checkout: the venv and the template are looked for here.
+    /// The checkout: the template, and the lists of what runs it, are looked for here.
     pub root: PathBuf,
     /// The SAM template to deploy.
     pub template: PathBuf,

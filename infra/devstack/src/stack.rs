@@ -18,7 +18,9 @@ use crate::meter::Meter;
 use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
 use crate::s3::S3;
-use crate::{Options, bend, bundle, cloudformation, front, grants, mail, nested, routes, secrets, seed};
+use crate::{
+    Options, bend, bundle, cloudformation, front, grants, mail, nested, routes, secrets, seed, transform,
+};
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -79,6 +81,9 @@ impl Devstack {
         let lock = prepare_state(&mut options)?;
         let listener = front_port(options.port).await?;
         let base_url = format!("http://{}", listener.local_addr()?);
+        let root = options.root.clone();
+        // May take a minute, the first time on a machine.
+        let programs = tokio::task::spawn_blocking(move || places::tools::ministack(&root)).await??;
         let bent = read_template(&options)?;
         let logs = match &options.logs {
             Some(folder) => folder.clone(),
@@ -94,7 +99,14 @@ impl Devstack {
             false => None,
         };
         let table_url = meter.as_ref().map_or(&dynamodb.url, |meter| &meter.url);
-        let ministack = Ministack::start(&options, table_url, &s3.url).await?;
+        let ministack = Ministack::start(&options, &programs, table_url, &s3.url);
+        // Python needs a second to load itself; the template can be made plain meanwhile.
+        let (sam, python) = (bent.template.clone(), programs.clone());
+        let plain = tokio::task::spawn_blocking(move || transform::plain(&python, sam));
+        let (ministack, plain) = tokio::join!(ministack, plain);
+        let ministack = ministack?;
+        let mut bent = Bent { template: plain??, ..bent };
+        secrets::keep(&mut bent.template, &options.state)?;
 
         tracing::info!("deploying {}", options.template.display());
         let client = crate::http::client()?;
@@ -212,11 +224,9 @@ async fn front_port(port: u16) -> anyhow::Result<TcpListener> {
 fn read_template(options: &Options) -> anyhow::Result<Bent> {
     let path = &options.template;
     let folder = path.parent().unwrap_or(&options.root);
-    let mut bent = nested::read(path)
+    nested::read(path)
         .and_then(|parsed| bend::bend(parsed, &options.stack_name, folder))
-        .with_context(|| format!("cannot use {}", path.display()))?;
-    secrets::keep(&mut bent.template, &options.state)?;
-    Ok(bent)
+        .with_context(|| format!("cannot use {}", path.display()))
 }
 
 /// Uploads the code, creates the stack, registers the routes, and notes in `info` what came of it.
@@ -258,7 +268,8 @@ async fn deploy(
     info.functions = of_kind("AWS::Lambda::Function");
     info.state_machines = of_kind("AWS::StepFunctions::StateMachine");
     info.queues = of_kind("AWS::SQS::Queue");
-    let apis = routes::register(client, &info.ministack_url, &bent.routes, &resources).await?;
+    let place = (options.stack_name.as_str(), bucket.as_str());
+    let apis = routes::register(client, &info.ministack_url, place, &bent.routes, &resources).await?;
     if apis.len() > 1 {
         bail!("the front door serves one HTTP API, the template has {}", apis.len());
     }
@@ -266,7 +277,7 @@ async fn deploy(
     Ok(())
 }
 
-async fn put(client: &reqwest::Client, url: &str, body: Vec<u8>) -> anyhow::Result<()> {
+pub(crate) async fn put(client: &reqwest::Client, url: &str, body: Vec<u8>) -> anyhow::Result<()> {
     let answer = client.put(url).header("authorization", for_service("s3")).body(body).send().await?;
     if !answer.status().is_success() {
         bail!("cannot put {url}: {}", answer.status());

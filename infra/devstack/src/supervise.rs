@@ -20,10 +20,15 @@ use nix::unistd::Pid;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long processes get to end by themselves before they are killed.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long processes get to end by themselves before they are killed. What matters is with the embedded database and S3, which
+/// end later; ministack takes its time and has nothing to lose.
+const GRACE: Duration = Duration::from_millis(250);
+/// How long it may take until all of them are gone.
+const STOP_MAX: Duration = Duration::from_secs(6);
 /// How often the supervisor looks for ended children.
 const TICK: Duration = Duration::from_millis(50);
+/// The same, while they are ending.
+const END_TICK: Duration = Duration::from_millis(10);
 
 /// A program under supervision; dropping it ends the program and everything it started.
 #[derive(Debug)]
@@ -70,7 +75,7 @@ impl Supervised {
     /// Ends the program and all below it, and waits until they are gone.
     pub async fn stop(&mut self) {
         drop(self.pipe.take());
-        if tokio::time::timeout(GRACE * 3, self.supervisor.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_MAX, self.supervisor.wait()).await.is_err() {
             tracing::warn!("the supervisor did not end in time");
         }
     }
@@ -82,9 +87,9 @@ impl Drop for Supervised {
         if self.pipe.take().is_none() {
             return;
         }
-        let deadline = Instant::now() + GRACE * 2;
+        let deadline = Instant::now() + STOP_MAX;
         while Instant::now() < deadline && matches!(self.supervisor.try_wait(), Ok(None)) {
-            std::thread::sleep(TICK);
+            std::thread::sleep(END_TICK);
         }
     }
 }
@@ -195,7 +200,7 @@ async fn end_all(group: Pid) {
                 asked.push(pid);
             }
         }
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(END_TICK).await;
     }
 }
 

@@ -16,41 +16,37 @@ use devstack::{Devstack, Info, Options};
 use serde_json::{Value as Json, json};
 
 /// A folder of this test run, removed at the end.
-struct Scratch(PathBuf);
+struct Scratch(tempfile::TempDir);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
         std::fs::create_dir_all(path.join("bin")).unwrap();
         for area in ["clips", "stages", "media"] {
             let program = path.join("bin").join(area);
             std::fs::copy(fixtures().join("lambda.py"), &program).unwrap();
             std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        Self(path)
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 
     fn options(&self) -> Options {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        let mut options = Options::new(root).unwrap();
+        let mut options = Options::new(&places::root().unwrap()).unwrap();
         options.template = fixtures().join("template.yaml");
-        options.state = self.0.join("state");
+        options.state = self.path().join("state");
         options.port = 0;
-        options.exe = env!("CARGO_BIN_EXE_devstack").into();
-        options.bin_dir = self.0.join("bin");
+        options.bin_dir = self.path().join("bin");
         options
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    places::root().unwrap().join("infra/devstack/tests/fixtures")
 }
 
 async fn sdk(info: &Info, endpoint: &str) -> aws_config::SdkConfig {
@@ -73,7 +69,7 @@ async fn sdk(info: &Info, endpoint: &str) -> aws_config::SdkConfig {
 /// The S3 client makes checksum trailers and signs as it does on AWS; nothing is turned off for the local cloud.
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_and_state_survive_a_restart_and_s3_speaks_with_the_sdk() {
-    let scratch = Scratch::new("s3");
+    let scratch = Scratch::new();
     let stack = Devstack::start(scratch.options()).await.unwrap();
     let info = stack.info().clone();
     let s3 = aws_sdk_s3::Client::new(&sdk(&info, &info.s3_url).await);
@@ -219,8 +215,8 @@ async fn aws_json(url: &str, service: &str, target: &str, body: &Json) -> Json {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_answers_and_functions_crash_once_on_demand() {
-    let scratch = Scratch::new("faults");
-    let faults = scratch.0.join("faults");
+    let scratch = Scratch::new();
+    let faults = scratch.path().join("faults");
     let mut options = scratch.options();
     options.faults = Some(faults.clone());
     let stack = Devstack::start(options).await.unwrap();
@@ -265,17 +261,17 @@ async fn the_api_answers_and_functions_crash_once_on_demand() {
 
 #[test]
 fn nothing_outlives_a_killed_devstack() {
-    let scratch = Scratch::new("killed");
-    let mark = scratch.0.to_str().unwrap().to_owned();
-    let mut up = Command::new(env!("CARGO_BIN_EXE_devstack"))
+    let scratch = Scratch::new();
+    let mark = scratch.path().to_str().unwrap().to_owned();
+    let mut up = Command::new(scratch.options().exe)
         .args(["up", "--port", "0", "--root"])
         .arg(scratch.options().root)
         .arg("--template")
         .arg(fixtures().join("template.yaml"))
         .arg("--state")
-        .arg(scratch.0.join("state"))
+        .arg(scratch.path().join("state"))
         .arg("--bin-dir")
-        .arg(scratch.0.join("bin"))
+        .arg(scratch.path().join("bin"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -23,7 +23,8 @@ const WAIT_S: u64 = 20;
 /// What was asked for on the command line.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    source: String,
+    /// A URL or a file; a video that is made here if none is given.
+    source: Option<String>,
     start: String,
     end: String,
     format: Option<String>,
@@ -56,9 +57,14 @@ impl Options {
                 other => return Err(other.unexpected().into()),
             }
         }
-        options.source = source.context("which video? Give a URL or a file")?;
-        options.start = start.context("--start is missing")?;
-        options.end = end.context("--end is missing")?;
+        if source.is_none() && options.base_url.is_some() {
+            bail!("which video? Give a URL or a file");
+        }
+        // Of a video of our own it is known what is in it.
+        let otherwise = |text: &str| source.is_none().then(|| text.to_owned());
+        options.start = start.or_else(|| otherwise("1.5")).context("--start is missing")?;
+        options.end = end.or_else(|| otherwise("4.25")).context("--end is missing")?;
+        options.source = source;
         Ok(options)
     }
 
@@ -98,25 +104,29 @@ impl Service {
 
 /// Makes the clip, fetches it, and tells what it is.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let is_url = options.source.starts_with("http://") || options.source.starts_with("https://");
-    if !is_url && !Path::new(&options.source).is_file() {
-        bail!("{} is neither a file nor an http(s) URL", options.source);
+    let source = match &options.source {
+        Some(source) => source.clone(),
+        None => own_video()?,
+    };
+    let is_url = source.starts_with("http://") || source.starts_with("https://");
+    if !is_url && !Path::new(&source).is_file() {
+        bail!("{source} is neither a file nor an http(s) URL");
+    }
+    if options.upload && is_url {
+        bail!("--upload sends a file; {source} is a URL");
     }
     let service = Service::find(options)?;
-    if options.upload && is_url {
-        bail!("--upload sends a file; {} is a URL", options.source);
-    }
     let agent = http::agent(Duration::from_secs(2 * WAIT_S));
     // A server is held until the clip is there: the service reads from it.
     let (_server, source) = match (is_url, options.upload) {
-        (true, _) => (None, ("url", options.source.clone())),
+        (true, _) => (None, ("url", source)),
         (false, false) => {
-            let (server, url) = offer(&options.source)?;
+            let (server, url) = offer(&source)?;
             (server, ("url", url))
         }
         (false, true) => {
             let api = Api { agent: &agent, base_url: &service.base_url, key: &service.key };
-            (None, ("file_id", upload::send(&api, Path::new(&options.source))?))
+            (None, ("file_id", upload::send(&api, Path::new(&source))?))
         }
     };
 
@@ -142,6 +152,45 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// How ffmpeg makes a video to be clipped when none is given: a moving test picture that counts its seconds, with a tone.
+const OWN_VIDEO: [&str; 20] = [
+    "-v",
+    "error",
+    "-nostdin",
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc=size=1280x720:rate=25:duration=10",
+    "-f",
+    "lavfi",
+    "-i",
+    "sine=frequency=440:sample_rate=48000:duration=10",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-pix_fmt",
+    "yuv420p",
+    "-c:a",
+    "aac",
+    "-shortest",
+];
+
+/// A video of our own, made once per machine.
+fn own_video() -> anyhow::Result<String> {
+    setup::media_tools()?;
+    let folder = places::Entry::new("test-video")?.text(&OWN_VIDEO.join(" ")).get(|folder| {
+        std::fs::create_dir_all(folder)?;
+        let mut make = Command::new("ffmpeg");
+        make.args(OWN_VIDEO).arg(folder.join(OWN_VIDEO_NAME));
+        setup::run(&mut make, "making a test video (once)")
+    })?;
+    let file = folder.join(OWN_VIDEO_NAME).into_os_string();
+    file.into_string().map_err(|file| anyhow::anyhow!("{} is not valid UTF-8", file.display()))
+}
+
+const OWN_VIDEO_NAME: &str = "test-picture.mp4";
 
 /// Offers a local file by HTTP; only programs that know the random URL find it.
 fn offer(file: &str) -> anyhow::Result<(Option<Kept>, String)> {
@@ -221,4 +270,32 @@ fn size(bytes: u64) -> String {
     #[allow(clippy::cast_precision_loss)] // shown with two digits
     let mega = bytes as f64 / 1e6;
     if mega >= 1.0 { format!("{mega:.2} MB") } else { format!("{:.1} kB", mega * 1e3) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> anyhow::Result<Options> {
+        Options::parse(&mut lexopt::Parser::from_args(words))
+    }
+
+    #[test]
+    fn without_a_video_there_is_one_and_what_to_cut_of_it() {
+        let options = parse(&[]).unwrap();
+        assert_eq!((options.source, options.start.as_str(), options.end.as_str()), (None, "1.5", "4.25"));
+        let options = parse(&["--end", "3", "--format", "gif"]).unwrap();
+        assert_eq!((options.start.as_str(), options.end.as_str()), ("1.5", "3"));
+    }
+
+    #[test]
+    fn of_a_given_video_it_is_said_what_to_cut() {
+        assert_eq!(parse(&["a.mp4"]).unwrap_err().to_string(), "--start is missing");
+        assert_eq!(parse(&["a.mp4", "--start", "1"]).unwrap_err().to_string(), "--end is missing");
+        let error = parse(&["--base-url", "https://a.example", "--key", "k"]).unwrap_err();
+        assert!(
+            error.to_string().contains("Give a URL or a file"),
+            "another service cannot read a file of ours"
+        );
+    }
 }

@@ -50,7 +50,9 @@ fn running() -> Option<Json> {
 
 fn up() -> anyhow::Result<Command> {
     let mut command = Command::new(setup::devstack()?);
-    command.arg("up").arg("--root").arg(setup::root());
+    command.arg("up").arg("--root").arg(setup::root()?);
+    let (name, value) = places::python::known()?;
+    command.env(name, value);
     Ok(command)
 }
 

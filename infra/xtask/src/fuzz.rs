@@ -1,10 +1,10 @@
 //! `cargo xtask fuzz`: the MP4 reader against bytes that nobody thought of.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use lexopt::prelude::*;
+use places::Entry;
 
 use crate::{say, setup};
 
@@ -25,14 +25,14 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         }
     }
     let tool = tool()?;
-    let folder = setup::root().join(CRATE);
+    let folder = setup::root()?.join(CRATE);
     let corpus = folder.join("corpus/index");
     std::fs::create_dir_all(&corpus)?;
     // The product has no unsafe code, so no sanitizer is needed; libFuzzer's own instrumentation is what asks for the
     // compiler's unstable half.
     let mut fuzz = Command::new(tool);
     fuzz.args(["run", "--fuzz-dir"]).arg(&folder).args(["--sanitizer", "none", "index"]);
-    fuzz.arg(&corpus).arg(setup::root().join(SEEDS)).arg("--");
+    fuzz.arg(&corpus).arg(setup::root()?.join(SEEDS)).arg("--");
     fuzz.arg(format!("-max_total_time={seconds}"));
     fuzz.args(["-max_len=65536", "-timeout=20", "-rss_limit_mb=1024"]);
     fuzz.env("RUSTC_BOOTSTRAP", "1").current_dir(&folder);
@@ -45,12 +45,10 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
 
 /// cargo-fuzz of our own, installed once.
 fn tool() -> anyhow::Result<std::path::PathBuf> {
-    let folder = setup::local().join("cargo-fuzz");
-    let tool = folder.join("bin/cargo-fuzz");
-    if !Path::new(&tool).exists() {
-        let mut install = setup::cargo();
-        install.args(["install", "--quiet", "--locked", "--version", VERSION, "--root"]).arg(&folder);
-        setup::run(install.arg("cargo-fuzz"), "installing cargo-fuzz (once)")?;
-    }
-    Ok(tool)
+    let folder = Entry::new("cargo-fuzz")?.text(VERSION).text(std::env::consts::ARCH).get(|folder| {
+        let mut install = setup::cargo()?;
+        install.args(["install", "--quiet", "--locked", "--version", VERSION, "--root"]).arg(folder);
+        setup::run(install.arg("cargo-fuzz"), "installing cargo-fuzz (once)")
+    })?;
+    Ok(folder.join("bin/cargo-fuzz"))
 }

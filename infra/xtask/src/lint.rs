@@ -45,61 +45,69 @@ pub(crate) fn run() -> anyhow::Result<()> {
     say::answer(&format!("{} steps, nothing found", STEPS.len()))
 }
 
+/// Installs what the steps run.
+pub(crate) fn set_up() -> anyhow::Result<()> {
+    for tool in [tools::sam, tools::python, tools::checkov, tools::linters, tools::node] {
+        tool()?;
+    }
+    Ok(())
+}
+
 fn sam() -> anyhow::Result<Command> {
-    let mut sam = here(tools::sam()?.join("sam"));
+    let mut sam = here(tools::sam()?.join("sam"))?;
     sam.args(["validate", "--lint", "--template", "template.yaml"]).env("SAM_CLI_TELEMETRY", "0");
     Ok(sam)
 }
 
 fn cfn_lint() -> anyhow::Result<Command> {
-    let mut cfn_lint = here(tools::python()?.join("cfn-lint"));
+    let mut cfn_lint = here(tools::python()?.join("cfn-lint"))?;
     cfn_lint.args(templates()?).args(OTHER_TEMPLATES);
     Ok(cfn_lint)
 }
 
 /// What is checked and what is not, with the reasons, is in `.checkov.yaml`.
 fn checkov() -> anyhow::Result<Command> {
-    let mut checkov = here(tools::checkov()?.join("checkov"));
+    let mut checkov = here(tools::checkov()?.join("checkov"))?;
     checkov.arg("--file").args(templates()?).args(OTHER_TEMPLATES);
     Ok(checkov)
 }
 
 fn asl_validator() -> anyhow::Result<Command> {
     setup::clients()?;
-    let mut validator = here(tools::node()?.join(".bin/asl-validator"));
+    let mut validator = here(tools::node()?.join(".bin/asl-validator"))?;
     validator.args(["--json-path", "infra/statemachines/clip.asl.json"]);
     Ok(validator)
 }
 
 /// Counts what the template becomes, because CloudFormation has bounds for it.
 fn transform() -> anyhow::Result<Command> {
-    let mut transform = here(tools::python()?.join("python"));
+    let mut transform = here(tools::python()?.join("python"))?;
     transform.args(["infra/xtask/tools/transform.py", "--count"]).args(templates()?);
     Ok(transform)
 }
 
 /// What it is told not to ask for is said in the Dockerfile, with the reason.
 fn hadolint() -> anyhow::Result<Command> {
-    let mut hadolint = here(tools::linters()?.join("hadolint"));
+    let mut hadolint = here(tools::linters()?.join("hadolint"))?;
     hadolint.arg(DOCKERFILE);
     Ok(hadolint)
 }
 
 /// Whether GitHub's workflows work.
 fn actionlint() -> anyhow::Result<Command> {
-    Ok(here(tools::linters()?.join("actionlint")))
+    here(tools::linters()?.join("actionlint"))
 }
 
 /// Whether they give nothing away.
 fn zizmor() -> anyhow::Result<Command> {
-    let mut zizmor = here(tools::linters()?.join("zizmor"));
+    let mut zizmor = here(tools::linters()?.join("zizmor"))?;
     zizmor.args(["--offline", "--quiet", ".github"]);
     Ok(zizmor)
 }
 
 /// A program that runs in the checkout. SAM asks for a region, and takes any.
-fn here(program: impl AsRef<std::ffi::OsStr>) -> Command {
+fn here(program: impl AsRef<std::ffi::OsStr>) -> anyhow::Result<Command> {
     let mut command = Command::new(program);
-    command.current_dir(setup::root()).env("AWS_DEFAULT_REGION", "us-east-1");
-    command
+    command.current_dir(setup::root()?).env("AWS_DEFAULT_REGION", "us-east-1");
+    Ok(command)
 }

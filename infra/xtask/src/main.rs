@@ -26,7 +26,8 @@ use lexopt::prelude::*;
 const HELP: &str = "\
 cargo xtask <command>
 
-clip <URL or file> --start S --end E    cut a clip through the local cloud's HTTP API
+clip                       cut a clip of a test video through the local cloud's HTTP API
+clip <URL or file> --start S --end E    cut a clip of this video
     --start S, --end E     seconds or clock time: 1.5, 1:02:03.5
     --format F             mp4 (default), mp3, gif, m4a, wav or flac
     --quality Q            720p, 1080p or 4k; high and medium also work
@@ -42,6 +43,7 @@ dev                        the local cloud in the foreground at http://127.0.0.1
     --port PORT            another port
     --fresh                throw the kept data away first
 
+setup                      install all that lint and test need, which they also do themselves
 lint                       read the template, the state machine and the like with linters; asks no AWS
 test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
 bench clip                 make clips our way and others', compare them, write docs/benchmarks.md
@@ -75,7 +77,8 @@ fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told ot
 generate [--check]         write the generated files, or check that they are fresh
 
 Each command installs or builds what it needs: ffmpeg and Python (with apt-get where it may, otherwise it says
-what to install), a private Python environment under .local/, and the binaries.
+what to install), the binaries and, in one folder for all checkouts, Python environments and the like: CLIPWRIGHT_CACHE,
+which is clipwright below XDG_CACHE_HOME or ~/.cache if it is not set.
 ";
 
 fn main() {
@@ -105,6 +108,7 @@ fn run() -> anyhow::Result<()> {
                 signup::run(&email.string()?)
             }
             Some("dev") => cloud::dev(&mut arguments),
+            Some("setup") => test::set_up().and_then(|_| lint::set_up()),
             Some("lint") => lint::run(),
             Some("test") => test::run(&mut arguments),
             Some("bench") => bench::run(&mut arguments),
@@ -124,7 +128,7 @@ fn costs(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     if let Some(argument) = arguments.next()? {
         return Err(argument.unexpected().into());
     }
-    let mut cargo = setup::cargo();
+    let mut cargo = setup::cargo()?;
     cargo.args(["run", "--quiet", "--package", "clipwright-costs"]);
     setup::run(&mut cargo, "writing docs/costs.md")
 }
@@ -142,6 +146,6 @@ fn generate(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     packages.push("clipwright-generate".to_owned());
     setup::build(&packages.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut program = Command::new(setup::beside("generate")?);
-    program.current_dir(setup::root()).args(check.then_some("--check"));
+    program.current_dir(setup::root()?).args(check.then_some("--check"));
     setup::run(&mut program, "generating")
 }

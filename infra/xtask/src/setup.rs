@@ -1,11 +1,11 @@
 //! Makes sure that what a command needs is there: system packages, tools, built binaries.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
-
-use crate::say;
+use places::system::{self, found, install};
+use places::tools;
 
 /// An area of functions.
 #[derive(Debug)]
@@ -24,13 +24,14 @@ pub(crate) struct Area {
 
 /// The areas, as cargo knows them: the packages of `functions/*`.
 pub(crate) fn areas() -> anyhow::Result<Vec<Area>> {
-    let told = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output();
+    let told = cargo()?.args(["metadata", "--no-deps", "--format-version", "1"]).output();
     let told = told.context("cannot run cargo")?;
     if !told.status.success() {
         bail!("cargo metadata: {}", String::from_utf8_lossy(&told.stderr));
     }
     let metadata: serde_json::Value = serde_json::from_slice(&told.stdout)?;
-    let functions = root().join("functions");
+    let root = root()?;
+    let functions = root.join("functions");
     let mut areas = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
@@ -46,7 +47,7 @@ pub(crate) fn areas() -> anyhow::Result<Vec<Area>> {
             package: text(&package["name"]),
             binary: binary.map(|target| text(&target["name"])).unwrap_or_default(),
             is_container: folder.join("Dockerfile").exists(),
-            template: root().join(&template).exists().then_some(template),
+            template: root.join(&template).exists().then_some(template),
             name,
         });
     }
@@ -67,21 +68,21 @@ fn binaries() -> anyhow::Result<Vec<String>> {
 }
 
 /// The checkout.
-pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_owned()
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
+    places::root()
 }
 
-/// What is made on this machine and never committed.
-pub(crate) fn local() -> PathBuf {
-    root().join(".local")
+/// What belongs to this checkout and is never committed: data, logs, what was measured. What is downloaded or built once per
+/// machine lies in [`places::cache`].
+pub(crate) fn local() -> anyhow::Result<PathBuf> {
+    Ok(root()?.join(".local"))
 }
 
 /// The cargo that runs us, in the checkout.
-pub(crate) fn cargo() -> Command {
+pub(crate) fn cargo() -> anyhow::Result<Command> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root());
-    cargo
+    cargo.current_dir(root()?);
+    Ok(cargo)
 }
 
 /// The `devstack` program, built beside this one.
@@ -97,16 +98,32 @@ pub(crate) fn beside(program: &str) -> anyhow::Result<PathBuf> {
 
 /// Everything that the local cloud needs to run.
 pub(crate) fn cloud() -> anyhow::Result<()> {
+    // Cargo takes half a second to see that there is nothing to do, Python a quarter to say who it is.
+    std::thread::scope(|scope| {
+        let programs = scope.spawn(programs);
+        build_cloud()?;
+        programs.join().map_err(|_| anyhow::anyhow!("the setup broke off"))?
+    })
+}
+
+/// What the local cloud runs, as far as it is not ours.
+pub(crate) fn programs() -> anyhow::Result<()> {
+    let root = root()?;
     media_tools()?;
-    python()?;
-    page_tools()?;
+    tools::ministack(&root)?;
+    tools::yt_dlp(&root)?;
+    Ok(())
+}
+
+/// Builds the programs that the local cloud runs, and the local cloud.
+pub(crate) fn build_cloud() -> anyhow::Result<()> {
     let packages = binaries()?;
     build(&packages.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Builds the packages, with cargo's own words on the screen.
 pub(crate) fn build(packages: &[&str]) -> anyhow::Result<()> {
-    let mut build = cargo();
+    let mut build = cargo()?;
     build.arg("build");
     for package in packages {
         build.args(["--package", package]);
@@ -116,64 +133,25 @@ pub(crate) fn build(packages: &[&str]) -> anyhow::Result<()> {
 
 /// ffmpeg and ffprobe cut and check the clips.
 pub(crate) fn media_tools() -> anyhow::Result<()> {
-    if works("ffmpeg", &["-version"]) && works("ffprobe", &["-version"]) {
-        return Ok(());
-    }
-    install(&["ffmpeg"])
+    if found("ffmpeg") && found("ffprobe") { Ok(()) } else { install(&["ffmpeg"]) }
 }
 
-/// The ffmpeg and ffprobe of the functions' container, built as there; devstack puts them before the machine's own. Where
-/// that is not possible the machine's own do, which can more and start more slowly.
-pub(crate) fn image_tools() -> anyhow::Result<PathBuf> {
-    let (folder, recipe) = (local().join("ffmpeg"), root().join("functions/media/ffmpeg"));
-    if !may_install() {
-        say::line("xtask: the image's FFmpeg can be built as root on Debian only; the system's is used");
-        return Ok(folder.join("bin"));
-    }
-    kept(&folder, &[&recipe.join("options.txt"), &recipe.join("build.sh")], || {
-        let mut build = Command::new(recipe.join("build.sh"));
-        run(build.arg(&folder), "building the image's FFmpeg (once, a few minutes)")
-    })?;
-    Ok(folder.join("bin"))
-}
-
-/// Whether we are root where packages are Debian's.
-fn may_install() -> bool {
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    root && works("apt-get", &["--version"])
-}
-
-/// yt-dlp reads web pages. What the functions' container has is what they have here; devstack puts the folder into their
-/// `PATH`.
-pub(crate) fn page_tools() -> anyhow::Result<()> {
-    let list = root().join("functions/media/requirements.txt");
-    venv(&local().join("yt-dlp"), &list, "yt-dlp").map(drop)
-}
-
-/// Where programs are found, those of [`page_tools`] first.
+/// Where programs are found, yt-dlp first.
 pub(crate) fn path() -> anyhow::Result<std::ffi::OsString> {
     let own = std::env::var_os("PATH").unwrap_or_default();
-    let tools = local().join("yt-dlp/bin");
+    let tools = tools::yt_dlp(&root()?)?;
     Ok(std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&own)))?)
-}
-
-/// Python with venv runs ministack and yt-dlp.
-pub(crate) fn python() -> anyhow::Result<()> {
-    if works("python3", &["-c", "import ensurepip, venv"]) {
-        return Ok(());
-    }
-    install(&["python3", "python3-venv"])
 }
 
 /// One of the clients in tests/conformance, and what the benchmark downloads with.
 pub(crate) fn curl() -> anyhow::Result<()> {
-    if works("curl", &["--version"]) { Ok(()) } else { install(&["curl"]) }
+    if found("curl") { Ok(()) } else { install(&["curl"]) }
 }
 
 /// What runs the clients in tests/conformance; npm also brings one of the tools.
 pub(crate) fn clients() -> anyhow::Result<()> {
     curl()?;
-    if works("node", &["--version"]) && works("npm", &["--version"]) {
+    if found("node") && found("npm") {
         return Ok(());
     }
     install(&["nodejs", "npm"])
@@ -181,50 +159,7 @@ pub(crate) fn clients() -> anyhow::Result<()> {
 
 /// The browser that plays clips in tests/stack/browser.
 pub(crate) fn browser() -> anyhow::Result<()> {
-    if works("chromium", &["--version"]) { Ok(()) } else { install(&["chromium"]) }
-}
-
-/// Keeps what `make` made in `folder` for as long as the lists it was made from stay the same.
-pub(crate) fn kept(
-    folder: &Path,
-    lists: &[&Path],
-    make: impl FnOnce() -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut wanted = String::new();
-    for list in lists {
-        wanted +=
-            &std::fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
-    }
-    let mark = folder.join("made-from");
-    if std::fs::read_to_string(&mark).is_ok_and(|made| made == wanted) {
-        return Ok(());
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(folder)?;
-    }
-    make()?;
-    Ok(std::fs::write(mark, wanted)?)
-}
-
-/// The programs of a Python environment in `folder` that holds what `list` names. `what` is told while it is made.
-pub(crate) fn venv(folder: &Path, list: &Path, what: &str) -> anyhow::Result<PathBuf> {
-    kept(folder, &[list], || {
-        let mut venv = Command::new("python3");
-        run(
-            venv.args(["-m", "venv"]).arg(folder),
-            &format!("making a Python environment for {what} (once)"),
-        )?;
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(list);
-        run(&mut pip, &format!("installing {what} (once)"))
-    })?;
-    Ok(folder.join("bin"))
-}
-
-fn works(program: &str, arguments: &[&str]) -> bool {
-    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    quiet.is_ok_and(|status| status.success())
+    if found("chromium") { Ok(()) } else { install(&["chromium"]) }
 }
 
 /// Debian packages that are needed as they are, and not only a program of theirs.
@@ -238,27 +173,7 @@ pub(crate) fn installed(packages: &[&str]) -> anyhow::Result<()> {
     if query.is_ok_and(|output| all(output.stdout) == packages.len()) { Ok(()) } else { install(packages) }
 }
 
-/// Installs Debian packages if we may, otherwise says what to type.
-fn install(packages: &[&str]) -> anyhow::Result<()> {
-    let list = packages.join(" ");
-    if !may_install() {
-        bail!("{list} needed. On Debian or Ubuntu: sudo apt-get install --no-install-recommends {list}");
-    }
-    run(Command::new("apt-get").args(["update", "-q"]), "looking up system packages")?;
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
-    run(install.env("DEBIAN_FRONTEND", "noninteractive"), &format!("installing {list}"))
-}
-
 /// Runs a step; its output is about what is being done, so it all goes to stderr.
 pub(crate) fn run(command: &mut Command, what: &str) -> anyhow::Result<()> {
-    use std::os::fd::AsFd as _;
-    say::line(&format!("xtask: {what}"));
-    let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
-    let status = command.stdin(Stdio::null()).stdout(stderr).status();
-    let status = status.with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    if !status.success() {
-        bail!("{what}: failed ({status})");
-    }
-    Ok(())
+    system::run(command, format!("xtask: {what}"))
 }

@@ -1,60 +1,73 @@
-//! Tools that are not ours and not Debian's: each environment is pinned by a list in `infra/xtask/tools` and made once,
-//! below `.local/`.
+//! Tools that are not ours and not Debian's: each environment is pinned by a list in `infra/xtask/tools` and made once per
+//! machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context as _, bail};
+use places::{Entry, python};
+
 use crate::setup;
+
+/// How npm fills its folder; part of what that is made from.
+const NPM_CI: [&str; 5] = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
 
 /// cfn-lint and the SAM transform, requests and standardwebhooks: the programs of a Python environment of their own, because
 /// their needs and ministack's differ.
 pub(crate) fn python() -> anyhow::Result<PathBuf> {
-    venv("venv-tools", "requirements.txt", "cfn-lint, requests and standardwebhooks")
+    environment("tools", "requirements.txt", "cfn-lint, requests and standardwebhooks")
 }
 
 /// The SAM command line. It holds back packages that other tools need newer.
 pub(crate) fn sam() -> anyhow::Result<PathBuf> {
-    venv("venv-sam", "sam.txt", "the SAM command line")
+    environment("sam", "sam.txt", "the SAM command line")
 }
 
 /// checkov, likewise.
 pub(crate) fn checkov() -> anyhow::Result<PathBuf> {
-    venv("venv-checkov", "checkov.txt", "checkov")
+    environment("checkov", "checkov.txt", "checkov")
 }
 
 /// asl-validator, which reads state machines as strictly as AWS does (ministack takes anything); parse5, which tells what is
 /// wrong with HTML; axe, which finds what keeps people from using a page; and standardwebhooks, which checks signatures.
 /// Answers the folder `node_modules`.
 pub(crate) fn node() -> anyhow::Result<PathBuf> {
-    let folder = setup::local().join("node-tools");
-    setup::kept(&folder, &[&list("package-lock.json")], || {
-        std::fs::create_dir_all(&folder)?;
-        for name in ["package.json", "package-lock.json"] {
-            std::fs::copy(list(name), folder.join(name))?;
+    let (package, lock) = (list("package.json")?, list("package-lock.json")?);
+    let entry = Entry::new("node-tools")?.text(&node_version()?).text(&NPM_CI.join(" "));
+    let folder = entry.file(&package)?.file(&lock)?.get(|folder| {
+        std::fs::create_dir_all(folder)?;
+        for file in [&package, &lock] {
+            std::fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-            .current_dir(&folder);
+        npm.args(NPM_CI).current_dir(folder);
         setup::run(&mut npm, "installing asl-validator, parse5, axe and standardwebhooks (once)")
     })?;
     Ok(folder.join("node_modules"))
 }
 
+fn node_version() -> anyhow::Result<String> {
+    let output = Command::new("node").arg("--version").output().context("cannot run node")?;
+    if !output.status.success() {
+        bail!("node --version: failed ({})", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// The linters that are programs: hadolint, actionlint and zizmor.
 pub(crate) fn linters() -> anyhow::Result<PathBuf> {
-    venv("venv-lint", "lint.txt", "hadolint, actionlint and zizmor")
+    environment("lint", "lint.txt", "hadolint, actionlint and zizmor")
 }
 
 /// cargo-lambda, with the zig that it links with.
 pub(crate) fn cargo_lambda() -> anyhow::Result<PathBuf> {
-    venv("venv-deploy", "deploy.txt", "cargo-lambda")
+    environment("deploy", "deploy.txt", "cargo-lambda")
 }
 
-fn venv(folder: &str, name: &str, what: &str) -> anyhow::Result<PathBuf> {
-    setup::python()?;
-    setup::venv(&setup::local().join(folder), &list(name), what)
+fn environment(name: &'static str, file: &str, what: &str) -> anyhow::Result<PathBuf> {
+    python::environment(name, &list(file)?, what)
 }
 
-fn list(name: &str) -> PathBuf {
-    setup::root().join(Path::new("infra/xtask/tools")).join(name)
+fn list(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(setup::root()?.join(Path::new("infra/xtask/tools")).join(name))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use store::ledger::Immediate;
 
 use crate::stack::cloud;
-use crate::stack::cloud::{answer, now};
+use crate::stack::cloud::{answer, http, now};
 use crate::stack::door::browser::{Browser, address};
 use crate::stack::door::secrets::whole_table;
 use crate::stack::door::{bonuses, with_key, without_request_id};
@@ -92,7 +92,7 @@ async fn a_deleted_account_leaves_the_books_and_nothing_else() {
     let (_, key) = browser.make_key("gone").await;
     let server = served(&usual()).await;
     let ask = json!({ "url": server.url(), "start": 1, "end": 2 });
-    let post = reqwest::Client::new().post(cloud().url("/v1/clip")).bearer_auth(&key).json(&ask);
+    let post = http().post(cloud().url("/v1/clip")).bearer_auth(&key).json(&ask);
     let job = answer(post).await.1["job_id"].as_str().unwrap().to_owned();
     let job = JobId::parse(&job).unwrap();
     let (table, begun) = (cloud().table(), Instant::now());
@@ -102,7 +102,7 @@ async fn a_deleted_account_leaves_the_books_and_nothing_else() {
     }
     let link =
         with_key(&key, &format!("/v1/clip/{job}")).await.1["download_url"].as_str().unwrap().to_owned();
-    assert_eq!(reqwest::get(&link).await.unwrap().status(), 200);
+    assert_eq!(http().get(&link).send().await.unwrap().status(), 200);
 
     let session = browser.session.clone();
     let (status, closed) = browser.delete("/v1/account").await;
@@ -120,7 +120,7 @@ async fn a_deleted_account_leaves_the_books_and_nothing_else() {
     }
     assert!(table.clip(&job, now()).await.unwrap().is_none());
     assert!(table.job(&job).await.unwrap().is_none(), "the job says what was watched");
-    assert_eq!(reqwest::get(&link).await.unwrap().status(), 404, "the file is gone");
+    assert_eq!(http().get(&link).send().await.unwrap().status(), 404, "the file is gone");
     let kinds: Vec<_> = table.entries(&account, WalletKind::Usd).await.unwrap();
     let kinds: Vec<_> = kinds.iter().map(|row| row.entry.kind).collect();
     assert_eq!(kinds, [EntryKind::SignupBonus, EntryKind::Reservation, EntryKind::Charge]);

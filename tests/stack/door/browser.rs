@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::stack::Cloud;
-use crate::stack::cloud::Answer;
+use crate::stack::cloud::{Answer, http};
 
 /// Longer than a mail takes from the request to the mailbox.
 const MAIL_PATIENCE: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl Browser {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = reqwest::Client::new().request(method, format!("{}{path}", self.base));
+        let request = http().request(method, format!("{}{path}", self.base));
         let request = match &self.origin {
             Some(origin) => request.header("origin", origin),
             None => request,
@@ -130,7 +130,7 @@ pub(crate) fn address(name: &str) -> String {
 
 /// The mails that `email` got, oldest first.
 pub(crate) async fn mails(cloud: &Cloud, email: &str) -> Vec<Mail> {
-    let all: Value = reqwest::get(cloud.url("/_local/mail")).await.unwrap().json().await.unwrap();
+    let all: Value = http().get(cloud.url("/_local/mail")).send().await.unwrap().json().await.unwrap();
     let email = email.to_lowercase();
     let own = all.as_array().unwrap().iter().filter(|mail| mail["to"][0] == email.as_str());
     own.map(|mail| {

@@ -14,12 +14,12 @@ use domain::money::WalletKind;
 use serde_json::Value;
 
 use crate::stack::cloud;
-use crate::stack::cloud::answer;
+use crate::stack::cloud::{answer, http};
 use crate::stack::door::browser::Browser;
 
 /// A request with an API key.
 async fn with_key(key: &str, path: &str) -> (u16, Value) {
-    answer(reqwest::Client::new().get(cloud().url(path)).bearer_auth(key)).await
+    answer(http().get(cloud().url(path)).bearer_auth(key)).await
 }
 
 async fn verify(browser: &mut Browser, body: &Value) -> (u16, Value) {

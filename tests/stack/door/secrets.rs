@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
+use crate::stack::cloud::http;
 use crate::stack::door::browser::{Browser, address};
 use crate::stack::{Cloud, cloud};
 
@@ -84,7 +85,7 @@ async fn no_secret_is_stored_or_logged() {
     assert_eq!(browser.post("/v1/auth/verify", &json!({ "token": by_link.token })).await.0, 200);
     let (deleted_id, deleted) = browser.make_key("deleted").await;
     let (_, key) = browser.make_key("kept").await;
-    let get = |key: &str| reqwest::Client::new().get(cloud().url("/v1/balance")).bearer_auth(key).send();
+    let get = |key: &str| http().get(cloud().url("/v1/balance")).bearer_auth(key).send();
     assert_eq!(get(&key).await.unwrap().status(), 200);
     assert_eq!(browser.delete(&format!("/v1/keys/{deleted_id}")).await.0, 200);
     assert_eq!(get(&deleted).await.unwrap().status(), 401);

@@ -7,11 +7,11 @@ use domain::sign_in::{SIGN_IN_LIFETIME_MS, SignInCode, SignInToken};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::stack::cloud::{answer, now};
+use crate::stack::cloud::{answer, http, now};
 use crate::stack::door::browser::{Browser, Mail, address, mails};
 use crate::stack::door::{bonuses, full_bonus, verify, with_key, without_request_id};
 use crate::stack::source::{served, usual};
-use crate::stack::{Cloud, cloud};
+use crate::stack::{With, cloud, fragile, shared};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_sign_up_to_transactions() {
@@ -34,7 +34,7 @@ async fn from_sign_up_to_transactions() {
 
     let server = served(&usual()).await;
     let ask = json!({ "url": server.url(), "start": 1, "end": 2, "format": "mp3" });
-    let client = reqwest::Client::new();
+    let client = http();
     let post = client.post(cloud().url("/v1/clip")).bearer_auth(&key).json(&ask);
     let (status, accepted) = answer(post).await;
     assert_eq!(status, 200, "{accepted}");
@@ -78,7 +78,7 @@ async fn from_sign_up_to_transactions() {
 /// The page that the mail's link leads to runs its own script and nothing else, and no other site frames it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_link_leads_to_a_page() {
-    let page = reqwest::get(cloud().url("/sign-in")).await.unwrap();
+    let page = http().get(cloud().url("/sign-in")).send().await.unwrap();
     assert_eq!(
         (page.status(), &page.headers()["content-type"]),
         (StatusCode::OK, &"text/html; charset=utf-8".parse().unwrap())
@@ -91,7 +91,7 @@ async fn the_link_leads_to_a_page() {
         policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
         "{policy}"
     );
-    let again = reqwest::get(cloud().url("/sign-in")).await.unwrap();
+    let again = http().get(cloud().url("/sign-in")).send().await.unwrap();
     assert_ne!(again.headers()["content-security-policy"].to_str().unwrap(), policy, "a nonce is used once");
 }
 
@@ -226,24 +226,23 @@ async fn verifications_at_once_grant_once() {
 /// Killed before it did anything, and after it did everything but answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_grants_neither_half_nor_twice() {
-    let faults = tempfile::tempdir().unwrap();
-    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
+    let fragile = fragile(With::FragileRequests).await;
+    let (cloud, faults) = (fragile.cloud, &fragile.faults);
     for (place, left) in [("start", 200), ("end", 401)] {
-        let (mut browser, email) = (Browser::new(&cloud), address(place));
-        let mail = browser.ask_for_mail(&cloud, &email).await;
-        let fault = faults.path().join(format!("accounts.verify.{place}"));
+        let (mut browser, email) = (Browser::new(cloud), address(place));
+        let mail = browser.ask_for_mail(cloud, &email).await;
+        let fault = faults.join(format!("accounts.verify.{place}"));
         std::fs::write(&fault, "").unwrap();
         let (status, _) = verify(&mut browser, &json!({ "token": mail.token })).await;
         assert!(status >= 500 && !fault.exists(), "{place}: {status}");
         assert_eq!(verify(&mut browser, &json!({ "token": mail.token })).await.0, left, "{place}");
-        let account = browser.sign_in(&cloud, &email).await;
+        let account = browser.sign_in(cloud, &email).await;
         let account = domain::ids::AccountId::parse(&account).unwrap();
         for (wallet, amount) in domain::account::SIGNUP_GRANTS {
             let stands = cloud.table().wallet(&account, wallet).await.unwrap();
             assert_eq!((stands.available, stands.seq), (amount, 1), "{place}");
         }
     }
-    cloud.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,7 +263,7 @@ async fn an_address_cannot_smuggle_headers() {
         let (status, answer) = browser.post("/v1/auth/signup", &json!({ "email": email })).await;
         assert_eq!(status, 400, "{email:?}: {answer}");
     }
-    let all: Value = reqwest::get(cloud().url("/_local/mail")).await.unwrap().json().await.unwrap();
+    let all: Value = http().get(cloud().url("/_local/mail")).send().await.unwrap().json().await.unwrap();
     for mail in all.as_array().unwrap() {
         assert_eq!(mail["to"].as_array().unwrap().len(), 1, "{mail}");
         assert!(!mail["to"][0].as_str().unwrap().contains("eve"), "{mail}");
@@ -276,7 +275,7 @@ async fn nobody_gets_mail_without_end() {
     let email = address("flooded");
     let mut answers = Vec::new();
     for _ in 0..6 {
-        let request = reqwest::Client::new().post(cloud().url("/v1/auth/login"));
+        let request = http().post(cloud().url("/v1/auth/login"));
         answers.push(request.json(&json!({ "email": email })).send().await.unwrap());
     }
     let last = answers.pop().unwrap();
@@ -298,12 +297,10 @@ async fn nobody_gets_mail_without_end() {
 /// One client opens accounts for one address after the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn mass_sign_up_from_one_client() {
-    let cloud = Cloud::fresh(&["--parameter", "MailsPerHour=3"]);
-    let mut browser = Browser::new(&cloud);
+    let mut browser = Browser::new(shared(With::NarrowSettings));
     for number in 0..6 {
         let body = json!({ "email": address(&format!("mass{number}")) });
         let (status, answer) = browser.post("/v1/auth/signup", &body).await;
         assert_eq!(status, if number < 3 { 200 } else { 429 }, "{answer}");
     }
-    cloud.stop();
 }

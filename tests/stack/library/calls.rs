@@ -1,7 +1,7 @@
 //! A request that changes what an account keeps may be killed behind any of its calls to AWS: all of them are tried. After
 //! the sweep clips, files, places and sums agree, money and room match, and the same request, sent again, gets through.
-
-use std::path::Path;
+//!
+//! Each death has a clip and an account of its own, so that one sweep sees to all that a kind of request has left.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::JobId;
@@ -11,10 +11,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{FILE, agrees, kept, objects_of, pin, unpin};
-use crate::stack::Cloud;
-use crate::stack::cloud::now;
+use crate::stack::cloud::{Fragile, now};
 use crate::stack::door::secrets;
 use crate::stack::queue::accept;
+use crate::stack::{Account, Cloud, With, fragile};
 
 /// More calls than any of these requests makes.
 const CALLS_MAX: usize = 60;
@@ -22,13 +22,7 @@ const CALLS_MAX: usize = 60;
 /// Enough for all that an account does here.
 const MONEY: Amount = Amount::cents(10_000);
 
-/// A cloud whose functions can be killed, and how.
-struct Fragile<'a> {
-    cloud: &'a Cloud,
-    faults: &'a Path,
-}
-
-impl Fragile<'_> {
+impl Fragile {
     /// Sends a request whose function dies behind its call number `call`; `false` if it does not make so many, and is
     /// answered.
     async fn dies(&self, handler: &str, call: usize, request: reqwest::RequestBuilder) -> bool {
@@ -79,70 +73,92 @@ async fn chores(cloud: &Cloud) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_may_be_killed_behind_any_of_its_calls() {
-    let faults = tempfile::tempdir().unwrap();
-    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
-    let fragile = Fragile { cloud: &cloud, faults: faults.path() };
+    let fragile = fragile(With::FragileRequests).await;
     // As many as the requests make when nothing happens to them, so that no loop below ends early.
     assert!(moves(&fragile).await >= [15, 12]);
     assert!(deletions(&fragile).await >= 5);
     assert!(purchases(&fragile).await >= 3);
     assert!(cancellations(&fragile).await >= 6);
-    cloud.stop();
 }
 
-/// Pins and unpins a clip; answers how many calls each of them makes.
-async fn moves(fragile: &Fragile<'_>) -> [usize; 2] {
+/// An account and a clip of its.
+type Kept = (Account, JobId);
+
+/// Sends a request for one clip after the other, and lets it die one call later each time, until it does not die. Answers
+/// the clips, of which the last one's request was answered.
+async fn each_dies_later<F: Future<Output = Kept>>(
+    fragile: &Fragile,
+    handler: &str,
+    prepared: impl Fn() -> F,
+    request: impl Fn(&Kept) -> reqwest::RequestBuilder,
+) -> Vec<Kept> {
+    let mut clips = Vec::new();
+    for call in 1..CALLS_MAX {
+        let clip = prepared().await;
+        let has_died = fragile.dies(handler, call, request(&clip)).await;
+        clips.push(clip);
+        if !has_died {
+            return clips;
+        }
+    }
+    panic!("{handler} makes more than {CALLS_MAX} calls");
+}
+
+/// A clip in an account of its own.
+async fn alone(cloud: &Cloud) -> Kept {
+    let account = cloud.account(MONEY).await;
+    let id = kept(cloud, &account, FILE.len() as u64, now()).await.id;
+    (account, id)
+}
+
+/// Pins and unpins clips; answers how many calls each of them makes.
+async fn moves(fragile: &Fragile) -> [usize; 2] {
     let cloud = fragile.cloud;
     let mut made = [0; 2];
     for (made, pins) in made.iter_mut().zip([true, false]) {
-        let account = &cloud.account(MONEY).await;
-        let id = kept(cloud, account, FILE.len() as u64, now()).await.id;
         let (handler, path) = if pins { ("clips.pin", "pin") } else { ("clips.unpin", "unpin") };
-        let path = format!("/v1/clips/{id}/{path}");
-        for call in 1..CALLS_MAX {
-            // From the other side, each time.
-            let before = if pins { unpin(account, &id).await } else { pin(account, &id).await };
+        let from_the_other_side = || async {
+            let (account, id) = alone(cloud).await;
+            let before = if pins { unpin(&account, &id).await } else { pin(&account, &id).await };
             assert_eq!(before.0, 200, "{before:?}");
-            if !fragile.dies(handler, call, account.request(Method::POST, &path)).await {
-                *made = call - 1;
-                break;
-            }
-            fragile.sweep().await;
-            agrees(cloud, account, &id, now()).await;
-            let clip = cloud.table().clip(&id, now()).await.unwrap().unwrap();
+            (account, id)
+        };
+        let request = |(account, id): &Kept| account.request(Method::POST, &format!("/v1/clips/{id}/{path}"));
+        let clips = each_dies_later(fragile, handler, from_the_other_side, request).await;
+        fragile.sweep().await;
+        for (call, (account, id)) in clips.iter().enumerate() {
+            agrees(cloud, account, id, now()).await;
+            let clip = cloud.table().clip(id, now()).await.unwrap().unwrap();
             let file = crate::stack::upload::bucket(cloud).get_bytes(&clip.output.object_key).await;
             assert_eq!(file.unwrap(), FILE, "{handler} {call}");
-            let again = if pins { pin(account, &id).await } else { unpin(account, &id).await };
+            let again = if pins { pin(account, id).await } else { unpin(account, id).await };
             assert_eq!(again.0, 200, "{handler} {call}: {again:?}");
-            agrees(cloud, account, &id, now()).await;
+            agrees(cloud, account, id, now()).await;
         }
-        agrees(cloud, account, &id, now()).await;
+        *made = clips.len() - 1;
     }
     made
 }
 
-async fn deletions(fragile: &Fragile<'_>) -> usize {
-    let (cloud, account) = (fragile.cloud, &fragile.cloud.account(MONEY).await);
-    for call in 1..CALLS_MAX {
-        let id = kept(cloud, account, FILE.len() as u64, now()).await.id;
-        let delete = || account.request(Method::DELETE, &format!("/v1/clips/{id}"));
-        let has_died = fragile.dies("clips.delete", call, delete()).await;
-        fragile.sweep().await;
-        agrees(cloud, account, &id, now()).await;
-        if !has_died {
-            return call - 1;
-        }
-        let again = delete().send().await.unwrap().status().as_u16();
+async fn deletions(fragile: &Fragile) -> usize {
+    let cloud = fragile.cloud;
+    let delete = |(account, id): &Kept| account.request(Method::DELETE, &format!("/v1/clips/{id}"));
+    let clips = each_dies_later(fragile, "clips.delete", || alone(cloud), delete).await;
+    fragile.sweep().await;
+    for (call, clip) in clips.iter().enumerate() {
+        let (account, id) = clip;
+        agrees(cloud, account, id, now()).await;
+        let again = delete(clip).send().await.unwrap().status().as_u16();
         assert!(matches!(again, 200 | 404), "{call}: {again}");
-        agrees(cloud, account, &id, now()).await;
-        assert!(objects_of(cloud, &id).await.is_empty());
+        agrees(cloud, account, id, now()).await;
+        assert!(objects_of(cloud, id).await.is_empty());
         assert_eq!(account.get(&format!("/v1/clip/{id}")).await.0, 404);
     }
-    panic!("it makes more than {CALLS_MAX} calls");
+    clips.len() - 1
 }
 
 /// Each purchase is paid once, and brings its room once, however often it is sent.
-async fn purchases(fragile: &Fragile<'_>) -> usize {
+async fn purchases(fragile: &Fragile) -> usize {
     let (cloud, account) = (fragile.cloud, &fragile.cloud.account(MONEY).await);
     let (mut available, held) = account.audit().await;
     assert_eq!(held, Amount::ZERO);
@@ -166,7 +182,7 @@ async fn purchases(fragile: &Fragile<'_>) -> usize {
 }
 
 /// A job that waits to be started, and is cancelled.
-async fn cancellations(fragile: &Fragile<'_>) -> usize {
+async fn cancellations(fragile: &Fragile) -> usize {
     let (cloud, account) = (fragile.cloud, &fragile.cloud.account(MONEY).await);
     let before = account.audit().await;
     for call in 1..CALLS_MAX {
@@ -178,8 +194,8 @@ async fn cancellations(fragile: &Fragile<'_>) -> usize {
         assert_eq!(account.movements(&job).await, [EntryKind::Reservation, EntryKind::Refund], "{call}");
         assert_eq!(account.audit().await, before, "{call}");
         assert!(!cloud.table().has_open_jobs(&account.id).await.unwrap(), "its slot is free");
-        fragile.sweep().await;
         if !has_died {
+            fragile.sweep().await;
             return call - 1;
         }
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use store::clips::Clip;
 
 use super::{agrees, kept, list, objects_of, pin, rename, send, unpin};
-use crate::stack::cloud::{answer, now};
+use crate::stack::cloud::{answer, http, now};
 use crate::stack::door::secrets;
 use crate::stack::source::{served, usual};
 use crate::stack::upload::s3;
@@ -86,7 +86,7 @@ async fn pass(cloud: &Cloud, account: &Account, id: &JobId, ms: i64) {
 async fn run_rules(cloud: &Cloud, at: Option<Timestamp>) -> devstack::Expired {
     let at = at.map(|at| format!("?now={}", at.rfc3339())).unwrap_or_default();
     let url = cloud.url(&format!("/_local/lifecycle{at}"));
-    reqwest::Client::new().post(url).send().await.unwrap().json().await.unwrap()
+    http().post(url).send().await.unwrap().json().await.unwrap()
 }
 
 /// When S3 says that an object was written.
@@ -107,13 +107,14 @@ async fn ways(cloud: &Cloud, account: &Account, id: &JobId) -> Vec<u16> {
     let mut statuses = vec![account.get(&format!("/v1/clip/{id}")).await.0];
     let open = [format!("/c/{id}"), format!("/embed/{id}"), format!("/v1/share/{id}")];
     for path in open.into_iter().chain([format!("/oembed?url={base}/c/{id}")]) {
-        statuses.push(reqwest::get(cloud.url(&path)).await.unwrap().status().as_u16());
+        statuses.push(http().get(cloud.url(&path)).send().await.unwrap().status().as_u16());
     }
     statuses
 }
 
+/// One cloud, and one test, because the rules are for all that is in the bucket.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clip_lives_for_24_hours_and_anew_once_it_is_unpinned() {
+async fn the_whole_life_of_a_clip_and_of_an_upload_that_nobody_ends() {
     let cloud = Cloud::fresh(&[]);
     let account = cloud.account(Amount::cents(100)).await;
     let server = served(&usual()).await;
@@ -122,6 +123,7 @@ async fn a_clip_lives_for_24_hours_and_anew_once_it_is_unpinned() {
     a_day_and_no_longer(&cloud, &account, &id, &bytes).await;
     the_rule_takes_what_nothing_names(&cloud, &account, server.url()).await;
     pinned_for_years_and_then_for_a_day(&cloud, &account).await;
+    an_upload_in_parts_that_nobody_ends_is_given_up(&cloud).await;
     cloud.stop();
 }
 
@@ -136,7 +138,7 @@ async fn a_day_and_no_longer(cloud: &Cloud, account: &Account, id: &JobId, bytes
     let (_, job) = account.get(&format!("/v1/clip/{id}")).await;
     for links in [&listed["clips"][0], &job] {
         let link = links["download_url"].as_str().unwrap();
-        assert_eq!(reqwest::get(link).await.unwrap().bytes().await.unwrap(), bytes);
+        assert_eq!(http().get(link).send().await.unwrap().bytes().await.unwrap(), bytes);
         let (_, seconds) = link.split_once("X-Amz-Expires=").unwrap();
         let seconds: u64 = seconds.split('&').next().unwrap().parse().unwrap();
         assert!(seconds <= 60, "a link outlives its clip: {link}");
@@ -152,7 +154,7 @@ async fn a_day_and_no_longer(cloud: &Cloud, account: &Account, id: &JobId, bytes
         let path = format!("/v1/clips/{id}{path}");
         assert_eq!(send(account, method, &path).await.0, 404, "{method} {path}");
     }
-    let post = reqwest::Client::new().post(cloud.url(&format!("/v1/share/{id}/view")));
+    let post = http().post(cloud.url(&format!("/v1/share/{id}/view")));
     assert_eq!(answer(post).await.0, 404);
 }
 
@@ -206,10 +208,8 @@ async fn pinned_for_years_and_then_for_a_day(cloud: &Cloud, account: &Account) {
     assert_eq!(gone.iter().filter(|object| object.contains(id.as_str())).count(), 4, "{gone:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upload_in_parts_that_nobody_ends_is_given_up() {
-    let cloud = Cloud::fresh(&[]);
-    let (client, bucket) = (s3(&cloud), &cloud.info.buckets["MediaBucket"]);
+async fn an_upload_in_parts_that_nobody_ends_is_given_up(cloud: &Cloud) {
+    let (client, bucket) = (s3(cloud), &cloud.info.buckets["MediaBucket"]);
     let key = "clips/24h/aaaaaaaaaaaaaaaa.mp4";
     let begin = client.create_multipart_upload().bucket(bucket).key(key).content_type("video/mp4");
     let upload = begin.send().await.unwrap().upload_id.unwrap();
@@ -217,15 +217,14 @@ async fn an_upload_in_parts_that_nobody_ends_is_given_up() {
     part.body(vec![7; 1000].into()).send().await.unwrap();
     let parts = || client.list_parts().bucket(bucket).key(key).upload_id(&upload).send();
     let due = midnight_behind(now());
-    assert!(run_rules(&cloud, Some(due.plus_ms(-1000 - DAY_MS))).await.uploads.is_empty());
+    assert!(run_rules(cloud, Some(due.plus_ms(-1000 - DAY_MS))).await.uploads.is_empty());
     assert_eq!(parts().await.unwrap().parts().len(), 1);
-    assert_eq!(run_rules(&cloud, Some(due.plus_ms(1000))).await.uploads, std::slice::from_ref(&upload));
+    assert_eq!(run_rules(cloud, Some(due.plus_ms(1000))).await.uploads, std::slice::from_ref(&upload));
     assert!(parts().await.unwrap_err().as_service_error().is_some(), "it is no more");
     let state = cloud.info.state.join("s3");
     let left = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains(&upload)).collect();
     assert!(left.is_empty(), "{left:?} stay");
-    let asked = reqwest::Client::new().post(cloud.url("/_local/lifecycle?now=soon")).send().await.unwrap();
+    let asked = http().post(cloud.url("/_local/lifecycle?now=soon")).send().await.unwrap();
     assert_eq!(asked.status(), 400);
-    cloud.stop();
 }

@@ -13,7 +13,7 @@ use super::{FILE, agrees, kept, pin, unpin};
 use crate::stack::cloud::now;
 use crate::stack::door::secrets;
 use crate::stack::upload::{bucket, s3};
-use crate::stack::{Account, Cloud, cloud};
+use crate::stack::{Account, Cloud, With, cloud, fragile};
 
 /// Makes a chore due, as if half an hour had passed, and lets the sweeper see to it.
 async fn sweep(chore: &str) {
@@ -121,24 +121,24 @@ async fn a_copy_in_parts_is_whole_or_given_up() {
 /// A large file is copied in parts. Its copy is given up when the function dies within, and when another request comes first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_is_copied_whole_or_given_up() {
-    let faults = tempfile::tempdir().unwrap();
-    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
+    let fragile = fragile(With::FragileRequests).await;
+    let cloud = fragile.cloud;
     let account = cloud.account(Amount::cents(100)).await;
     let len = 300 << 20;
-    let clip = kept(&cloud, &account, len, now()).await;
+    let clip = kept(cloud, &account, len, now()).await;
     let (id, s3) = (&clip.id, cloud.info.state.join("s3").join(&cloud.info.buckets["MediaBucket"]));
     let file = std::fs::File::options().write(true).open(s3.join(&clip.output.object_key)).unwrap();
     file.set_len(len).unwrap();
 
     // Behind the order, the look at the file, the upload's beginning and the note of it: the first part.
-    let fault = faults.path().join("clips.pin.call.8");
+    let fault = fragile.faults.join("clips.pin.call.8");
     std::fs::write(&fault, "").unwrap();
     let (status, answer) = pin(&account, id).await;
     assert!(status >= 500 && !fault.exists(), "{status} {answer}");
     let due = cloud.table().due_chores(now().plus_ms(3_600_000), None).await.unwrap().found;
     assert_eq!(due.len(), 1, "the order to undo it is there");
-    sweep_on(&cloud, &due[0]).await;
-    agrees(&cloud, &account, id, now()).await;
+    sweep_on(cloud, &due[0]).await;
+    agrees(cloud, &account, id, now()).await;
     let left = || {
         let files = std::fs::read_dir(cloud.info.state.join("s3")).unwrap().flatten();
         files.filter(|file| file.file_name().to_string_lossy().starts_with(".upload")).count()
@@ -151,13 +151,12 @@ async fn a_large_file_is_copied_whole_or_given_up() {
             Shelf::Day => tokio::join!(unpin(&account, id), unpin(&account, id)),
         };
         assert_eq!((both.0.0, both.1.0), (200, 200), "{both:?}");
-        agrees(&cloud, &account, id, now()).await;
+        agrees(cloud, &account, id, now()).await;
         let moved = cloud.table().clip(id, now()).await.unwrap().unwrap();
         assert_eq!(moved.expires_at.is_none(), is_pinned);
-        assert_eq!(bucket(&cloud).len(&moved.output.object_key).await.unwrap(), len);
+        assert_eq!(bucket(cloud).len(&moved.output.object_key).await.unwrap(), len);
         assert_eq!(left(), 0, "no part stays");
     }
-    cloud.stop();
 }
 
 /// A file that somebody took away behind our back: the clip is not moved, and nothing is left of the attempt.

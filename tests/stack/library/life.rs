@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{agrees, kept, list, objects_of, pin, rename, send, unpin};
 use crate::stack::cloud;
-use crate::stack::cloud::now;
+use crate::stack::cloud::{http, now};
 use crate::stack::source::{served, usual};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -49,7 +49,7 @@ async fn a_clip_is_listed_renamed_pinned_unpinned_and_deleted() {
         rename(&account, &id, &json!({ "name": format!(" {name} ") })).await,
         (200, json!({ "id": id, "name": name }))
     );
-    let file = reqwest::get(download_url(&list(&account, "").await)).await.unwrap();
+    let file = http().get(download_url(&list(&account, "").await)).send().await.unwrap();
     let disposition = file.headers()["content-disposition"].to_str().unwrap().to_owned();
     let encoded = disposition.split_once("filename*=UTF-8''").unwrap().1;
     let spelled = percent_encoding(encoded);
@@ -82,7 +82,7 @@ async fn a_clip_is_listed_renamed_pinned_unpinned_and_deleted() {
     let (_, job) = account.get(&format!("/v1/clip/{id}")).await;
     assert_eq!((&job["expires_at"], &job["file_name"]), (&json!(""), &json!(format!("{name}.mp4"))), "{job}");
     for link in [download_url(&pinned), job["download_url"].as_str().unwrap()] {
-        assert_eq!(reqwest::get(link).await.unwrap().bytes().await.unwrap(), bytes);
+        assert_eq!(http().get(link).send().await.unwrap().bytes().await.unwrap(), bytes);
     }
     let (_, storage) = account.get("/v1/storage").await;
     let (used, quota) = (bytes.len() as u64, 1_000_000_000);
@@ -122,7 +122,7 @@ async fn a_clip_is_listed_renamed_pinned_unpinned_and_deleted() {
         send(&account, "DELETE", &format!("/v1/clips/{id}")).await,
         (200, json!({ "id": id, "deleted": true, "storage_freed": bytes.len() }))
     );
-    assert_eq!(reqwest::get(&link).await.unwrap().status(), 404);
+    assert_eq!(http().get(&link).send().await.unwrap().status(), 404);
     agrees(cloud(), &account, &id, now()).await;
     gone(&account, &id).await;
     assert_eq!(account.get(&format!("/v1/clip/{id}")).await.0, 404);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use store::clips::Clip;
 
 use super::{kept, list, output};
-use crate::stack::cloud::now;
+use crate::stack::cloud::{http, now};
 use crate::stack::limits::{cost, once};
 use crate::stack::{Account, Cloud, cloud};
 
@@ -130,7 +130,7 @@ fn fill(state: &Path, table: &str, account: &Account, first: u64, count: u64) {
 /// The capacity that the list has taken so far.
 async fn units(cloud: &Cloud) -> f64 {
     let units: devstack::Units =
-        reqwest::get(cloud.url("/_local/units")).await.unwrap().json().await.unwrap();
+        http().get(cloud.url("/_local/units")).send().await.unwrap().json().await.unwrap();
     units.get("clips.list").copied().unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::root::tool;
-use crate::stack::cloud::{answer, now};
+use crate::stack::cloud::{answer, http, now};
 use crate::stack::door::secrets::{client, logs, whole_table};
 use crate::stack::source::{served, usual};
 use crate::stack::{Account, cloud};
@@ -22,17 +22,17 @@ const DAY_MS: i64 = 86_400_000;
 
 /// A page: status, headers, text.
 async fn page(path: &str) -> (u16, HeaderMap, String) {
-    let answer = reqwest::get(cloud().url(path)).await.unwrap();
+    let answer = http().get(cloud().url(path)).send().await.unwrap();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     (status, headers, answer.text().await.unwrap())
 }
 
 async fn get(path: &str) -> (u16, Value) {
-    answer(reqwest::Client::new().get(cloud().url(path))).await
+    answer(http().get(cloud().url(path))).await
 }
 
 async fn view(id: &JobId) -> (u16, Value) {
-    answer(reqwest::Client::new().post(cloud().url(&format!("/v1/share/{id}/view")))).await
+    answer(http().post(cloud().url(&format!("/v1/share/{id}/view")))).await
 }
 
 /// A clip of the usual source; answers its owner, too.
@@ -108,7 +108,7 @@ async fn a_clip_is_shared_with_whoever_has_its_link() {
     assert!(!text.contains(account.id.as_str()), "{text}");
     let bytes = |link: &Value| {
         let link = link.as_str().unwrap().to_owned();
-        async move { reqwest::get(link).await.unwrap() }
+        async move { http().get(link).send().await.unwrap() }
     };
     let (streamed, saved) = (bytes(&shared["stream_url"]).await, bytes(&shared["download_url"]).await);
     assert_eq!(streamed.headers()["content-type"], "video/mp4");
@@ -145,11 +145,11 @@ async fn a_page_says_what_it_shows_and_lets_nothing_else_in() {
     // What crawlers fetch is there.
     for name in ["og:image", "og:video", "twitter:image"] {
         let link = meta(&html, name).unwrap().replace("&#38;", "&").replace("&amp;", "&");
-        assert_eq!(reqwest::get(&link).await.unwrap().status(), 200, "{link}");
+        assert_eq!(http().get(&link).send().await.unwrap().status(), 200, "{link}");
     }
     let (_, rest) = html.split_once("application/json+oembed\" href=\"").unwrap();
     let discovered = rest.split_once('"').unwrap().0.replace("&#38;", "&").replace("&amp;", "&");
-    let (status, embed) = answer(reqwest::Client::new().get(&discovered)).await;
+    let (status, embed) = answer(http().get(&discovered)).await;
     assert_eq!((status, &embed["type"], &embed["version"]), (200, &json!("video"), &json!("1.0")), "{embed}");
 
     let policy = policy(&headers);
@@ -170,7 +170,7 @@ async fn a_page_says_what_it_shows_and_lets_nothing_else_in() {
     for (path, status) in
         [(path, 200), (format!("/embed/{id}"), 200), ("/c/aaaaaaaaaaaaaaaa".to_owned(), 404)]
     {
-        let head = reqwest::Client::new().head(cloud().url(&path)).send().await.unwrap();
+        let head = http().head(cloud().url(&path)).send().await.unwrap();
         assert_eq!(
             (head.status().as_u16(), head.headers()["content-type"].to_str().unwrap()),
             (status, "text/html; charset=utf-8")
@@ -217,7 +217,7 @@ async fn oembed_answers_as_its_specification_says() {
     assert_eq!(status, 200, "{embed}");
     assert_eq!((&embed["width"], &embed["height"]), (&json!(320), &json!(180)), "{embed}");
     assert_eq!((&embed["thumbnail_width"], &embed["thumbnail_height"]), (&json!(320), &json!(180)));
-    assert_eq!(reqwest::get(embed["thumbnail_url"].as_str().unwrap()).await.unwrap().status(), 200);
+    assert_eq!(http().get(embed["thumbnail_url"].as_str().unwrap()).send().await.unwrap().status(), 200);
     let html = embed["html"].as_str().unwrap();
     assert!(html.starts_with("<iframe ") && html.contains(&format!("src=\"{base}/embed/{id}\"")), "{html}");
     is_well_formed(&format!("<!doctype html><title>x</title>{html}"));
@@ -299,7 +299,7 @@ async fn is_gone(id: &str) {
         assert!(policy(&headers).ends_with(&format!("frame-ancestors {ancestors}")), "{}", policy(&headers));
     }
     let share = format!("/v1/share/{id}");
-    let post = reqwest::Client::new().post(cloud().url(&format!("{share}/view")));
+    let post = http().post(cloud().url(&format!("{share}/view")));
     let oembed = format!("/oembed?url={}/c/{id}", cloud().info.base_url);
     for (status, problem) in [get(&share).await, answer(post).await, get(&oembed).await] {
         assert_eq!((status, &problem["code"]), (404, &json!("not_found")), "{problem}");
@@ -328,7 +328,7 @@ async fn what_is_gone_is_gone_everywhere() {
     assert_eq!(status, 200, "{pinned}");
     let (_, shared) = get(&format!("/v1/share/{id}")).await;
     assert_eq!((&shared["pinned"], &shared["expires_at"]), (&json!(true), &json!("")), "{shared}");
-    assert_eq!(reqwest::get(shared["stream_url"].as_str().unwrap()).await.unwrap().status(), 200);
+    assert_eq!(http().get(shared["stream_url"].as_str().unwrap()).send().await.unwrap().status(), 200);
     assert!(page(&format!("/c/{id}")).await.2.contains("Here to stay"));
     let deleted = account.request(reqwest::Method::DELETE, &format!("/v1/clips/{id}")).send().await.unwrap();
     assert!(deleted.status().is_success(), "{deleted:?}");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::root::tool;
 use crate::stack::browser::devtools::Chromium;
 use crate::stack::cloud;
+use crate::stack::cloud::http;
 use crate::stack::share::get;
 use crate::stack::source::{lavfi, made, served};
 
@@ -205,14 +206,14 @@ async fn sound_and_pictures_have_pages_too() {
 async fn a_page_is_small() {
     let id = clip("mp4").await;
     let size = |path: String| async move {
-        let answer = reqwest::get(cloud().url(&path)).await.unwrap();
+        let answer = http().get(cloud().url(&path)).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         answer.bytes().await.unwrap()
     };
     let page = size(format!("/c/{id}")).await;
     let text = String::from_utf8_lossy(&page).into_owned();
     let script = text.split_once("<script src=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
-    let answer = reqwest::get(cloud().url(&script)).await.unwrap();
+    let answer = http().get(cloud().url(&script)).send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/javascript; charset=utf-8");
     assert!(answer.headers()["cache-control"].to_str().unwrap().contains("immutable"));
     let sum = page.len() + answer.bytes().await.unwrap().len();

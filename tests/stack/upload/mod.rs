@@ -11,7 +11,7 @@ use domain::money::Amount;
 use serde_json::{Value, json};
 use store::objects::Objects;
 
-use crate::stack::cloud::now;
+use crate::stack::cloud::{http, now};
 use crate::stack::exact::check_as;
 use crate::stack::source::{made, usual};
 use crate::stack::{Account, Cloud, cloud};
@@ -34,7 +34,7 @@ fn text(answer: &Value, field: &str) -> String {
 
 /// Sends bytes as a browser does: with a type and a length, without a key.
 async fn put(url: &str, kind: Option<&str>, bytes: Vec<u8>) -> reqwest::Response {
-    let mut request = reqwest::Client::new().put(url).body(bytes);
+    let mut request = http().put(url).body(bytes);
     if let Some(kind) = kind {
         request = request.header("content-type", kind);
     }

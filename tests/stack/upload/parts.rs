@@ -11,7 +11,7 @@ use store::keys;
 use crate::stack::exact::check_as;
 use crate::stack::source::usual;
 use crate::stack::upload::{asked, bucket, looked_at, post, put, text, uploaded};
-use crate::stack::{Cloud, cloud};
+use crate::stack::{With, cloud, shared};
 
 /// The usual source with nothing behind it, up to `size` bytes: a `free` box (ISO/IEC 14496-12, 8.1.2) that is a hole in
 /// the file.
@@ -109,10 +109,10 @@ async fn an_erased_account_leaves_no_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_held_whole() {
     const SIZE: u64 = 210_000_000;
-    let state = tempfile::tempdir().unwrap();
-    let cloud = Cloud::start(state.path(), &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = shared(With::LargeFiles);
     let account = cloud.account(Amount::cents(100)).await;
-    let path = spacious(state.path(), SIZE);
+    let path = spacious(folder.path(), SIZE);
     let initiated = post(&account, "/v1/upload/multipart/initiate", &asked(SIZE)).await;
     let mut parts = Vec::new();
     for number in 1..=4 {
@@ -124,7 +124,7 @@ async fn nothing_is_held_whole() {
     let mut inspector = None;
     let ready = loop {
         let (_, upload) = account.get(&format!("/v1/upload/{id}")).await;
-        inspector = inspector.max(crate::stack::download::peak_kb(state.path(), "media.inspect"));
+        inspector = inspector.max(crate::stack::download::peak_kb(&cloud.info.state, "media.inspect"));
         if upload["status"] != "checking" {
             break upload;
         }
@@ -136,5 +136,4 @@ async fn nothing_is_held_whole() {
     assert!(inspector < 100_000, "{inspector} kB to look at {SIZE} bytes");
     let peak = cloud.peak_kb();
     assert!(peak < 200_000, "the local cloud had {peak} kB for {SIZE} bytes");
-    cloud.stop();
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use store::keys;
 
 use crate::stack::cloud;
-use crate::stack::cloud::{answer, now};
+use crate::stack::cloud::{answer, http, now};
 use crate::stack::source::{made, served, usual};
 use crate::stack::upload::{KIND, asked, bucket, looked_at, post, put, sent, text, uploaded};
 
@@ -37,8 +37,7 @@ async fn a_link_takes_what_was_announced_and_nothing_else() {
     assert_eq!(looked_at(&account, &id).await["status"], "failed", "it has come, and is no video");
 
     // A browser on any page may send, and read the entity tag.
-    let preflight =
-        reqwest::Client::new().request(Method::OPTIONS, &url).header("origin", "https://example.com");
+    let preflight = http().request(Method::OPTIONS, &url).header("origin", "https://example.com");
     let preflight = preflight.header("access-control-request-method", "PUT").send().await.unwrap();
     assert_eq!(preflight.status(), 200);
     assert_eq!(preflight.headers()["access-control-allow-origin"], "*");
@@ -67,7 +66,7 @@ async fn an_upload_is_its_owners_alone() {
     assert_eq!(other.get(&format!("/v1/upload/{id}")).await.0, 404);
     assert_eq!(other.get("/v1/upload/..%2F..%2Fclip").await.0, 404);
     assert_eq!(other.audit().await, (Amount::cents(100), Amount::ZERO));
-    let client = reqwest::Client::new();
+    let client = http();
     let open = client.post(cloud().url("/v1/clip/info")).json(&json!({ "file_id": id }));
     assert_eq!(answer(open).await.0, 401);
     let reader = owner.with_key(&[Scope::ClipsRead], None).await;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use store::ledger::Immediate;
 
 use super::{counted, lines};
-use crate::stack::cloud::{now, until};
+use crate::stack::cloud::{http, now, until};
 use crate::stack::door::secrets::client;
-use crate::stack::{Account, Cloud};
+use crate::stack::{Account, Cloud, With, shared};
 
 fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
@@ -59,40 +59,39 @@ async fn tamper(cloud: &Cloud, account: &Account, available: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_wallet_is_found_at_night_and_told_until_it_is_right() {
-    let cloud = Cloud::fresh(&["--count-calls"]);
+    let cloud = shared(With::CountedCalls);
     let account = cloud.account(Amount::cents(100)).await;
     let mut others = Vec::new();
     for _ in 0..20 {
         others.push(cloud.account(Amount::cents(10)).await);
     }
-    reconcile(&cloud).await;
-    assert_eq!(latest(&cloud, "LedgerMismatches"), json!([0]), "all is well, and says so");
-    let wallets = latest(&cloud, "WalletsChecked")[0].as_u64().unwrap();
+    reconcile(cloud).await;
+    assert_eq!(latest(cloud, "LedgerMismatches"), json!([0]), "all is well, and says so");
+    let wallets = latest(cloud, "WalletsChecked")[0].as_u64().unwrap();
     assert!(wallets >= 21, "{wallets}");
-    let money = latest(&cloud, "MoneyAvailable")[0].as_u64().unwrap();
-    assert!(money >= 3_000_000 && latest(&cloud, "MoneyHeld") == json!([0]), "{money}");
+    let money = latest(cloud, "MoneyAvailable")[0].as_u64().unwrap();
+    assert!(money >= 3_000_000 && latest(cloud, "MoneyHeld") == json!([0]), "{money}");
     // What it costs: the scan's share, the wallet and its entries.
-    let units: Value = reqwest::get(cloud.url("/_local/units")).await.unwrap().json().await.unwrap();
+    let units: Value = http().get(cloud.url("/_local/units")).send().await.unwrap().json().await.unwrap();
     let units = units["stages.reconcile"].as_f64().unwrap();
     assert!(units / wallets as f64 <= 4.0, "{units} read units for {wallets} wallets");
 
-    tamper(&cloud, &account, 1_000_001).await;
+    tamper(cloud, &account, 1_000_001).await;
     cloud.invoke("ReconcileFunction", &json!({})).await;
-    assert!(told(&cloud, &account).is_empty(), "the night's is done");
-    reconcile(&cloud).await;
-    assert_eq!(latest(&cloud, "LedgerMismatches"), json!([1]));
-    let told_of = told(&cloud, &account);
+    assert!(told(cloud, &account).is_empty(), "the night's is done");
+    reconcile(cloud).await;
+    assert_eq!(latest(cloud, "LedgerMismatches"), json!([1]));
+    let told_of = told(cloud, &account);
     assert_eq!(
         (told_of.len(), &told_of[0]["wallet"], &told_of[0]["level"]),
         (1, &json!("usd"), &json!("ERROR"))
     );
     assert!(told_of[0]["mismatch"].as_str().unwrap().contains("1000001"), "{}", told_of[0]);
 
-    tamper(&cloud, &account, 1_000_000).await;
-    reconcile(&cloud).await;
-    assert_eq!((latest(&cloud, "LedgerMismatches"), told(&cloud, &account).len()), (json!([0]), 1));
-    moves_meanwhile(&cloud, others).await;
-    cloud.stop();
+    tamper(cloud, &account, 1_000_000).await;
+    reconcile(cloud).await;
+    assert_eq!((latest(cloud, "LedgerMismatches"), told(cloud, &account).len()), (json!([0]), 1));
+    moves_meanwhile(cloud, others).await;
 }
 
 /// All wallets move while they are looked at.

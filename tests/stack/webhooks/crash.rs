@@ -6,16 +6,16 @@ use serde_json::json;
 use super::receiver::Receiver;
 use super::verify::accepts;
 use super::{act, hook, is, latest};
-use crate::stack::Cloud;
 use crate::stack::cloud::until;
 use crate::stack::source::{served, usual};
+use crate::stack::{With, fragile};
 
 /// Kills the function that delivers before it begins and before its end is heard, and the stage that ends the job after it
 /// has done all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_is_told_whatever_is_killed() {
-    let faults = tempfile::tempdir().unwrap();
-    let cloud = Cloud::fresh(&["--faults", faults.path().to_str().unwrap()]);
+    let fragile = fragile(With::FragileJobs).await;
+    let (cloud, faults) = (fragile.cloud, &fragile.faults);
     let account = cloud.account(Amount::cents(500)).await;
     let receiver = Receiver::willing().await;
     let made = hook(&account, &receiver.url("/"), &["job.completed"]).await;
@@ -23,7 +23,7 @@ async fn a_receiver_is_told_whatever_is_killed() {
     for (n, fault) in
         ["webhooks.deliver.start", "webhooks.deliver.end", "stages.settle.end"].into_iter().enumerate()
     {
-        let file = faults.path().join(fault);
+        let file = faults.join(fault);
         std::fs::write(&file, "").unwrap();
         let (clip, _) = account.clip(&json!({ "url": source.url(), "start": n + 1, "end": n + 2 })).await;
         let hits = receiver.heard(n + 1).await;
@@ -39,5 +39,4 @@ async fn a_receiver_is_told_whatever_is_killed() {
     let hits = receiver.heard(4).await;
     assert_eq!(hits[3].json()["type"], "webhook.test");
     assert_eq!(receiver.so_far().len(), 4);
-    cloud.stop();
 }

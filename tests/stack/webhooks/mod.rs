@@ -6,7 +6,7 @@ mod manage;
 pub(crate) mod receiver;
 mod refuse;
 mod retry;
-mod secrets;
+pub(crate) mod secrets;
 mod sign;
 pub(crate) mod tls;
 mod verify;

@@ -8,9 +8,9 @@ use domain::money::Amount;
 use serde_json::json;
 
 use super::{act, hook, latest, patch};
-use crate::stack::Cloud;
 use crate::stack::door::secrets::client;
 use crate::stack::forbidden::table;
+use crate::stack::{With, shared};
 
 /// A URL of the table, the same in https, and on the port that the rule allows. A name that this machine does not know is
 /// none of ours: whoever makes a webhook may know it tomorrow.
@@ -29,7 +29,7 @@ const REQUESTS_MAX: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_webhook_leads_into_the_private_network() {
-    let cloud = Cloud::fresh(&["--parameter", "AllowPrivateSources=false"]);
+    let cloud = shared(With::NoPrivateSources);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -52,7 +52,7 @@ async fn no_webhook_leads_into_the_private_network() {
     let account = cloud.account(Amount::ZERO).await;
     let made = hook(&account, "https://nobody-has-this-name.invalid/", &[]).await;
     assert_eq!(patch(&account, &made.id, &json!({ "url": "https://localhost/" })).await.0, 400);
-    let (client, table) = client(&cloud);
+    let (client, table) = client(cloud);
     let moved = client
         .update_item()
         .table_name(table)

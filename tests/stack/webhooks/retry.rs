@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::receiver::Receiver;
 use super::verify::accepts;
 use super::{act, hook, is, latest, log, patch};
-use crate::stack::cloud::now;
+use crate::stack::cloud::{http, now};
 use crate::stack::door::secrets::client;
 use crate::stack::watch::counted;
 use crate::stack::{Account, cloud};
@@ -166,7 +166,7 @@ async fn off(account: &Account, id: &str) -> Value {
 /// The dead letters of webhooks, as SQS tells them.
 async fn dead_letters() -> String {
     let queue = &cloud().info.queues["WebhooksDeadLetters"];
-    let ask = reqwest::Client::new()
+    let ask = http()
         .post(queue)
         .header("content-type", "application/x-www-form-urlencoded")
         .body("Action=ReceiveMessage&Version=2012-11-05&MaxNumberOfMessages=10&VisibilityTimeout=0");

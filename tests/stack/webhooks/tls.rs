@@ -21,7 +21,7 @@ fn tls() -> &'static Tls {
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = authority.self_signed(&key).unwrap();
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authority");
+        let file = std::env::temp_dir().join("clipwright-authority");
         let issuer = Issuer::new(authority, key);
         // Named by this program, so that two test programs at once do not meet.
         let file = file.with_extension(format!("{}.pem", std::process::id()));

@@ -42,15 +42,16 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
     setup::media_tools()?;
     // As it is deployed.
-    let tools = setup::image_tools()?;
+    let tools = places::tools::ffmpeg(&setup::root()?)?;
     setup::curl()?;
-    setup::python()?;
-    let folder = setup::local().join("bench");
-    let peers = setup::root().join("infra/bench/requirements.txt");
-    let venv = setup::venv(&folder.join("venv"), &peers, "smartcut and yt-dlp")?;
+    let folder = setup::local()?.join("bench");
+    let peers = setup::root()?.join("infra/bench/requirements.txt");
+    let venv = places::python::environment("bench", &peers, "smartcut and yt-dlp")?;
     let mut bench = super::program("clip", &[])?;
     bench.arg("--folder").arg(&folder).arg("--venv").arg(venv);
-    bench.arg("--tools").arg(tools);
+    if let Some(tools) = tools {
+        bench.arg("--tools").arg(tools);
+    }
     for (name, file) in [("--json", &options.json), ("--prototype", &options.prototype)] {
         if let Some(file) = file {
             // Relative to where we were called, not to the checkout.
@@ -64,7 +65,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         bench.args(["--only", only]);
     }
     if !options.quick {
-        bench.arg("--docs").arg(setup::root().join("docs/benchmarks.md"));
+        bench.arg("--docs").arg(setup::root()?.join("docs/benchmarks.md"));
     }
     // Held until the benchmark is over.
     let cloud = if options.needs_cloud() { Some(super::cloud(&folder, &[])?) } else { None };

@@ -14,17 +14,16 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    setup::python()?;
-    let folder = setup::local().join("bench");
-    let python = setup::root().join("infra/bench/python");
-    let venv = setup::venv(&folder.join("venv-lambda"), &python.join("requirements.txt"), "awslambdaric")?;
+    let folder = setup::local()?.join("bench");
+    let python = setup::root()?.join("infra/bench/python");
+    let venv = places::python::environment("bench-lambda", &python.join("requirements.txt"), "awslambdaric")?;
     // Those that answer HTTP have a template of their own.
     let http: Vec<setup::Area> = setup::areas()?.into_iter().filter(|area| area.template.is_some()).collect();
     let areas: Vec<&str> = http.iter().flat_map(|area| ["--package", area.package.as_str()]).collect();
     let mut bench = super::program("coldstart", &[areas.as_slice(), &["--example", "minimal"]].concat())?;
-    bench.arg("--bin").arg(setup::root().join("target/release")).arg("--folder").arg(folder);
+    bench.arg("--bin").arg(super::built()?).arg("--folder").arg(folder);
     bench.arg("--venv").arg(venv).arg("--python").arg(python);
-    bench.arg("--docs").arg(setup::root().join("docs/benchmarks.md"));
+    bench.arg("--docs").arg(setup::root()?.join("docs/benchmarks.md"));
     if let Some(file) = json {
         bench.arg("--json").arg(file);
     }

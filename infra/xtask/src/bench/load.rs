@@ -18,8 +18,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         }
     }
     setup::media_tools()?;
-    setup::image_tools()?;
-    let folder = setup::local().join("load");
+    places::tools::ffmpeg(&setup::root()?)?;
+    let folder = setup::local()?.join("load");
     // Beside the functions that the local cloud runs, which are not optimised either.
     setup::build(&["clipwright-bench"])?;
     let mut bench = Command::new(setup::devstack()?.with_file_name("bench"));
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     bench.args(["--jobs", &jobs.to_string(), "--reads", &reads.to_string()]);
     // A small one is for trying out.
     if jobs >= 500 && reads >= 20_000 {
-        bench.arg("--docs").arg(setup::root().join("docs/load.md"));
+        bench.arg("--docs").arg(setup::root()?.join("docs/load.md"));
     }
     if let Some(file) = json {
         bench.arg("--json").arg(file);

@@ -5,7 +5,7 @@ mod coldstart;
 mod gif;
 mod load;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -33,12 +33,18 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
 /// The benchmark `name`, built like the functions that are deployed: optimised. `more` are cargo's words for what to build
 /// with it.
 fn program(name: &str, more: &[&str]) -> anyhow::Result<Command> {
-    let mut build = setup::cargo();
+    let mut build = setup::cargo()?;
     build.args(["build", "--release", "--package", "clipwright-bench", "--bins"]).args(more);
     setup::run(&mut build, "building the benchmark (a few minutes the first time)")?;
-    let mut bench = Command::new(setup::root().join("target/release/bench"));
+    let mut bench = Command::new(built()?.join("bench"));
     bench.arg(name);
     Ok(bench)
+}
+
+/// Where optimised programs are built: beside the folder that this one was built in.
+fn built() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe().context("cannot tell where this program lies")?;
+    Ok(exe.ancestors().nth(2).context("this program was not built by cargo")?.join("release"))
 }
 
 /// Runs it, and fails as it does.
@@ -54,7 +60,7 @@ fn finish(bench: &mut Command) -> anyhow::Result<()> {
 fn cloud(folder: &Path, more: &[&str]) -> anyhow::Result<(Kept, Json)> {
     setup::cloud()?;
     let mut up = Command::new(setup::devstack()?);
-    up.arg("up").arg("--root").arg(setup::root()).arg("--state").arg(folder);
+    up.arg("up").arg("--root").arg(setup::root()?).arg("--state").arg(folder);
     up.args(["--port", "0", "--fresh", "--until-stdin-closes"]).args(more);
     let (kept, line) = Kept::start(up).context("the local cloud did not start")?;
     Ok((kept, serde_json::from_str(&line).context("the local cloud answered strangely")?))

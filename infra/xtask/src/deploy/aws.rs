@@ -42,12 +42,12 @@ struct Mail {
 
 impl Aws {
     /// `tools` is where the SAM command line's own programs are.
-    pub(crate) fn new(tools: &Path, region: &str) -> Self {
-        Self {
+    pub(crate) fn new(tools: &Path, region: &str) -> anyhow::Result<Self> {
+        Ok(Self {
             python: tools.join("python"),
-            script: setup::root().join("infra/xtask/tools/aws.py"),
+            script: setup::root()?.join("infra/xtask/tools/aws.py"),
             region: region.to_owned(),
-        }
+        })
     }
 
     /// Looks; `None` where AWS takes none of the credentials that are there, if any.

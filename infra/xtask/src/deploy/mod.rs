@@ -40,7 +40,10 @@ struct Deployment {
 /// Does as the command line says.
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
-    let root = options.built.clone().unwrap_or_else(setup::root);
+    let root = match &options.built {
+        Some(built) => built.clone(),
+        None => setup::root()?,
+    };
     let settings = settings(&root, &options)?;
     let sam = tools::sam()?;
     let engine = match options.image {
@@ -54,7 +57,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         options.architecture.buildable()?;
     }
     let deployment = Deployment {
-        aws: Aws::new(&sam, &settings.region),
+        aws: Aws::new(&sam, &settings.region)?,
         sam: sam.join("sam"),
         root,
         options,

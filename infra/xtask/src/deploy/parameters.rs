@@ -139,7 +139,7 @@ Resources:
 
     #[test]
     fn the_templates_own_parameters_can_be_read() {
-        let template = std::fs::read_to_string(crate::setup::root().join("template.yaml")).unwrap();
+        let template = std::fs::read_to_string(crate::setup::root().unwrap().join("template.yaml")).unwrap();
         let known = asked(&template).unwrap();
         assert!(known.iter().any(|parameter| parameter.name == "MailFrom"));
         for parameter in known {

@@ -141,7 +141,8 @@ mod tests {
         assert_eq!(place.image(), "123456789012.dkr.ecr.eu-west-1.amazonaws.com/clips-media");
         let china = Settings { region: "cn-north-1".to_owned(), ..settings() };
         assert!(Place::of(&china, "1").registry.ends_with("amazonaws.com.cn"));
-        let template = std::fs::read_to_string(crate::setup::root().join(ARTIFACTS_TEMPLATE)).unwrap();
+        let template =
+            std::fs::read_to_string(crate::setup::root().unwrap().join(ARTIFACTS_TEMPLATE)).unwrap();
         assert!(template.contains("BucketName: !Sub ${Name}-artifacts-${AWS::AccountId}-${AWS::Region}"));
         assert!(template.contains("RepositoryName: !Sub ${Name}-media"));
     }

@@ -15,7 +15,7 @@ impl Rehearsed {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("stack"), stack).unwrap();
-        let fakes = setup::root().join("infra/xtask/src/deploy/fakes");
+        let fakes = setup::root().unwrap().join("infra/xtask/src/deploy/fakes");
         for program in ["sam", "python", "docker"] {
             std::os::unix::fs::symlink(fakes.join(program), folder.join(program)).unwrap();
         }
@@ -26,7 +26,7 @@ impl Rehearsed {
             parameters: [("MailFrom".to_owned(), "Clips <a@example.com>".to_owned())].into(),
         };
         let deployment = Deployment {
-            aws: Aws::new(&folder, &settings.region),
+            aws: Aws::new(&folder, &settings.region).unwrap(),
             sam: folder.join("sam"),
             root: folder.clone(),
             engine: options.image.is_none().then(|| Engine::docker(folder.join("docker"))),

@@ -29,7 +29,7 @@ pub(crate) fn build(architecture: Architecture) -> anyhow::Result<()> {
     }
     let cargo_lambda = tools::cargo_lambda()?;
     let mut build = Command::new(cargo_lambda.join("cargo-lambda"));
-    build.current_dir(setup::root()).args(["lambda", "build", "--release", "--locked"]);
+    build.current_dir(setup::root()?).args(["lambda", "build", "--release", "--locked"]);
     // The version of the C library is told to the linker, which is zig.
     build.args(["--target", &format!("{target}.{}.{}", GLIBC.0, GLIBC.1)]);
     for area in areas()? {
@@ -50,7 +50,7 @@ pub(crate) fn check(root: &Path, architecture: Architecture) -> anyhow::Result<(
 }
 
 fn has_target(target: &str) -> anyhow::Result<bool> {
-    let sysroot = Command::new("rustc").current_dir(setup::root()).args(["--print", "sysroot"]).output();
+    let sysroot = Command::new("rustc").current_dir(setup::root()?).args(["--print", "sysroot"]).output();
     let sysroot = String::from_utf8(sysroot.context("cannot run rustc")?.stdout)?;
     Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("lib").is_dir())
 }

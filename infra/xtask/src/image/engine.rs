@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use places::Entry;
 use serde_json::Value as Json;
 
 use crate::setup;
@@ -45,7 +46,8 @@ impl Engine {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(setup::root());
+        // Outside a checkout there is nothing to build, which is said before an engine is asked for.
+        command.current_dir(setup::root().unwrap_or_default());
         command
     }
 
@@ -147,14 +149,14 @@ impl Engine {
 /// Stand-ins for the two base images, made once and anew when their recipe or the Rust changes.
 fn bases() -> anyhow::Result<[String; 2]> {
     let names = ["debian", "rust"].map(|name| format!("localhost/clipwright/{name}"));
-    let recipe = setup::root().join("infra/xtask/tools/bases.sh");
-    let toolchain = setup::root().join("rust-toolchain.toml");
-    setup::kept(&setup::local().join("image-bases"), &[&recipe, &toolchain], || {
+    let root = setup::root()?;
+    let (recipe, toolchain) = (root.join("infra/xtask/tools/bases.sh"), root.join("rust-toolchain.toml"));
+    // buildah keeps the images themselves, for the machine as well; the entry says that it has them.
+    Entry::new("image-bases")?.file(&recipe)?.file(&toolchain)?.get(|_| {
         setup::installed(&["buildah", "debootstrap"])?;
         let mut make = Command::new(&recipe);
-        make.current_dir(setup::root()).args(&names);
-        setup::run(&mut make, "making stand-ins for the base images (once, two minutes)")?;
-        Ok(std::fs::create_dir_all(setup::local().join("image-bases"))?)
+        make.current_dir(&root).args(&names);
+        setup::run(&mut make, "making stand-ins for the base images (once, two minutes)")
     })?;
     Ok(names)
 }

@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
 
 /// The image's files, in the folder that devstack takes as `--image`.
 fn unpacked(engine: &Engine) -> anyhow::Result<PathBuf> {
-    let folder = setup::local().join("image");
+    let folder = setup::local()?.join("image");
     let (mark, id) = (folder.join("id"), engine.id(NAME)?);
     if std::fs::read_to_string(&mark).is_ok_and(|unpacked| unpacked == id) {
         return Ok(folder);
@@ -100,7 +100,7 @@ fn look_inside(folder: &Path) -> anyhow::Result<()> {
 fn inside(folder: &Path, command: &[&str]) -> anyhow::Result<String> {
     let config = std::fs::read_to_string(folder.join("config.json"))?;
     let config: serde_json::Value = serde_json::from_str(&config)?;
-    let mut sandbox = Command::new(setup::root().join("infra/devstack/sandbox.sh"));
+    let mut sandbox = Command::new(setup::root()?.join("infra/devstack/sandbox.sh"));
     sandbox.arg(folder.join("root")).arg("env");
     sandbox.args(config["Env"].as_array().into_iter().flatten().filter_map(|name| name.as_str()));
     let output = sandbox.args(command).output().context("cannot run the sandbox")?;
