@@ -156,7 +156,7 @@ async fn of_hls(
 /// How long the presentation is, as the playlist of its picture says. The subtitles' own may end with the last word.
 async fn duration(client: &SourceClient, master: &str, url: &Url) -> Option<MediaTime> {
     let Ok(Playlist::Master(master)) = Playlist::parse(master, url) else { return None };
-    let main = master.choose(Quality::P720).ok()?.main;
+    let main = master.choose(Quality::P720, None).ok()?.main;
     let file = client.open(main.as_str()).await.ok()?;
     match Playlist::parse(&body(&file, TEXT_BYTES_MAX).await.ok()?, file.url()) {
         Ok(Playlist::Media(rendition)) => Some(rendition.duration()),
@@ -169,7 +169,7 @@ async fn playlist_cues(client: &SourceClient, url: &str) -> Result<Found, StageE
     let client = client.reading_at_most(FILES_BYTES_MAX);
     let limits = Limits { bytes_max: FILES_BYTES_MAX, ..LIMITS };
     let file = client.open(url).await?;
-    let wish = Wish { quality: Quality::P720, video: true, audio: false };
+    let wish = Wish { quality: Quality::P720, video: true, audio: false, sound: None };
     let Source::Stream(stream) = segments::open((client, limits), file, wish).await? else {
         return Err(unsupported("The captions are in a form that cannot be read."));
     };

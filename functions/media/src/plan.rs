@@ -10,7 +10,6 @@ use domain::{
     spec::Spec,
     transfer::{BYTES_MAX, Division},
 };
-use look::read_index;
 use media::{
     mp4::{Index, Part, SpanError, Wanted},
     whole::{self, Facts, Whole},

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use domain::{spec::Spec, time::MediaTime};
-use look::read_index;
 use media::{
     ffmpeg::Tools,
     mp4::{Index, LocalFile, Part as MoviePart},

@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         }
     }
     let mut bench = program("gif", &[])?;
-    bench.arg("--folder").arg(setup::local().join("bench/gif"));
+    bench.arg("--folder").arg(setup::local()?.join("bench/gif"));
     for (name, path) in given {
         bench.arg(name).arg(path);
     }
