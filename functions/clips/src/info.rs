@@ -78,7 +78,7 @@ async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
     if let Some(source) = kept {
         return Ok(source);
     }
-    let source = prober(&app)?.look(&app, url).await?;
+    let source = prober(app)?.look(app, url).await?;
     if let Err(problem) = table.keep_look(url, source.clone(), app.now()).await {
         warn!(%problem, "the look is not kept");
     }

@@ -125,7 +125,7 @@ async fn a_cancelled_job_gives_everything_back_but_its_place_in_the_hour() {
     let before = used().await;
     assert!(table.advance(&running.id, Status::Processing, 40, NOW).await.unwrap());
     assert!(table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap().is_some());
-    assert!(!table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap().is_some());
+    assert!(table.end(&running.id, &Ending::Cancelled, NOW).await.unwrap().is_none());
     assert_eq!(used().await, before, "a job counts when it is asked for");
     let job_now = table.job(&running.id).await.unwrap().unwrap();
     assert_eq!((job_now.status, job_now.progress), (Status::Cancelled, 40));
@@ -135,7 +135,7 @@ async fn a_cancelled_job_gives_everything_back_but_its_place_in_the_hour() {
     assert!(matches!(accept(&table, job(3), 1).await, Acceptance::Accepted(_)));
     assert!(!table.advance(&running.id, Status::Uploading, 95, NOW).await.unwrap());
     assert!(!table.set_upload(&running.id, "upload").await.unwrap());
-    assert!(!table.end(&running.id, &complete(&running), NOW).await.unwrap().is_some());
+    assert!(table.end(&running.id, &complete(&running), NOW).await.unwrap().is_none());
     assert!(table.clip(&running.id, NOW).await.unwrap().is_none());
 
     // What the order to clear away names: all that a stage may write.
