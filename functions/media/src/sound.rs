@@ -11,12 +11,12 @@ use domain::{
     time::MediaTime,
     tracks::{self, AudioWish},
 };
+use look::read_index_for;
 use media::{
     engine::is_silent,
     ffmpeg::Tools,
     mp4::{Index, Part, SpanFile, Wanted},
 };
-use look::read_index_for;
 use runtime::{App, StageError};
 use sources::RemoteFile;
 use tokio::{fs::File, io::AsyncWriteExt as _};

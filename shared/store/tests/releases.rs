@@ -9,7 +9,7 @@ mod kit;
 #[path = "kit/clips.rs"]
 mod making;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
