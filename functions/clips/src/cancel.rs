@@ -2,6 +2,12 @@
 //!
 //! The transaction that ends the job decides; everything behind it only makes the end come sooner. Of a cancellation and
 //! a job that is just being completed one wins, and both are told which.
+//!
+//! That transaction also frees the slot or the place in the queue, and writes a chore that names all that the job's
+//! stages may ever write: a stage at work learns of the end within a second, and may put one more object into place
+//! until then. Afterwards the execution is stopped and `dispatch` is woken; a repeated request does both again. A
+//! multipart upload is aborted by Release or `release_aborted`, which run after any execution and change nothing else.
+//! The job still counts in its hour, or cancelling would be a way around that limit.
 
 use std::sync::Arc;
 

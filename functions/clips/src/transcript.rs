@@ -1,6 +1,8 @@
 //! `POST /v1/transcript`: what is said in a video, from the captions that it has.
 //!
 //! It is done within the request, and paid when it is done: without captions nothing is charged.
+//!
+//! The charge and the stored response for an `Idempotency-Key` are one transaction; a large response lies in `work/`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,11 @@
 //! Plan: decide how a whole video gets into the bucket. What fits MP4 as it is will be carried in parts, straight from
 //! the source into one multipart upload; anything else goes the way of a clip, by way of ffmpeg.
+//!
+//! What fits: its codecs fit MP4, and its picture the quality that was asked for. The multipart upload is begun and
+//! written down with the job, so that Release can abort it; the header and the list of byte ranges go to `work/`. Sound
+//! alone (MP3) costs the bytes of its own samples. Other containers and servers without ranges are fetched whole, up to
+//! 4.5 GB, and copied by ffmpeg where their codecs fit; what does not fit is encoded, if an estimate says that ten
+//! minutes are enough.
 
 use std::sync::Arc;
 

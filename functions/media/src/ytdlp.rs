@@ -3,6 +3,9 @@
 //! It gets a home of its own in scratch, no configuration but ours, and one way out: the guard's proxy. It only tells
 //! where media is; fetching that is our own client's work. Cookies and tokens of the operator's reach it in files that
 //! only this user can read, never in arguments.
+//!
+//! Known sites go to it at once, any other URL if a web page comes. A site that does not let servers in is a 422 with
+//! the code `source_blocked`.
 
 use std::{
     io::Write as _,

@@ -2,6 +2,9 @@
 //!
 //! At least once: an attempt is taken before it is made, so that an order that comes twice makes one request; a function that
 //! dies in between makes a second one, with the same `webhook-id`.
+//!
+//! The delivery is taken for 40 s by a conditional update on its `due_at`, as is every change of it. Errors in the log
+//! are fixed texts, because an address may contain a secret.
 
 use std::{sync::Arc, time::Instant};
 

@@ -1,4 +1,7 @@
 //! Which hosts the operator lets sources come from.
+//!
+//! The parameter `Sources` names them. It is checked whenever a user's URL is looked at; where these hosts then
+//! redirect to is their own business, within the egress guard's rule.
 
 use std::fmt;
 

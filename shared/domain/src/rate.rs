@@ -3,6 +3,9 @@
 //! Windows are fixed and aligned to the epoch, so every function agrees on their borders without talking to the
 //! others, and a client can be told the very second at which it may go on. A window holds its first instant and not
 //! its last.
+//!
+//! This file has the numbers. Each answer to a counted request tells the strictest limit it has met (`X-RateLimit-*`,
+//! errors too), and a 429 says when to come again. A 401 tells none: there is no key whose window it could be.
 
 use std::net::IpAddr;
 

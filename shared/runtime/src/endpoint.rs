@@ -1,4 +1,9 @@
 //! The table of endpoints: the one source for dispatch, for every template of functions, for the API and its description.
+//!
+//! The functions of an area share one build artefact. Each is started with its handler's name (`_HANDLER` in a zip, the
+//! container's command otherwise), and `serve` picks that row of the area's `ENDPOINTS`. A debug build prints its table
+//! (`clips --describe`), so nothing that reads the tables is compiled against the areas, and cargo alone says which
+//! areas there are.
 
 use std::sync::Arc;
 

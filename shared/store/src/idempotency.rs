@@ -2,6 +2,11 @@
 //!
 //! The answer is written in the transaction that spends, so it is there exactly if the spending is. DynamoDB deletes
 //! it late; what counts is `expires_at`.
+//!
+//! It lies under the account and the key's digest, with the digest of method, path and body. It is looked up first, so
+//! it is given again although the source is gone or the money spent; the same key with another request is a 422. Of
+//! requests that race, the transaction lets one through, and the others find its answer. A request that failed spent
+//! nothing and stored nothing, so it may be sent again. After 24 hours the key is free.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{

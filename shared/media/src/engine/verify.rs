@@ -2,6 +2,9 @@
 //!
 //! Invariant: what leaves here has the planned frames at the planned ticks, and everything in it that was not copied
 //! bit for bit decodes without a word.
+//!
+//! Checked are the frame count, every frame's time, the streams, the duration, and that the decoder reports nothing. It
+//! is given all that was encoded and, behind the first join, what was copied.
 
 use std::path::Path;
 
