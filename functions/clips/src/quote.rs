@@ -91,8 +91,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 /// Answers `POST /v1/clip/quote`.
 ///
 /// # Errors
-/// As `POST /v1/clip` and `POST /v1/download`, but for the balance, which the answer tells, and for the limits of jobs
-/// and of spending, which are none of a question.
+/// As `POST /v1/clip` and `POST /v1/download`, except for the balance, which the answer tells, and the limits of jobs
+/// and of spending, which do not apply to quotes.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask = read(&request)?;
     let (_, quote) = price(&app, &caller.account, &ask).await?;

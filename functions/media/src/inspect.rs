@@ -98,7 +98,7 @@ async fn describe(app: &App, file: &RemoteFile) -> Result<SourceInfo, StageError
             error => error,
         }),
         Err(SourceError::NotMedia(why)) => Err(no_video(&why)),
-        Err(SourceError::Incomplete) => Err(no_video("it ends before all of it is there")),
+        Err(SourceError::Incomplete) => Err(no_video("it ends too early")),
         Err(error @ SourceError::TooLarge(_)) => Err(error.into()),
         Err(error) => Err(passing(error)),
     }

@@ -65,7 +65,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
     let Some(whole) = copy(&index, spec)? else { return Ok(0) };
     if whole.bytes_total > BYTES_MAX {
         let max = BYTES_MAX / 1_000_000_000;
-        return Err(SourceError::TooLarge(format!("{max} GB is the most; ask for clips of it")).into());
+        return Err(SourceError::TooLarge(format!("the limit is {max} GB; ask for clips of it")).into());
     }
     let object_key = keys::clip_object(&job.id, spec.format.extension());
     let transfer = Transfer {

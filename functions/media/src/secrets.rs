@@ -118,7 +118,7 @@ static LAST: Mutex<Option<(Instant, PageSecrets)>> = Mutex::const_new(None);
 /// The secret; nothing where none is configured, or none is there.
 ///
 /// # Errors
-/// [`StageError::Passing`], without a word of the secret.
+/// [`StageError::Passing`], which never quotes the secret.
 pub(crate) async fn read(app: &App) -> Result<PageSecrets, StageError> {
     let arn = app.config().get(Var::PageSecretArn)?;
     if arn.is_empty() {

@@ -123,11 +123,11 @@ fn understood(
 ) -> Result<Page, StageError> {
     match ran {
         Ok(done) if done.success => Ok(Page::parse(answer)?),
-        // It fails in words of its own when the guard lets a request of its fail.
+        // When the guard blocks a request, yt-dlp reports an error of its own: the guard knows the real reason.
         Ok(done) => Err(forbidden.unwrap_or_else(|| refused(&done.stderr)).into()),
         Err(ProcessError::TimeLimit { .. }) => Err(SourceError::Stalled.into()),
         Err(ProcessError::TooMuchOutput { .. }) => {
-            Err(SourceError::Page("this page lists too much to be understood".to_owned()).into())
+            Err(SourceError::Page("the list of media on this page is too long to be read".to_owned()).into())
         }
         Err(error @ (ProcessError::Start { .. } | ProcessError::Io { .. })) => Err(passing(error)),
     }

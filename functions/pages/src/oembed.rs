@@ -63,15 +63,15 @@ struct Frame<'a> {
 /// Answers `GET /oembed?url=…`; `maxwidth` and `maxheight` in pixels.
 ///
 /// # Errors
-/// 400 without `url` or for a bound that is no number, 404 for what is none of our clips (any more), 501 for another
-/// format than JSON.
+/// 400 without `url` or for a bound that is not a number, 404 if `url` names no clip of ours, 501 for an unsupported
+/// response format.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let url = request.query("url").filter(|url| !url.is_empty());
     let url =
         url.ok_or_else(|| ApiError::bad_request("`url` is missing: send the address of a clip's page"))?;
     let bounds = (bound(&request, "maxwidth")?, bound(&request, "maxheight")?);
     if request.query("format").is_some_and(|format| format != "json") {
-        return Err(ApiError::not_implemented("there is no other `format` than json"));
+        return Err(ApiError::not_implemented("only `json` is supported as `format`"));
     }
     let id = clip_id(&url, &shown::base(&app, &request)?).ok_or_else(|| ApiError::not_found("clip"))?;
     let shown = Shown::find(&app, &request, &id).await?.ok_or_else(|| ApiError::not_found("clip"))?;
@@ -102,7 +102,7 @@ fn view(shown: &Shown, (width, height): (Option<u32>, Option<u32>)) -> Result<Oe
     })
 }
 
-/// What another page puts where the clip is to be seen.
+/// The HTML that shows the clip in another page.
 pub(crate) fn frame(shown: &Shown, size: PictureSize) -> Result<String, ApiError> {
     let frame = Frame { url: shown.embed_url(), title: shown.title(), size };
     frame.render().map_err(|problem| ApiError::internal(problem.to_string()))

@@ -72,7 +72,7 @@ async fn report(app: &App, waits_since: Timestamp) -> Result<(), StageError> {
     Ok(())
 }
 
-/// Answers since when the job waits for a slot, if it does.
+/// Returns when the job began waiting for a slot; `None` if it does not wait.
 async fn look_after(app: &App, id: &JobId) -> Result<Option<Timestamp>, StageError> {
     // The index lags behind: only the job itself tells whether it is still open and due.
     let job = app.table()?.job(id).await?;

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{change, root, topics, view::WebhookView};
 
-/// Which address, and what it is told of.
+/// Which address, and which events are sent to it.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct WebhookRequest {
     /// An https URL, 2048 characters at most.

@@ -1,4 +1,4 @@
-//! `DELETE /v1/webhooks/{id}`: tell an address nothing any more. What was on its way to it is given up.
+//! `DELETE /v1/webhooks/{id}`: stop sending events to an address. Pending ones are dropped.
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ static ROOT: OnceCell<RootSecret> = OnceCell::const_new();
 /// The root secret, read once in a function's life.
 ///
 /// # Errors
-/// [`AppError`], without a word of the secret.
+/// [`AppError`], which never quotes the secret.
 pub(crate) async fn secret(app: &App) -> Result<&'static RootSecret, AppError> {
     ROOT.get_or_try_init(|| read(app)).await
 }

@@ -20,7 +20,7 @@ pub struct RotatedSecret {
     /// What its requests are signed with from now on. It is not shown again: keep it now.
     #[schema(example = "whsec_...")]
     pub secret: String,
-    /// Until when the secret before it signs, too.
+    /// How long the previous secret signs as well.
     pub former_secret_until: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `POST /v1/webhooks/{id}/test`: tell an address something, to see whether it hears. The event `webhook.test` passes every
+//! `POST /v1/webhooks/{id}/test`: send a test event, to see whether it arrives. The event `webhook.test` passes every
 //! filter and goes the way of all others, retries included.
 
 use std::sync::Arc;

@@ -16,10 +16,10 @@ pub struct WebhookChange {
     /// Another https URL. The secret stays.
     #[schema(example = "https://example.com/hooks/clips")]
     pub url: Option<String>,
-    /// What it is told of from now on; everything if this is empty.
+    /// The events that are sent to it from now on; all of them if this is empty.
     #[schema(example = json!(["job.failed"]))]
     pub events: Option<Vec<String>>,
-    /// Whether it is told anything. What happens while it is off is not told later, and what was on its way is given up.
+    /// Whether events are sent to it. Events that happen while it is off are never sent, and pending ones are dropped.
     pub enabled: Option<bool>,
 }
 

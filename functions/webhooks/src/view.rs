@@ -17,19 +17,19 @@ pub struct WebhookView {
     /// Where it is.
     #[schema(example = "https://example.com/hooks/clips")]
     pub url: String,
-    /// What it is told of; everything if this is empty.
+    /// The events that are sent to it; all of them if this is empty.
     #[schema(value_type = Vec<String>, example = json!(["job.completed", "job.failed"]))]
     pub events: Vec<&'static str>,
-    /// Whether it is told anything.
+    /// Whether events are sent to it.
     pub enabled: bool,
     /// Why it is not: `owner`, `gone` (it answered 410) or `failing` (it took nothing for a day).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "gone")]
     pub disabled_reason: Option<&'static str>,
-    /// Since when it has taken nothing, if the last request to it failed.
+    /// The time since which every request to it has failed; null if the last one succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<String>,
-    /// Until when the secret before the latest signs, too.
+    /// How long the previous secret signs as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub former_secret_until: Option<String>,
     /// When it was made.

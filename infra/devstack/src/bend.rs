@@ -143,7 +143,7 @@ fn take_storage(resources: &mut Map<String, Json>, stack_name: &str) -> (Vec<Tab
     (tables, buckets)
 }
 
-/// What only CloudWatch and those whom it tells have a use for.
+/// Monitoring-only resource types.
 fn watches(kind: &str) -> bool {
     let services = ["AWS::CloudWatch::", "AWS::SNS::", "AWS::KMS::"];
     services.iter().any(|service| kind.starts_with(service)) || kind == "AWS::Logs::QueryDefinition"

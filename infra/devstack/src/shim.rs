@@ -5,7 +5,7 @@
 //! removes it, so that each crash happens once, and:
 //!
 //! - `<handler>.start`: ends the binary after an invocation was taken, before the binary sees it;
-//! - `<handler>.call.N`: ends it when AWS has carried out the invocation's Nth call, of which it then never hears;
+//! - `<handler>.call.N`: ends it when AWS has carried out the invocation's Nth call, before the function sees the answer;
 //! - `<handler>.end`: ends it when it posts its response, which Lambda then never gets. All the work was done.
 //!
 //! So that calls can be counted, the shim also stands between the binary and AWS ([`crate::tap`]); links to the bucket

@@ -1,5 +1,5 @@
-//! Sits between one function and one AWS service, and tells its owner of each call when it was carried out, before the
-//! function hears of it.
+//! Sits between one function and one AWS service, and reports each call when it was carried out, before the function
+//! sees the answer.
 
 use std::sync::Arc;
 

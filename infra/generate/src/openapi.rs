@@ -136,9 +136,9 @@ fn headers() -> Map<String, Value> {
     Map::from_iter([
         header(
             "X-RateLimit-Limit",
-            "How many requests pass in a window. Of several limits the strictest shows.",
+            "How many requests are allowed in a window. Of several limits the strictest shows.",
         ),
-        header("X-RateLimit-Remaining", "How many more pass in this window."),
+        header("X-RateLimit-Remaining", "How many more are allowed in this window."),
         header("X-RateLimit-Reset", "When the window ends, in seconds since the epoch."),
         header("Retry-After", "Seconds to wait before a request passes again."),
     ])

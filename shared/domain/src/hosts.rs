@@ -62,7 +62,7 @@ impl AllowedHosts {
             return Ok(());
         }
         let host = host.map_or_else(|| "this address".to_owned(), |host| host.to_string());
-        Err(Refusal::Forbidden(format!("videos from {host} are not taken here; allowed are {self}")))
+        Err(Refusal::Forbidden(format!("videos from {host} are not allowed here; the allowed hosts are {self}")))
     }
 }
 

@@ -157,9 +157,9 @@ pub struct Decision {
     pub window: Window,
     /// Whether it passes.
     pub allowed: bool,
-    /// How many pass in a window.
+    /// How many are allowed in a window.
     pub limit: u32,
-    /// How many more pass in this one.
+    /// How many more are allowed in this one.
     pub remaining: u32,
     /// When the window ends, in epoch seconds.
     pub reset: i64,

@@ -51,7 +51,7 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
-    /// 401: no key, or none of ours.
+    /// 401: no key, or an unknown one.
     #[must_use]
     pub fn invalid_key() -> Self {
         Self::new(
@@ -134,7 +134,7 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
-    /// 422: the key of an intention was used for another one.
+    /// 422: the `Idempotency-Key` was used for another request.
     #[must_use]
     pub fn key_reused() -> Self {
         Self::unprocessable(
@@ -143,7 +143,7 @@ impl ApiError {
         )
     }
 
-    /// 501: a form of answer that there is none of.
+    /// 501: unsupported response format.
     pub fn not_implemented(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail)
     }
@@ -152,7 +152,7 @@ impl ApiError {
     #[must_use]
     pub fn rate_limited(what: &str, limit: Decision) -> Self {
         let detail = format!(
-            "Rate limited: {} {what} pass in {}; try again in {} s",
+            "Rate limited: the limit is {} {what} {}; try again in {} s",
             limit.limit,
             match limit.window {
                 Window::Minute => "a minute",
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         let page = String::from_utf8(response.into_body()).unwrap();
         for part in
-            ["<h1>Too Many Requests</h1>", "5 &#60;requests&#62; pass in a minute", "<style nonce=\"r-1\">"]
+            ["<h1>Too Many Requests</h1>", "the limit is 5 &#60;requests&#62; a minute", "<style nonce=\"r-1\">"]
         {
             assert!(page.contains(part), "{part}: {page}");
         }

@@ -201,10 +201,10 @@ impl ApiResponse {
         Answer { status: self.status.as_u16(), body, object: None }
     }
 
-    /// What a client hears whose intention was carried out before.
+    /// Replays the stored response to an `Idempotency-Key`.
     ///
     /// # Errors
-    /// 422 if it was another intention.
+    /// 422 if the key was used for another request.
     pub fn replayed(earlier: Earlier) -> Result<Self, ApiError> {
         let Earlier::Same(answer) = earlier else { return Err(ApiError::key_reused()) };
         let status = StatusCode::from_u16(answer.status)

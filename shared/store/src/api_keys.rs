@@ -54,7 +54,7 @@ impl KeyListing {
     }
 }
 
-/// What became of the wish for a key.
+/// The result of creating a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewKey {
     /// It is there.

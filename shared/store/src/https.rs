@@ -131,7 +131,7 @@ mod tests {
         (url, served)
     }
 
-    /// A server's certificate, which only those trust who know it, and they.
+    /// A self-signed certificate, and a root store that trusts it.
     fn certified() -> (ServerConfig, RootCertStore) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let mut roots = RootCertStore::empty();

@@ -11,10 +11,10 @@
 //! | clip that expires, the next to go first | `ACCOUNT#{account}` | `EXPIRES#{expires at}#{clip}` |
 //! | what its clips take up | `ACCOUNT#{account}` | `STORAGE` |
 //! | upload | `ACCOUNT#{account}` | `UPLOAD#{file}` |
-//! | endpoints of webhooks, all of them | `ACCOUNT#{account}` | `WEBHOOKS` |
+//! | receivers of webhooks, all of them | `ACCOUNT#{account}` | `WEBHOOKS` |
 //! | an event on its way to a receiver | `ACCOUNT#{account}` | `DELIVERY#{endpoint or jobs}#{event}` |
 //! | jobs, reloads or uploads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
-//! | requests in a window, by whom there is no key for | `RATE#{sha256}` | `{quota}_{end}` |
+//! | requests in a window, by callers without a key | `RATE#{sha256}` | `{quota}_{end}` |
 //! | spent with an API key in a day | `KEY#{sha256}` | `SPENT#{end}` |
 //! | answer to an `Idempotency-Key` | `IDEM#{account}#{sha256}` | `IDEM` |
 //! | API key, with counts `rate_{quota}_{end}` | `KEY#{sha256}` | `KEY` |

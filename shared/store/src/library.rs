@@ -35,8 +35,7 @@ pub enum Start {
     Behind(Cursor),
 }
 
-/// Names a clip by its place in the list, which it keeps as long as it lives and its neighbours may go by when it does
-/// no more.
+/// Names a clip by its place in the list. The position stays valid as a cursor after the clip is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     created_at: Timestamp,

@@ -2,7 +2,7 @@
 //!
 //! Each window of a quota has a count of its own, named by the window's end, so counting is one conditional `ADD`
 //! and nothing is ever set back. A key's counts are attributes of the key's own item: the update that counts a
-//! request also tells whose key it is, or that it is none.
+//! request also tells whose key it is, or that it is unknown.
 //!
 //! That update's condition fails for a key that does not exist (no item comes back: 401) and for a window that is full
 //! (the item comes back: 429). A key is found by its digest, so nothing compares secrets, and unknown and malformed

@@ -1,6 +1,6 @@
-//! Webhooks: an account's endpoints, and the deliveries that are on their way to them.
+//! Webhooks: an account's receivers, and the deliveries that are on their way to them.
 //!
-//! The endpoints of an account, five at most, are one item, so that whoever raises an event reads all of them at once. A
+//! The receivers of an account, five at most, are one item, so that whoever raises an event reads all of them at once. A
 //! delivery is written in the transaction that makes its event true: what happened is told, whatever crashes, and what did
 //! not happen is not. As long as an attempt is to come it stands in the `open` index.
 //!

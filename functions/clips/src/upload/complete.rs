@@ -56,7 +56,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let mut upload = owned(&app, &caller.account, &id).await?;
     if upload.multipart.as_ref() != Some(&ask.upload_id) {
         return Err(ApiError::bad_request(
-            "`upload_id` is not this upload's; send what `POST /v1/upload/multipart/initiate` answered",
+            "`upload_id` is not this upload's; send the one that `POST /v1/upload/multipart/initiate` returned",
         ));
     }
     if upload.status == UploadStatus::Awaiting {

@@ -114,7 +114,7 @@ pub(crate) async fn ready(app: &App, account: &AccountId, id: &FileId) -> Result
         (status, ..) => Err(ApiError::conflict(
             "upload_not_ready",
             format!(
-                "the upload is not ready ({}); send its bytes and ask for `GET /v1/upload/{id}` until it is",
+                "the upload is not ready ({}); send its bytes, then poll `GET /v1/upload/{id}` until it is",
                 status.word()
             ),
         )),
