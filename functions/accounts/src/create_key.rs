@@ -85,7 +85,7 @@ fn record(ask: KeyRequest, session: &Session, app: &App) -> Result<KeyRecord, Ap
 /// What it is for readers of the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Make an API key; it is shown this once")
+    Operation::new("Make an API key; it is shown only now")
         .takes::<KeyRequest>()
         .answers::<MadeKey>()
         .problems(&[400, 403, 409, 413, 415])

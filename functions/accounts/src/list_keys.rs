@@ -17,10 +17,10 @@ pub struct KeyView {
     /// The name it was given.
     #[schema(example = "laptop")]
     pub name: String,
-    /// How it begins.
+    /// Its first characters.
     #[schema(example = "sk_live_0a1b")]
     pub prefix: String,
-    /// How it ends.
+    /// Its last characters.
     #[schema(example = "f9e8")]
     pub last_four: String,
     /// What it may do: `clips:read`, `clips:write`, `billing`, `webhooks`; everything if this is empty.

@@ -33,8 +33,8 @@ pub struct Transaction {
     /// `usd`, `edit` or `track`.
     #[schema(value_type = String, example = "usd")]
     pub wallet: WalletKind,
-    /// Dollars or credits, negative for what leaves. A charge of what was reserved before does not change the
-    /// balance any more.
+    /// Dollars or credits, negative for what leaves. A charge of a reserved amount does not change the balance
+    /// again.
     #[schema(value_type = f64, example = -0.1)]
     pub amount: Number,
     /// What could be spent afterwards.
@@ -193,7 +193,7 @@ impl Asked {
 /// What it is for readers of the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("What became of the money, newest first; as CSV with `Accept: text/csv`")
+    Operation::new("List transactions, newest first; as CSV with `Accept: text/csv`")
         .answers::<TransactionPage>()
         .query("cursor", "string", "`next_cursor` of the page before")
         .query("limit", "integer", "1 to 200 rows, 50 if left out")

@@ -41,7 +41,7 @@ pub struct TranscriptRequest {
     /// In place of `url`: an upload of this account that is ready.
     #[schema(example = "0123456789abcdef0123456789abcdef")]
     pub file_id: Option<String>,
-    /// The language of the captions to take, as in `en` or `pt-BR`. Left out, it is the one that is spoken.
+    /// The language of the captions to take, as in `en` or `pt-BR`. If left out, the spoken one.
     #[schema(example = "en")]
     pub language: Option<String>,
 }

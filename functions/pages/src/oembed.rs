@@ -28,11 +28,11 @@ pub struct Oembed {
     pub kind: &'static str,
     /// The clip's name.
     pub title: String,
-    /// Who says so.
+    /// The provider's name.
     pub provider_name: &'static str,
-    /// Where we are.
+    /// The provider's address.
     pub provider_url: String,
-    /// For how many seconds this answer may be kept.
+    /// How many seconds this response may be cached.
     pub cache_age: i64,
     /// The player, in a frame.
     pub html: String,
@@ -143,7 +143,7 @@ pub fn operation() -> Operation {
         .query("url", "string", "Address of a clip's page or player")
         .query("maxwidth", "integer", "The player's largest width in pixels")
         .query("maxheight", "integer", "The player's largest height in pixels")
-        .query("format", "string", "`json`, which it is anyway")
+        .query("format", "string", "Only `json` is supported")
         .problems(&[400, 404, 501])
 }
 

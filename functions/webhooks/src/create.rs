@@ -67,7 +67,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 /// What it is for readers of the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Have an address told of what happens; its secret is shown this once")
+    Operation::new("Add a webhook; its secret is shown only now")
         .takes::<WebhookRequest>()
         .answers::<MadeWebhook>()
         .problems(&[400, 409, 413, 415, 503])

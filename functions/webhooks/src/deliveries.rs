@@ -48,7 +48,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new(
-        "What a webhook, or (`jobs`) the addresses that jobs name, were told in seven days, newest first",
+        "List what was sent in seven days to a webhook or, with `jobs`, to the addresses that jobs name; newest first",
     )
     .answers::<DeliveryList>()
     .query("cursor", "string", "`next_cursor` of the page before")

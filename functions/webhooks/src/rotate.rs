@@ -48,7 +48,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 /// What it is for readers of the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Make another secret, of a webhook or (`jobs`) for the addresses that jobs name; the one before signs for another day")
+    Operation::new("Make another secret, for a webhook or, with `jobs`, for the addresses that jobs name; the old one signs for another day")
         .answers::<RotatedSecret>()
         .problems(&[404, 503])
 }

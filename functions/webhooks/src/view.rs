@@ -8,10 +8,10 @@ use serde::Serialize;
 use store::webhooks::Delivery;
 use utoipa::ToSchema;
 
-/// An address that is told of what happens to the account. Its secret is shown only when it is made.
+/// An address that gets the account's events. Its secret is shown only when it is made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WebhookView {
-    /// What it is called by.
+    /// Its id.
     #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub id: String,
     /// Where it is.
@@ -22,7 +22,7 @@ pub struct WebhookView {
     pub events: Vec<&'static str>,
     /// Whether events are sent to it.
     pub enabled: bool,
-    /// Why it is not: `owner`, `gone` (it answered 410) or `failing` (it took nothing for a day).
+    /// Why it is off: `owner`, `gone` (it answered 410) or `failing` (it took nothing for a day).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "gone")]
     pub disabled_reason: Option<&'static str>,
@@ -55,7 +55,7 @@ impl WebhookView {
 /// One event on its way to one address, and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryView {
-    /// The event's id, the `webhook-id` of each request that tells of it.
+    /// The event's id, which is the `webhook-id` of each request.
     #[schema(example = "evt_0mz4k8q2xa1b2c3d4e5f6g7h8")]
     pub id: String,
     /// What it is about.
@@ -89,7 +89,7 @@ pub struct AttemptView {
     /// How long it took, in milliseconds.
     #[schema(example = 120)]
     pub duration_ms: u64,
-    /// Why it is no success.
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -13,7 +13,7 @@ pub struct StorageView {
     /// Bytes of the pinned clips.
     #[schema(example = 40509)]
     pub used: u64,
-    /// Bytes that they may have.
+    /// Bytes that pinned clips may use.
     #[schema(example = 1_000_000_000)]
     pub quota: u64,
     /// Bytes that are free.

@@ -22,9 +22,9 @@ pub struct CompleteRequest {
     /// The upload.
     #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub file_id: String,
-    /// What `initiate` answered.
+    /// The value that `initiate` returned.
     pub upload_id: String,
-    /// Every part with the `ETag` that its PUT answered. Left out, the parts that have arrived are taken.
+    /// Every part with the `ETag` that its PUT returned. If left out, the parts that have arrived are used.
     pub parts: Option<Vec<PartView>>,
 }
 
@@ -35,7 +35,7 @@ pub struct PartView {
     #[serde(alias = "PartNumber")]
     #[schema(example = 1)]
     pub part_number: u64,
-    /// The `ETag` header that the part's PUT answered.
+    /// The `ETag` header that the part's PUT returned.
     #[serde(alias = "ETag")]
     pub etag: String,
 }
