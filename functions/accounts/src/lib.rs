@@ -41,7 +41,7 @@ pub mod transactions;
 pub mod update;
 pub mod verify;
 
-/// What it takes to begin a sign-in: write the link down, order its mail.
+/// The grants to begin a sign-in: write the link down, order its mail.
 const BEGIN: &[Grant] = &[Grant::Table(&[Item::Put]), Grant::Queue(Queue::Mail)];
 
 /// The endpoints of this area.

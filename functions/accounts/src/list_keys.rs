@@ -66,7 +66,7 @@ pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<Ap
     Ok(ApiResponse::ok(&KeyList { keys }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("List the API keys").answers::<KeyList>()

@@ -150,7 +150,7 @@ fn json(caller: &Caller, page: &Page) -> ApiResponse {
     ApiResponse::ok(&TransactionPage { transactions: shown(caller, page), next_cursor })
 }
 
-/// A table has no place for the next page's cursor, so that stands in a header (RFC 8288).
+/// CSV has no place for the next page's cursor, so it is in a header (RFC 8288).
 fn csv(caller: &Caller, page: &Page) -> ApiResponse {
     let mut text = "id,type,wallet,amount,balance_after,job_id,created\r\n".to_owned();
     text.extend(shown(caller, page).iter().map(Transaction::line));
@@ -161,7 +161,7 @@ fn csv(caller: &Caller, page: &Page) -> ApiResponse {
     }
 }
 
-/// Of JSON and CSV the one that is named first; JSON for who names none.
+/// JSON or CSV, whichever `Accept` names first; JSON if it names neither.
 fn wants_csv(accept: Option<&str>) -> bool {
     let types = accept.unwrap_or_default().split(',');
     let mut known = types.map(|range| range.split(';').next().unwrap_or_default().trim());
@@ -190,7 +190,7 @@ impl Asked {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("List transactions, newest first; as CSV with `Accept: text/csv`")

@@ -48,7 +48,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
 }
 
-/// A job of the caller's. Somebody else's is answered like none, so that ids cannot be guessed.
+/// A job of the caller's. Somebody else's gets the same 404 as an unknown one.
 async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Job, ApiError> {
     let job = app.table()?.job(id).await?.filter(|job| job.account == caller.account);
     job.ok_or_else(|| ApiError::not_found("job"))
@@ -73,7 +73,7 @@ fn complete(job: &Job) -> String {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new(

@@ -38,7 +38,7 @@ pub struct DownloadRequest {
     /// Where to send the event of its end: an https URL, 2048 characters at most. See the account's webhooks.
     #[schema(example = "https://example.com/hooks/clips")]
     pub webhook: Option<String>,
-    /// Belongs to a clip; here it would be paid for and not heeded.
+    /// Belongs to a clip; here it would be ignored although it was paid for.
     #[serde(default)]
     #[schema(ignore)]
     start: Option<IgnoredAny>,
@@ -79,7 +79,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     accept(&app, caller, &request, ask.ask()?).await
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Ask for a whole video")

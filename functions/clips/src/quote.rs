@@ -83,7 +83,7 @@ struct Kind {
     end: bool,
 }
 
-/// Whatever the value is: the request's own type says what is wrong with it.
+/// Accepts any value: the request's own type says what is wrong with it.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -118,7 +118,7 @@ fn read(request: &ApiRequest) -> Result<Ask, ApiError> {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Ask what a clip or a whole video would cost")

@@ -185,7 +185,7 @@ fn random() -> Result<[u8; 16], ApiError> {
     Ok(bytes)
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Read what is said in a video, from its captions")

@@ -35,7 +35,7 @@ use crate::{
 /// An index is 64 MiB at most.
 const LIMITS: Limits = Limits { silence: time_limits::SILENCE_OF_A_JOB, bytes_max: 1 << 30 };
 
-/// Plans the download of job `{job_id}`; answers the route and, for a copy, the shards to carry. A repeat goes on with
+/// Plans the download of job `{job_id}`; returns the route and, for a copy, the shards to carry. A repeat goes on with
 /// the upload that was begun.
 ///
 /// # Errors
@@ -95,7 +95,7 @@ fn copy(index: &Index, spec: &DownloadSpec) -> Result<Option<Whole>, StageError>
             Err(error) => Err(unsupported(format!("The source cannot be delivered: {error}."))),
         };
     }
-    // Known to be hopeless before gigabytes are fetched.
+    // Refused now, before gigabytes are fetched for nothing.
     let shown = index.video.as_ref().and_then(media::mp4::Track::picture);
     let shown = shown.filter(|shown| !shown.fits(spec.quality));
     match shown.and_then(|shown| {

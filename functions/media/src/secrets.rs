@@ -1,5 +1,5 @@
-//! What the operator lets web pages be asked with: cookies of an account, a token, a proxy. One secret in Secrets Manager,
-//! which names the hosts that it is for; no other host gets any use out of it.
+//! What the operator gives for requests to web pages: cookies of an account, a token, a proxy. One secret in Secrets
+//! Manager, which names the hosts that it is for; it is used for no other host.
 
 use std::{
     fmt,

@@ -28,7 +28,7 @@ pub mod share;
 mod shown;
 pub mod view;
 
-/// What it takes to show a clip: read it, sign links to its files.
+/// The grants to show a clip: read it, sign links to its files.
 const SHOW: &[Grant] = &[Grant::Table(&[Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])];
 
 /// The endpoints of this area.

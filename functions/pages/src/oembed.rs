@@ -135,7 +135,7 @@ fn clip_id(url: &str, base: &str) -> Option<String> {
     Some(id.strip_suffix('/').unwrap_or(id).to_owned())
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("How to embed a shared clip (oEmbed 1.0)")

@@ -28,7 +28,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&DeliveryView::of(delivery)))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Send a test event").answers::<crate::view::DeliveryView>().problems(&[404, 409, 503])

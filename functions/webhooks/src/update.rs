@@ -26,7 +26,7 @@ pub struct WebhookChange {
 /// Answers `PATCH /v1/webhooks/{id}`.
 ///
 /// # Errors
-/// 400 for a change that cannot be, 401 without a key, 404 for a webhook that is not the caller's.
+/// 400 for an invalid change, 401 without a key, 404 for a webhook that is not the caller's.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let id = WebhookId::parse(&request.path("id")).ok_or_else(no_webhook)?;
     let ask: WebhookChange = request.json()?;
@@ -55,7 +55,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&WebhookView::of(&endpoint, app.now())))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Change a webhook; what is left out stays")

@@ -149,7 +149,7 @@ fn watches(kind: &str) -> bool {
     services.iter().any(|service| kind.starts_with(service)) || kind == "AWS::Logs::QueryDefinition"
 }
 
-/// Takes what watches out of the template; answers the ids.
+/// Takes what watches out of the template; returns the ids.
 fn take_watching(resources: &mut Map<String, Json>) -> Vec<String> {
     let taken = resources.iter().filter(|(_, resource)| watches(type_of(resource))).map(|(id, _)| id.clone());
     let taken: Vec<String> = taken.collect();
@@ -163,7 +163,7 @@ fn mentions(node: &Json, id: &str) -> bool {
     text.contains(&format!("\"{id}\"")) || text.contains(&format!("${{{id}"))
 }
 
-/// Makes one function a zip function that starts a local binary; answers its area.
+/// Makes one function a zip function that starts a local binary; returns its area.
 fn bend_function(resource: &mut Json) -> anyhow::Result<String> {
     if let Some(resource) = resource.as_object_mut() {
         // Build hints (Dockerfile, BuildMethod) are for `sam build`.

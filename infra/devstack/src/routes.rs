@@ -17,7 +17,7 @@ pub(crate) const STAGE: &str = "$default";
 /// The version of a function that is called (`AutoPublishAlias`).
 pub(crate) const ALIAS: &str = "live";
 
-/// Makes one integration per function, all routes, and the stage; answers the API id of each HTTP API.
+/// Makes one integration per function, all routes, and the stage; returns the API id of each HTTP API.
 pub(crate) async fn register(
     client: &reqwest::Client,
     url: &str,

@@ -73,7 +73,7 @@ impl Shim {
     }
 }
 
-/// Runs `command` behind the shim; answers the exit code.
+/// Runs `command` behind the shim; returns the exit code.
 pub async fn run(faults: PathBuf, mut command: impl Iterator<Item = OsString>) -> anyhow::Result<i32> {
     let upstream = std::env::var("AWS_LAMBDA_RUNTIME_API").context("AWS_LAMBDA_RUNTIME_API is not set")?;
     let handler = std::env::var("_HANDLER").context("_HANDLER is not set")?;

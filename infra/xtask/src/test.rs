@@ -94,7 +94,7 @@ impl Totals {
     }
 }
 
-/// Runs the tests with their output passed on as it comes; answers the sums and whether all went well.
+/// Runs the tests with their output passed on as it comes; returns the sums and whether all went well.
 fn counted(cargo: &mut Command) -> anyhow::Result<(Totals, bool)> {
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo has no output")?;

@@ -40,7 +40,7 @@ pub struct Endpoint {
     pub scratch_mb: u32,
     /// Whether one job starts many of it at once, which the operator may bound.
     pub many: bool,
-    /// What it is for readers of the API's description.
+    /// The endpoint in the API's description.
     pub operation: Option<fn() -> Operation>,
     settings: &'static [Var],
     grants: &'static [Grant],

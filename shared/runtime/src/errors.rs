@@ -81,7 +81,7 @@ impl ApiError {
         )
     }
 
-    /// 402: the owner lets no more be spent with this key today.
+    /// 402: the key's daily cap is reached.
     #[must_use]
     pub fn daily_cap() -> Self {
         let detail = "this would spend more than this API key may in a day (UTC); its owner sets the cap";
@@ -95,14 +95,14 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "missing_scope", detail)
     }
 
-    /// 401: a link or a code that signs nobody in. Never says why, nor whether the address is known.
+    /// 401: an invalid link or code. Never says why, nor whether the address is known.
     #[must_use]
     pub fn invalid_sign_in() -> Self {
         let detail = "This link or code is wrong, has expired or was used before. Ask for a new one.";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_sign_in", detail)
     }
 
-    /// 409: it cannot be done as things stand; `detail` says what to do first.
+    /// 409: not possible in the current state; `detail` says what to do first.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
@@ -112,7 +112,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
 
-    /// 404: the source is there, but nothing tells what is said in it.
+    /// 404: the source has no captions.
     pub fn no_transcript(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "transcript_not_found", detail)
     }
@@ -202,7 +202,7 @@ impl ApiError {
     pub fn page(&self, request_id: &str) -> ApiResponse {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let page = Page { title, detail: &self.detail, request_id };
-        // Our own template always renders; a title alone beats a panic.
+        // Our own template always renders; if it ever fails, a bare title is better than a panic.
         let page = page.render().unwrap_or_else(|_| title.to_owned());
         // The style is the only thing in it that does anything, and the request's id is like no other's.
         let policy = format!(
@@ -392,9 +392,11 @@ mod tests {
         let response = ApiError::rate_limited("<requests>", limit).page("r-1");
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         let page = String::from_utf8(response.into_body()).unwrap();
-        for part in
-            ["<h1>Too Many Requests</h1>", "the limit is 5 &#60;requests&#62; a minute", "<style nonce=\"r-1\">"]
-        {
+        for part in [
+            "<h1>Too Many Requests</h1>",
+            "the limit is 5 &#60;requests&#62; a minute",
+            "<style nonce=\"r-1\">",
+        ] {
             assert!(page.contains(part), "{part}: {page}");
         }
     }

@@ -112,7 +112,7 @@ mod tests {
         let trace = TraceHeader::parse(HEADER).unwrap();
         let tell =
             |trace: &TraceHeader| send(address, trace, "media.process", &job, (1_800_000_000_500, 2250));
-        // The first two are nobody's business: what comes is the third.
+        // The first two are dropped (not sampled, no parent): the third arrives.
         tell(&TraceHeader { sampled: false, ..trace.clone() });
         tell(&TraceHeader { parent: None, ..trace.clone() });
         tell(&trace);

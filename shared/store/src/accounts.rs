@@ -110,7 +110,7 @@ impl Table {
         self.get(&keys::profile(id)).await
     }
 
-    /// Changes an account's settings; answers the account as it is then, `None` if there is none or it is closed.
+    /// Changes an account's settings; returns the account as it is then, `None` if there is none or it is closed.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -38,7 +38,7 @@ pub struct Answer {
 pub enum Earlier {
     /// By the same request: this was its answer.
     Same(Answer),
-    /// By another request, to which the client gave the same key.
+    /// The key was used for another request.
     Other,
 }
 
@@ -77,7 +77,7 @@ impl Table {
         self.update(&keys::idempotency(account, intention), change)
     }
 
-    /// Whether an account's intention was carried out before.
+    /// Whether a request with this `Idempotency-Key` was carried out before.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -92,7 +92,7 @@ impl Table {
     }
 }
 
-/// What an item says about an intention; an item that is not there or has expired says nothing.
+/// What an item says about an `Idempotency-Key`; a missing or expired item says nothing.
 pub(crate) fn earlier_in(
     item: Option<Item>,
     intention: &Intention,

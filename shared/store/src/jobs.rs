@@ -186,7 +186,7 @@ impl Table {
         Ok(self.job(id).await?.is_some_and(|job| !job.status.is_final()))
     }
 
-    /// Counts bytes that were read from the source, by whichever function. Answers how many there are by now; `None`
+    /// Counts bytes that were read from the source, by whichever function. Returns how many there are by now; `None`
     /// if the job has ended.
     ///
     /// # Errors
@@ -258,7 +258,7 @@ impl Table {
         Ok(self.end_and_tell(id, ending, now).await?.is_some())
     }
 
-    /// As [`Table::end`]; answers the orders to tell of it, which the caller should put into the queue. Those that are
+    /// As [`Table::end`]; returns the orders to tell of it, which the caller should put into the queue. Those that are
     /// lost are found by the next sweep. `None` if the job had ended before.
     ///
     /// # Errors

@@ -213,7 +213,7 @@ pub(crate) fn listed(account: &AccountId, sk: &str) -> Key {
 /// Prefix of an account's uploads.
 pub(crate) const UPLOADS: &str = "UPLOAD#";
 
-/// Under its account: who asks for somebody else's finds nothing.
+/// Under its account, so nobody finds somebody else's.
 pub(crate) fn upload(account: &AccountId, file: &FileId) -> Key {
     Key::new(account_partition(account), format!("{UPLOADS}{file}"))
 }
@@ -231,7 +231,7 @@ pub(crate) fn deliveries(receiver: &Receiver) -> String {
     format!("{DELIVERIES}{receiver}#")
 }
 
-/// Under its account: who asks for somebody else's finds nothing.
+/// Under its account, so nobody finds somebody else's.
 pub(crate) fn delivery(key: &DeliveryKey) -> Key {
     Key::new(account_partition(&key.account), format!("{}{}", deliveries(&key.receiver), key.event))
 }
@@ -384,7 +384,7 @@ pub fn share_output(share: usize) -> String {
 
 /// What follows a clip's id in the name of its thumbnails.
 pub const SPRITE_EXTENSION: &str = "sprite.jpg";
-/// What follows it in the name of the file that tells them apart.
+/// The suffix of the file with their times.
 pub const CUES_EXTENSION: &str = "sprite.vtt";
 
 /// The name of a clip's thumbnails, which lie beside the file that tells them apart.

@@ -166,7 +166,7 @@ impl Asked {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("List the clips, newest first")

@@ -47,7 +47,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiR
     }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Read the room for pinned clips").answers::<StorageView>()

@@ -96,7 +96,7 @@ impl UploadView {
     }
 }
 
-/// An upload of the account's that has not expired. Somebody else's is answered like none.
+/// An upload of the account's that has not expired. Somebody else's gets the same 404 as an unknown one.
 async fn owned(app: &App, account: &AccountId, id: &FileId) -> Result<Upload, ApiError> {
     let upload = app.table()?.upload(account, id).await?;
     upload.filter(|upload| app.now() < upload.expires_at).ok_or_else(|| ApiError::not_found("file"))

@@ -96,7 +96,7 @@ pub(crate) enum Reason {
     /// A sample is not made of whole NAL units of a plain stream.
     #[error("a sample is not plain H.264 or H.265")]
     Units,
-    /// FFmpeg did not encode an end without a word.
+    /// FFmpeg reported something while it encoded an end.
     #[error("an end was not encoded cleanly: {0}")]
     Encoder(String),
     /// An end has more or fewer frames.
