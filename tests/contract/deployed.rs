@@ -264,7 +264,7 @@ fn the_boundary_leaves_every_log_and_queue_of_the_stack() {
         for (name, group) in of_type(plain, "AWS::Logs::LogGroup") {
             let path = group["Properties"]["LogGroupName"]["Fn::Sub"].as_str().unwrap();
             let is_ours = path.starts_with("/${Stack}/") || path.starts_with("/${AWS::StackName}/");
-            // What AWS itself writes is none of the functions' business.
+            // What AWS itself writes is not the functions'.
             assert!(is_ours || path.starts_with("/aws/vendedlogs/"), "{template}: {name}");
         }
     }

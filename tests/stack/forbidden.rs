@@ -14,7 +14,7 @@ use crate::stack::{With, shared};
 #[path = "../../shared/sources/tests/kit/table.rs"]
 pub(crate) mod table;
 
-/// Requests of one key pass in a minute: each has its part of the table.
+/// The limit is 60 requests a minute for a key, so each key has a part of the table.
 const REQUESTS_MAX: usize = 50;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -323,7 +323,10 @@ async fn people_are_told_so_on_a_page(cloud: &Cloud) {
     assert_eq!(answer.headers().contains_key("retry-after"), status == 429);
     let page = answer.text().await.unwrap();
     crate::stack::share::is_well_formed(&page);
-    assert!(page.contains(if status == 429 { "5 requests pass in a minute" } else { "not here" }), "{page}");
+    assert!(
+        page.contains(if status == 429 { "the limit is 5 requests a minute" } else { "not here" }),
+        "{page}"
+    );
 }
 
 async fn of_8_strangers_at_one_address_exactly_5_pass(cloud: &Cloud) {

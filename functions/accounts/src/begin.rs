@@ -26,7 +26,7 @@ pub struct SignInRequest {
     pub email: String,
 }
 
-/// What happens now, whoever it is.
+/// The answer, the same for known and unknown addresses.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Sent {
     /// `sent`.

@@ -33,7 +33,7 @@ pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<Ap
     Ok(ApiResponse::ok(&Closed { deleted: true, message }).without_session())
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Delete the account, with its keys, clips and personal data")

@@ -43,7 +43,7 @@ pub struct MadeKey {
 /// Answers `POST /v1/keys`.
 ///
 /// # Errors
-/// 400 for a name, scope or cap that cannot be, 401 without a session, 403 for a foreign page, 409 for an eleventh
+/// 400 for an invalid name, scope or cap, 401 without a session, 403 for a foreign page, 409 for an eleventh
 /// key.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let record = record(request.json()?, &session, &app)?;
@@ -82,10 +82,10 @@ fn record(ask: KeyRequest, session: &Session, app: &App) -> Result<KeyRecord, Ap
     })
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Make an API key; it is shown this once")
+    Operation::new("Make an API key; it is shown only now")
         .takes::<KeyRequest>()
         .answers::<MadeKey>()
         .problems(&[400, 403, 409, 413, 415])

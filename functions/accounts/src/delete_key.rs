@@ -31,7 +31,7 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
     Ok(ApiResponse::ok(&DeletedKey { id: id.to_string(), deleted: true }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("End an API key").answers::<DeletedKey>().problems(&[403, 404])

@@ -85,7 +85,7 @@ async fn rotated(app: &App, session: &Session) -> Result<Option<SessionToken>, A
     Ok(done.then_some(token))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Who is signed in").answers::<AccountView>()

@@ -3,6 +3,22 @@
 //!
 //! Invariants: no answer tells whether an address is known; a secret is shown or sent once and stored as its digest
 //! only; whoever signs in gets a session that nobody knew before.
+//!
+//! **Signing in.** Signup and login count (five mails an hour to an address, twenty for a client address), write a link
+//! and a code under the digest of the link's token, and hand both to `accounts.mail` through the mail queue: apart from
+//! the mail itself, the one place where they travel in clear. A message is dropped when its link expires, after 15
+//! minutes. An attempt at a code is counted before it is compared; after five, code and link are worth nothing.
+//!
+//! **The address** has one form (`domain::email`: lower case, no plus-tag, the domain in ASCII). It is the identity
+//! *and* where mail goes, so only who reads that mailbox gets in. That an address had its bonus is remembered after the
+//! account is gone.
+//!
+//! **A session** is a random token in a `__Host-` cookie, for 30 days. Signing in again ends the old one. `GET
+//! /v1/account` renews a token that is older than a day; the old one still works for a minute. A request that changes
+//! something must name our own origin, and the two public halves of signing in refuse a foreign one.
+//!
+//! **Closing an account** frees the address and deletes keys and sessions. None can be made afterwards, because each of
+//! these transactions also asks for an open profile. `accounts.erase` waits until no job is under way.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Grant, Item, Object, Prefix, Queue, Route, Var, describe, handler};
@@ -25,7 +41,7 @@ pub mod transactions;
 pub mod update;
 pub mod verify;
 
-/// What it takes to begin a sign-in: write the link down, order its mail.
+/// The grants to begin a sign-in: write the link down, order its mail.
 const BEGIN: &[Grant] = &[Grant::Table(&[Item::Put]), Grant::Queue(Queue::Mail)];
 
 /// The endpoints of this area.

@@ -17,10 +17,10 @@ pub struct KeyView {
     /// The name it was given.
     #[schema(example = "laptop")]
     pub name: String,
-    /// How it begins.
+    /// Its first characters.
     #[schema(example = "sk_live_0a1b")]
     pub prefix: String,
-    /// How it ends.
+    /// Its last characters.
     #[schema(example = "f9e8")]
     pub last_four: String,
     /// What it may do: `clips:read`, `clips:write`, `billing`, `webhooks`; everything if this is empty.
@@ -66,7 +66,7 @@ pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<Ap
     Ok(ApiResponse::ok(&KeyList { keys }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("List the API keys").answers::<KeyList>()

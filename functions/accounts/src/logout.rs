@@ -23,7 +23,7 @@ pub async fn handle(app: Arc<App>, session: Session, _: ApiRequest) -> Result<Ap
     Ok(ApiResponse::ok(&SignedOut { status: "signed_out" }).without_session())
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("End this browser's session").answers::<SignedOut>().problems(&[403])

@@ -33,7 +33,7 @@ pub async fn handle(_: Arc<App>, _: ApiRequest) -> Result<ApiResponse, ApiError>
         .with_header("x-content-type-options", "nosniff"))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("The page that a mail's link leads to (HTML)")

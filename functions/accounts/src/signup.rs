@@ -10,12 +10,12 @@ use crate::begin::begin;
 /// Answers `POST /v1/auth/signup`.
 ///
 /// # Errors
-/// 400 for what is no address, 403 for a foreign page, 429 for too many mails to this address or from this client.
+/// 400 for an invalid address, 403 for a foreign page, 429 for too many mails to this address or from this client.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     begin(app, request).await
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Open an account: sends a link and a code by mail")

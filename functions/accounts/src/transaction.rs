@@ -22,7 +22,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&Transaction::of(&caller.account, wallet, &row)))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("One transaction").answers::<crate::transactions::Transaction>().problems(&[404])

@@ -176,7 +176,7 @@ fn csv(caller: &Caller, page: &Page, asked: &Asked) -> ApiResponse {
     }
 }
 
-/// Of JSON and CSV the one that is named first; JSON for who names none.
+/// JSON or CSV, whichever `Accept` names first; JSON if it names neither.
 fn wants_csv(accept: Option<&str>) -> bool {
     let types = accept.unwrap_or_default().split(',');
     let mut known = types.map(|range| range.split(';').next().unwrap_or_default().trim());
@@ -219,10 +219,10 @@ impl Asked {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("What became of the money, newest first; as CSV with `Accept: text/csv`")
+    Operation::new("List transactions, newest first; as CSV with `Accept: text/csv`")
         .answers::<TransactionPage>()
         .query("cursor", "string", "`next_cursor` of the page before")
         .query("limit", "integer", "1 to 200 rows, 50 if left out")

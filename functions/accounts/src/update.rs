@@ -46,7 +46,7 @@ impl AccountChange {
 /// Answers `PATCH /v1/account`.
 ///
 /// # Errors
-/// 400 for a body that is no change, 401 without a session, 403 for a foreign page.
+/// 400 for an invalid change, 401 without a session, 403 for a foreign page.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let change = request.json::<AccountChange>()?.decided();
     let after = app.table()?.change_settings(&session.account, change).await?;
@@ -55,7 +55,7 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
     Ok(ApiResponse::ok(&AccountView::of(&account)))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Change settings; what is left out stays")

@@ -75,7 +75,7 @@ async fn sign_in(
     signed_in.ok_or_else(ApiError::invalid_sign_in)
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Sign in with the link's token, or with the code; sets the session's cookie")

@@ -46,10 +46,10 @@ pub(crate) struct Ask {
     pub(crate) webhook: Option<Url>,
 }
 
-/// The address to tell of a job's end, if there is one.
+/// The address that a job's events are sent to, if there is one.
 ///
 /// # Errors
-/// 400 for what cannot be one. Whether it may be sent to is checked when the job is accepted.
+/// 400 for an invalid one. Whether it may be sent to is checked when the job is accepted.
 pub(crate) fn webhook(text: Option<&str>) -> Result<Option<Url>, ApiError> {
     let read = |text| {
         webhook::address(text).map_err(|problem| ApiError::bad_request(format!("`webhook` {problem}")))

@@ -24,7 +24,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiR
     Ok(ApiResponse::ok(&Balance { balance: wallet.available.dollars() }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Read the balance").answers::<Balance>()

@@ -2,6 +2,12 @@
 //!
 //! The transaction that ends the job decides; everything behind it only makes the end come sooner. Of a cancellation and
 //! a job that is just being completed one wins, and both are told which.
+//!
+//! That transaction also frees the slot or the place in the queue, and writes a chore that names all that the job's
+//! stages may ever write: a stage at work learns of the end within a second, and may put one more object into place
+//! until then. Afterwards the execution is stopped and `dispatch` is woken; a repeated request does both again. A
+//! multipart upload is aborted by Release or `release_aborted`, which run after any execution and change nothing else.
+//! The job still counts in its hour, or cancelling would be a way around that limit.
 
 use std::sync::Arc;
 
@@ -42,7 +48,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
 }
 
-/// A job of the caller's. Somebody else's is answered like none, so that ids cannot be guessed.
+/// A job of the caller's. Somebody else's gets the same 404 as an unknown one.
 async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Job, ApiError> {
     let job = app.table()?.job(id).await?.filter(|job| job.account == caller.account);
     job.ok_or_else(|| ApiError::not_found("job"))
@@ -67,7 +73,7 @@ fn complete(job: &Job) -> String {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new(

@@ -40,7 +40,7 @@ pub struct ClipRequest {
     /// `mp4` (the default), `mp3`, `gif`, `m4a`, `wav` or `flac`.
     #[schema(example = "mp4")]
     pub format: Option<String>,
-    /// `720p`, `1080p` (the default) or `4k`; `medium` and `high` stand for the first two. Without meaning for sound alone.
+    /// `720p`, `1080p` (the default) or `4k`; `medium` and `high` stand for the first two. Ignored for sound.
     #[schema(example = "1080p")]
     pub quality: Option<String>,
     /// `exact` (the default), or `keyframe` for an mp4 of which every frame is copied: it begins with the last key frame
@@ -59,7 +59,7 @@ pub struct ClipRequest {
     #[serde(default)]
     #[schema(schema_with = max_cost::schema)]
     pub max_cost: MaxCost,
-    /// Where to tell of its end: an https URL, 2048 characters at most. See the account's webhooks.
+    /// Where to send the event of its end: an https URL, 2048 characters at most. See the account's webhooks.
     #[schema(example = "https://example.com/hooks/clips")]
     pub webhook: Option<String>,
 }
@@ -146,7 +146,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     accept(&app, caller, &request, ask.ask()?).await
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Ask for a clip")

@@ -25,7 +25,7 @@ pub struct DownloadRequest {
     /// `mp4` (the default) or `mp3`.
     #[schema(example = "mp4")]
     pub format: Option<String>,
-    /// `720p`, `1080p` (the default) or `4k`; `medium` and `high` stand for the first two. Without meaning for mp3.
+    /// `720p`, `1080p` (the default) or `4k`; `medium` and `high` stand for the first two. Ignored for mp3.
     #[schema(example = "4k")]
     pub quality: Option<String>,
     /// Whether it is kept in the history, with a share page; false if left out.
@@ -40,10 +40,10 @@ pub struct DownloadRequest {
     #[serde(default)]
     #[schema(schema_with = max_cost::schema)]
     pub max_cost: MaxCost,
-    /// Where to tell of its end: an https URL, 2048 characters at most. See the account's webhooks.
+    /// Where to send the event of its end: an https URL, 2048 characters at most. See the account's webhooks.
     #[schema(example = "https://example.com/hooks/clips")]
     pub webhook: Option<String>,
-    /// Belongs to a clip; here it would be paid for and not heeded.
+    /// Belongs to a clip; here it would be ignored although it was paid for.
     #[serde(default)]
     #[schema(ignore)]
     start: Option<IgnoredAny>,
@@ -85,7 +85,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     accept(&app, caller, &request, ask.ask()?).await
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Ask for a whole video")

@@ -219,7 +219,7 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
     }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Follow a job, and fetch the clip when it is done")

@@ -64,7 +64,7 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     Ok(ApiResponse::ok(&info))
 }
 
-/// What an earlier look told, for 10 minutes, else what a look tells now. A look that told nothing is not kept, so that
+/// The result of an earlier look, for 10 minutes, else of a look now. A failed look is not kept, so that
 /// a source that was mended is found at once.
 async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
     // A host that was taken off the operator's list is refused at once, whatever is kept of it.
@@ -99,7 +99,7 @@ impl Info {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Look at a source: title, length, tallest quality")

@@ -22,7 +22,7 @@ pub mod storage;
 pub mod transcript;
 pub mod upload;
 
-/// What it takes to accept a job: look at its source, hold its price, start it.
+/// The grants to accept a job: look at its source, hold its price, start it.
 const ACCEPT: &[Grant] = &[
     Grant::Table(&[Item::BatchGet, Item::Get, Item::Put]),
     Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
@@ -33,7 +33,7 @@ const ACCEPT: &[Grant] = &[
 const ACCEPT_SETTINGS: &[Var] =
     &[Var::ClipSlots, Var::ClipJobsPerHour, Var::Sources, Var::AllowPrivateSources];
 
-/// What it takes to move a clip: copy its files, point it to the copies, delete the files that it had.
+/// The grants to move a clip: copy its files, point it to the copies, delete the files that it had.
 const MOVE: &[Grant] = &[
     Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
     Grant::Objects(Prefix::Clips, &[Object::Abort, Object::Delete, Object::Get, Object::Put]),

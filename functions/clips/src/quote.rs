@@ -83,7 +83,7 @@ struct Kind {
     end: bool,
 }
 
-/// Whatever the value is: the request's own type says what is wrong with it.
+/// Accepts any value: the request's own type says what is wrong with it.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -91,8 +91,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 /// Answers `POST /v1/clip/quote`.
 ///
 /// # Errors
-/// As `POST /v1/clip` and `POST /v1/download`, but for the balance, which the answer tells, and for the limits of jobs
-/// and of spending, which are none of a question.
+/// As `POST /v1/clip` and `POST /v1/download`, except for the balance, which the answer tells, and the limits of jobs
+/// and of spending, which do not apply to quotes.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask = read(&request)?;
     let (ask, _, quote) = price(&app, &caller.account, ask).await?;
@@ -118,7 +118,7 @@ fn read(request: &ApiRequest) -> Result<Ask, ApiError> {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Ask what a clip or a whole video would cost")

@@ -1,6 +1,8 @@
 //! `POST /v1/transcript`: what is said in a video, from the captions that it has.
 //!
 //! It is done within the request, and paid when it is done: without captions nothing is charged.
+//!
+//! The charge and the stored response for an `Idempotency-Key` are one transaction; a large response lies in `work/`.
 
 use std::sync::Arc;
 
@@ -40,7 +42,7 @@ pub struct TranscriptRequest {
     /// In place of `url`: an upload of this account that is ready.
     #[schema(example = "0123456789abcdef0123456789abcdef")]
     pub file_id: Option<String>,
-    /// The language of the captions to take, as in `en` or `pt-BR`. Left out, it is the one that is spoken.
+    /// The language of the captions to take, as in `en` or `pt-BR`. If left out, the spoken one.
     #[schema(example = "en")]
     pub language: Option<String>,
 }
@@ -184,7 +186,7 @@ fn random() -> Result<[u8; 16], ApiError> {
     Ok(bytes)
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Read what is said in a video, from its captions")

@@ -1,4 +1,12 @@
 //! Assemble: make the object of its parts, look at it, and write down what was published.
+//!
+//! It completes the multipart upload (a repeat finds it completed), reads the index of the finished object by ranges,
+//! compares it with the source's, and cuts a second out of its beginning, middle and end, each verified like a clip;
+//! the first gives the poster. If one does not decode cleanly, the bytes are compared with the source's: a source that
+//! is damaged itself is delivered as it is.
+//!
+//! A download has a clip's record only with `save_to_library`. Otherwise the job's record is all there is of it, and
+//! the file goes with `clips/24h/`.
 
 use std::{ops::Range, path::Path, sync::Arc};
 

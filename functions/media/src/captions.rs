@@ -1,6 +1,9 @@
 //! Captions: what is said in a source, from the captions that it has.
 //!
 //! Of a web page these are the ones its site offers, of an HLS stream its subtitles, of an MP4 file its text tracks.
+//!
+//! Captions that people wrote come before a machine's, in the spoken language unless another one is asked for. Of an
+//! MP4 file only the bytes of its text tracks are read. All captions are returned; beyond a bound, they are refused.
 
 use std::sync::Arc;
 

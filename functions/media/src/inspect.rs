@@ -2,6 +2,10 @@
 //!
 //! One that came in parts is put together first. What the look tells is written down and never changes; a job compares
 //! the version that it opens with the one that was looked at.
+//!
+//! A file that cannot be used is deleted, and the reason is written down. A job reads an upload by a link that is
+//! signed for the purpose, past the egress guard, which is for users' URLs. Its kept index goes by the object's key and
+//! entity tag. If the link was used once more, the entity tag is another one, and the job fails.
 
 use std::sync::Arc;
 
@@ -95,7 +99,7 @@ async fn describe(app: &App, file: &RemoteFile) -> Result<SourceInfo, StageError
             error => error,
         }),
         Err(SourceError::NotMedia(why)) => Err(no_video(&why)),
-        Err(SourceError::Incomplete) => Err(no_video("it ends before all of it is there")),
+        Err(SourceError::Incomplete) => Err(no_video("it ends too early")),
         Err(error @ SourceError::TooLarge(_)) => Err(error.into()),
         Err(error) => Err(passing(error)),
     }

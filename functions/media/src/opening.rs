@@ -81,7 +81,7 @@ pub(crate) fn kind(segment: &Segment, bytes: &[u8]) -> Result<Kind, StageError> 
         return Ok(Kind::Packed);
     }
     Err(unsupported(
-        "The stream's segments are of a kind that cannot be read, or are encrypted by other means.",
+        "The stream's segments cannot be read: their format or their encryption is not supported.",
     ))
 }
 

@@ -1,6 +1,9 @@
 //! A web page as a source: yt-dlp says where its media is, our own rule what is taken of it.
 //!
 //! Addresses of media expire, and many are bound to the address that asked for them: each stage that fetches asks anew.
+//!
+//! So the look and the job each ask for themselves, and a whole video of a page goes the way of a clip, in one
+//! function.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,11 @@
 //! Plan: decide how a whole video gets into the bucket. What fits MP4 as it is will be carried in parts, straight from
 //! the source into one multipart upload; anything else goes the way of a clip, by way of ffmpeg.
+//!
+//! What fits: its codecs fit MP4, and its picture the quality that was asked for. The multipart upload is begun and
+//! written down with the job, so that Release can abort it; the header and the list of byte ranges go to `work/`. Sound
+//! alone (MP3) costs the bytes of its own samples. Other containers and servers without ranges are fetched whole, up to
+//! 4.5 GB, and copied by ffmpeg where their codecs fit; what does not fit is encoded, if an estimate says that ten
+//! minutes are enough.
 
 use std::sync::Arc;
 
@@ -30,7 +36,7 @@ use crate::{
 /// An index is 64 MiB at most.
 const LIMITS: Limits = Limits { silence: time_limits::SILENCE_OF_A_JOB, bytes_max: 1 << 30 };
 
-/// Plans the download of job `{job_id}`; answers the route and, for a copy, the shards to carry. A repeat goes on with
+/// Plans the download of job `{job_id}`; returns the route and, for a copy, the shards to carry. A repeat goes on with
 /// the upload that was begun.
 ///
 /// # Errors
@@ -59,7 +65,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
     let Some(whole) = copy(&index, spec)? else { return Ok(0) };
     if whole.bytes_total > BYTES_MAX {
         let max = BYTES_MAX / 1_000_000_000;
-        return Err(SourceError::TooLarge(format!("{max} GB is the most; ask for clips of it")).into());
+        return Err(SourceError::TooLarge(format!("the limit is {max} GB; ask for clips of it")).into());
     }
     let object_key = keys::clip_object(&job.id, spec.format.extension());
     let transfer = Transfer {
@@ -89,7 +95,7 @@ fn copy(index: &Index, spec: &DownloadSpec) -> Result<Option<Whole>, StageError>
             Err(error) => Err(unsupported(format!("The source cannot be delivered: {error}."))),
         };
     }
-    // Known to be hopeless before gigabytes are fetched.
+    // Refused now, before gigabytes are fetched for nothing.
     let shown = index.video.as_ref().and_then(media::mp4::Track::picture);
     let shown = shown.filter(|shown| !shown.fits(spec.quality));
     match shown.and_then(|shown| {

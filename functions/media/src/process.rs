@@ -1,4 +1,7 @@
 //! Process: make the exact clip from the fetched span, or one share of it, verify it, and leave it in the work prefix.
+//!
+//! While the clip is stored, its poster is made and, for a video, the thumbnails of its seek bar (a grid in one JPEG,
+//! and a WebVTT file). A clip without these is complete too.
 
 use std::{path::Path, sync::Arc};
 

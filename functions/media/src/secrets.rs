@@ -1,5 +1,5 @@
-//! What the operator lets web pages be asked with: cookies of an account, a token, a proxy. One secret in Secrets Manager,
-//! which names the hosts that it is for; no other host gets any use out of it.
+//! What the operator gives for requests to web pages: cookies of an account, a token, a proxy. One secret in Secrets
+//! Manager, which names the hosts that it is for; it is used for no other host.
 
 use std::{
     fmt,
@@ -118,7 +118,7 @@ static LAST: Mutex<Option<(Instant, PageSecrets)>> = Mutex::const_new(None);
 /// The secret; nothing where none is configured, or none is there.
 ///
 /// # Errors
-/// [`StageError::Passing`], without a word of the secret.
+/// [`StageError::Passing`], which never quotes the secret.
 pub(crate) async fn read(app: &App) -> Result<PageSecrets, StageError> {
     let arn = app.config().get(Var::PageSecretArn)?;
     if arn.is_empty() {

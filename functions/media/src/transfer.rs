@@ -1,5 +1,9 @@
 //! Transfer: carry one shard of a whole video from its source into the multipart upload. Nothing is written to disk,
 //! and two parts at most are in memory: one that is being read, one that is being uploaded.
+//!
+//! The function opens the source and fails the job if it is not the version that was planned for. A repeat writes the
+//! same parts again. The outcome lies in `work/{job}/parts-*.json`. A shard is up to 2 GB, which takes 7 minutes at 5
+//! MB/s.
 
 use std::sync::{
     Arc,

@@ -3,6 +3,9 @@
 //! It gets a home of its own in scratch, no configuration but ours, and one way out: the guard's proxy. It only tells
 //! where media is; fetching that is our own client's work. Cookies and tokens of the operator's reach it in files that
 //! only this user can read, never in arguments.
+//!
+//! Known sites go to it at once, any other URL if a web page comes. A site that does not let servers in is a 422 with
+//! the code `source_blocked`.
 
 use std::{
     io::Write as _,
@@ -120,11 +123,11 @@ fn understood(
 ) -> Result<Page, StageError> {
     match ran {
         Ok(done) if done.success => Ok(Page::parse(answer)?),
-        // It fails in words of its own when the guard lets a request of its fail.
+        // When the guard blocks a request, yt-dlp reports an error of its own: the guard knows the real reason.
         Ok(done) => Err(forbidden.unwrap_or_else(|| refused(&done.stderr)).into()),
         Err(ProcessError::TimeLimit { .. }) => Err(SourceError::Stalled.into()),
         Err(ProcessError::TooMuchOutput { .. }) => {
-            Err(SourceError::Page("this page lists too much to be understood".to_owned()).into())
+            Err(SourceError::Page("the list of media on this page is too long to be read".to_owned()).into())
         }
         Err(error @ (ProcessError::Start { .. } | ProcessError::Io { .. })) => Err(passing(error)),
     }

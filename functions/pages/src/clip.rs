@@ -27,7 +27,7 @@ struct Page<'a> {
 /// Answers `GET /c/{clip_id}`.
 ///
 /// # Errors
-/// None but our own: what is not there is a page, too.
+/// Only internal ones: a clip that is gone is a page, too.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let Some(shown) = Shown::find(&app, &request, &request.path("clip_id")).await? else {
         return html::gone(Framed::Never);
@@ -44,7 +44,7 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     html::answer(StatusCode::OK, &page, Some(&shown), Framed::Never)
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("The page of a shared clip (HTML; a page with the status 404 if it is gone)")

@@ -22,7 +22,7 @@ struct Page<'a> {
 /// Answers `GET /embed/{clip_id}`.
 ///
 /// # Errors
-/// None but our own: what is not there is a page, too.
+/// Only internal ones: a clip that is gone is a page, too.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let Some(shown) = Shown::find(&app, &request, &request.path("clip_id")).await? else {
         return html::gone(Framed::Anywhere);
@@ -31,7 +31,7 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     html::answer(StatusCode::OK, &page, Some(&shown), Framed::Anywhere)
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Its player alone, to be put into a frame (HTML; 404 likewise)")

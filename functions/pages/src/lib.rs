@@ -2,6 +2,19 @@
 //!
 //! Invariants: whoever has a clip's link sees the clip and nothing of its owner; what has expired, was deleted or never
 //! was is one and the same 404; pages work without their script.
+//!
+//! - **Links** live for 6 hours, because a player fetches anew at each jump, and never longer than the clip. On AWS
+//!   they also end with the credentials that signed them, and a pin moves the files away; the page's script then asks
+//!   for new ones and goes on where it was.
+//! - **Without a script** a page plays, jumps and downloads. The script (`/share.js`) copies, counts the view, renews
+//!   links and makes a seek bar of the thumbnails.
+//! - **A page is always a page** (`Trigger::Page`): a 404, a 429 and a fault of ours are HTML too. HEAD, for which an
+//!   HTTP API needs a route of its own, is answered like GET without the body.
+//! - **The policy** of a page (CSP) allows this script, the style by its hash, and media from the bucket; only `/embed`
+//!   may be framed.
+//!
+//! `tests/stack/share` opens the pages in Chromium, in light and dark and from 320 px, and keeps pictures of them in
+//! `.local/screenshots`.
 
 use runtime::{Endpoint, Grant, Item, Object, Prefix, Route, Var, describe, handler};
 
@@ -15,7 +28,7 @@ pub mod share;
 mod shown;
 pub mod view;
 
-/// What it takes to show a clip: read it, sign links to its files.
+/// The grants to show a clip: read it, sign links to its files.
 const SHOW: &[Grant] = &[Grant::Table(&[Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])];
 
 /// The endpoints of this area.

@@ -28,11 +28,11 @@ pub struct Oembed {
     pub kind: &'static str,
     /// The clip's name.
     pub title: String,
-    /// Who says so.
+    /// The provider's name.
     pub provider_name: &'static str,
-    /// Where we are.
+    /// The provider's address.
     pub provider_url: String,
-    /// For how many seconds this answer may be kept.
+    /// How many seconds this response may be cached.
     pub cache_age: i64,
     /// The player, in a frame.
     pub html: String,
@@ -63,15 +63,15 @@ struct Frame<'a> {
 /// Answers `GET /oembed?url=…`; `maxwidth` and `maxheight` in pixels.
 ///
 /// # Errors
-/// 400 without `url` or for a bound that is no number, 404 for what is none of our clips (any more), 501 for another
-/// format than JSON.
+/// 400 without `url` or for a bound that is not a number, 404 if `url` names no clip of ours, 501 for an unsupported
+/// response format.
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let url = request.query("url").filter(|url| !url.is_empty());
     let url =
         url.ok_or_else(|| ApiError::bad_request("`url` is missing: send the address of a clip's page"))?;
     let bounds = (bound(&request, "maxwidth")?, bound(&request, "maxheight")?);
     if request.query("format").is_some_and(|format| format != "json") {
-        return Err(ApiError::not_implemented("there is no other `format` than json"));
+        return Err(ApiError::not_implemented("only `json` is supported as `format`"));
     }
     let id = clip_id(&url, &shown::base(&app, &request)?).ok_or_else(|| ApiError::not_found("clip"))?;
     let shown = Shown::find(&app, &request, &id).await?.ok_or_else(|| ApiError::not_found("clip"))?;
@@ -102,7 +102,7 @@ fn view(shown: &Shown, (width, height): (Option<u32>, Option<u32>)) -> Result<Oe
     })
 }
 
-/// What another page puts where the clip is to be seen.
+/// The HTML that shows the clip in another page.
 pub(crate) fn frame(shown: &Shown, size: PictureSize) -> Result<String, ApiError> {
     let frame = Frame { url: shown.embed_url(), title: shown.title(), size };
     frame.render().map_err(|problem| ApiError::internal(problem.to_string()))
@@ -135,7 +135,7 @@ fn clip_id(url: &str, base: &str) -> Option<String> {
     Some(id.strip_suffix('/').unwrap_or(id).to_owned())
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("How to embed a shared clip (oEmbed 1.0)")
@@ -143,7 +143,7 @@ pub fn operation() -> Operation {
         .query("url", "string", "Address of a clip's page or player")
         .query("maxwidth", "integer", "The player's largest width in pixels")
         .query("maxheight", "integer", "The player's largest height in pixels")
-        .query("format", "string", "`json`, which it is anyway")
+        .query("format", "string", "Only `json` is supported")
         .problems(&[400, 404, 501])
 }
 

@@ -97,7 +97,7 @@ fn view(shown: Shown) -> ShareView {
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("See a shared clip").answers::<ShareView>().problems(&[404])

@@ -55,7 +55,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// The clip that `id`, which may be anything, names; `None` if it is not there (any more).
+    /// The clip that `id` names; `None` if `id` is malformed, or the clip is unknown or gone.
     pub(crate) async fn find(app: &App, request: &ApiRequest, id: &str) -> Result<Option<Self>, ApiError> {
         let Some(id) = JobId::parse(id) else { return Ok(None) };
         let now = app.now();

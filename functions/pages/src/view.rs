@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 /// How often a clip was seen.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Views {
-    /// Once for each viewer and day. Whether this one counted is not told: others may share the address.
+    /// Once for each viewer and day. Whether this one counted is not shown: others may share the address.
     #[schema(example = 12)]
     pub views: u64,
 }
@@ -29,10 +29,10 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     Ok(ApiResponse::ok(&Views { views }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Say that somebody sees a shared clip; counts once a viewer and day")
+    Operation::new("Count a view of a shared clip, once for each viewer and day")
         .answers::<Views>()
         .problems(&[404, 503])
 }

@@ -12,7 +12,7 @@ pub mod reserve;
 pub mod settle;
 pub mod sweep;
 
-/// What it takes to end a job well: read it, move its money, tell of it, wake `dispatch`, clear its work files.
+/// The grants to end a job: read it, move its money, raise its events, wake `dispatch`, clear its work files.
 const END: &[Grant] = &[
     Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
     Grant::Objects(Prefix::Work, &[Object::Delete]),
@@ -29,7 +29,7 @@ const FAIL: &[Grant] = &[
     Grant::Queue(Queue::Webhooks),
 ];
 
-/// What looks after things that got stuck. Not again what failed: the next call comes in a minute.
+/// Functions that look after work that got stuck. A failed call is not repeated: the next one comes in a minute.
 const EVERY_MINUTE: Schedule = Schedule { expression: "rate(1 minute)", retries: Some(0) };
 
 /// The call at 2:07 (UTC) begins, each goes on where the one before had to stop, the rest find that all is done.

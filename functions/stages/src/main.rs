@@ -1,4 +1,4 @@
-//! The functions of the area `stages`; which one is told by the handler's name.
+//! The functions of the area `stages`; the handler's name selects one.
 
 fn main() -> Result<(), lambda_runtime::Error> {
     runtime::serve(stages::ENDPOINTS)

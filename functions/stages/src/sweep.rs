@@ -3,6 +3,9 @@
 //!
 //! It proves that every job ends, every clip goes and no file stays: whatever crashed, what is left to do is in the
 //! `open` index with a time at which the sweeper looks at it.
+//!
+//! Jobs that should have moved on are those that were accepted but never started, wait in vain, are overdue, or whose
+//! execution is gone.
 
 use std::{
     collections::HashSet,

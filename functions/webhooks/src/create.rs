@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{change, root, topics, view::WebhookView};
 
-/// Which address, and what it is told of.
+/// Which address, and which events are sent to it.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct WebhookRequest {
     /// An https URL, 2048 characters at most.
@@ -40,7 +40,7 @@ pub struct MadeWebhook {
 /// Answers `POST /v1/webhooks`.
 ///
 /// # Errors
-/// 400 for an address or event that cannot be, 401 without a key, 409 for a sixth one.
+/// 400 for an invalid address or event, 401 without a key, 409 for a sixth one.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: WebhookRequest = request.json()?;
     let url =
@@ -52,7 +52,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let (id, now) = (WebhookId::from_random(random), app.now());
     let endpoint = Endpoint::new(id.clone(), &url, topics, now);
     let receiver = Receiver::Endpoint(id);
-    // Before it is there: an endpoint whose secret nobody was told would be of no use.
+    // Before it is stored: a webhook whose secret nobody has seen would be useless.
     let secret = root::secret(&app).await?.derive(&caller.account, &receiver, endpoint.secret.current);
     let too_many = || {
         let detail = format!("an account has {ENDPOINTS_MAX} webhooks at most; delete one first");
@@ -64,10 +64,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&MadeWebhook { secret: secret.reveal(), webhook }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Have an address told of what happens; its secret is shown this once")
+    Operation::new("Add a webhook; its secret is shown only now")
         .takes::<WebhookRequest>()
         .answers::<MadeWebhook>()
         .problems(&[400, 409, 413, 415, 503])

@@ -1,4 +1,4 @@
-//! `DELETE /v1/webhooks/{id}`: tell an address nothing any more. What was on its way to it is given up.
+//! `DELETE /v1/webhooks/{id}`: stop sending events to an address. Pending ones are dropped.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&DeletedWebhook { id: id.to_string(), deleted: true }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Delete a webhook").answers::<DeletedWebhook>().problems(&[404, 503])

@@ -2,6 +2,9 @@
 //!
 //! At least once: an attempt is taken before it is made, so that an order that comes twice makes one request; a function that
 //! dies in between makes a second one, with the same `webhook-id`.
+//!
+//! The delivery is taken for 40 s by a conditional update on its `due_at`, as is every change of it. Errors in the log
+//! are fixed texts, because an address may contain a secret.
 
 use std::{sync::Arc, time::Instant};
 
@@ -149,7 +152,7 @@ fn held_back_seconds(next: Timestamp, now: Timestamp) -> Option<i32> {
     i32::try_from(seconds).ok().filter(|seconds| *seconds <= HELD_BACK_SECONDS_MAX)
 }
 
-/// Lets the endpoint know how it went, if that changes anything of what was read of it.
+/// Writes the outcome to the receiver's record, if it changes it.
 async fn learn(
     app: &App,
     webhooks: &Webhooks,
@@ -167,7 +170,7 @@ async fn learn(
     });
     match learnt.await.and_then(std::convert::identity) {
         Ok(Some(off)) => warn!(webhook = %id, why = off.word(), "is off"),
-        // Or the endpoint, or the account, is gone meanwhile.
+        // Or the receiver, or the account, is gone meanwhile.
         Ok(None) | Err(StoreError::NotFound) => {}
         Err(problem) => return Err(problem.into()),
     }

@@ -44,11 +44,11 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new(
-        "What a webhook, or (`jobs`) the addresses that jobs name, were told in seven days, newest first",
+        "List what was sent in seven days to a webhook or, with `jobs`, to the addresses that jobs name; newest first",
     )
     .answers::<DeliveryList>()
     .query("cursor", "string", "`next_cursor` of the page before")

@@ -18,7 +18,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&WebhookView::of(endpoint, app.now())))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Read a webhook").answers::<crate::view::WebhookView>().problems(&[404])

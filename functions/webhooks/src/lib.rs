@@ -26,7 +26,7 @@ pub mod test;
 pub mod update;
 pub mod view;
 
-/// When what waits is looked after. Not again what failed: the next call comes in a minute.
+/// When what waits is looked after. A failed call is not repeated: the next one comes in a minute.
 const EVERY_MINUTE: Schedule = Schedule { expression: "rate(1 minute)", retries: Some(0) };
 
 /// The endpoints of this area.
@@ -130,7 +130,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .may(&[Grant::Table(&[Item::Get, Item::Update]), Grant::OpenIndex, Grant::Queue(Queue::Webhooks)]),
 ];
 
-/// The receiver that a path names: an endpoint's id, or `jobs`.
+/// The receiver that a path names: a webhook's id, or `jobs`.
 fn receiver(request: &ApiRequest) -> Result<Receiver, ApiError> {
     Receiver::parse(&request.path("id")).ok_or_else(no_webhook)
 }
@@ -157,12 +157,12 @@ fn no_webhook() -> ApiError {
     ApiError::not_found("webhook")
 }
 
-/// 409: nothing is sent to an endpoint that is off.
+/// 409: nothing is sent to a webhook that is off.
 fn is_off() -> ApiError {
     ApiError::conflict("webhook_disabled", "this webhook is off; switch it on first, with `enabled`")
 }
 
-/// The topics that a request names; none of them is all of them.
+/// The topics that a request names; an empty list means all of them.
 fn topics(words: &[String]) -> Result<Vec<Topic>, ApiError> {
     let read = |word: &String| Topic::parse(word).ok_or_else(unknown_topic);
     words.iter().map(read).collect()

@@ -25,7 +25,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiR
     Ok(ApiResponse::ok(&WebhookList { webhooks: webhooks.endpoints.iter().map(view).collect() }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("List the webhooks").answers::<WebhookList>()

@@ -1,5 +1,10 @@
 //! The root secret, which Secrets Manager keeps and all secrets of webhooks are made from. It is made with the stack and
 //! never changes: another one would change all secrets at once.
+//!
+//! A receiver's secret is HMAC-SHA256(root, account, receiver, version), so the table holds a version number and
+//! nothing that signs. Only `create`, `rotate` and `deliver` may read the root. To rotate is to count the version up,
+//! and to remember until when the one before signs as well (24 hours). Who could read the root could sign for
+//! everybody; then it would have to be replaced, and all secrets with it.
 
 use aws_sdk_secretsmanager::{Client, config::Builder};
 use domain::webhook::RootSecret;
@@ -11,7 +16,7 @@ static ROOT: OnceCell<RootSecret> = OnceCell::const_new();
 /// The root secret, read once in a function's life.
 ///
 /// # Errors
-/// [`AppError`], without a word of the secret.
+/// [`AppError`], which never quotes the secret.
 pub(crate) async fn secret(app: &App) -> Result<&'static RootSecret, AppError> {
     ROOT.get_or_try_init(|| read(app)).await
 }

@@ -20,7 +20,7 @@ pub struct RotatedSecret {
     /// What its requests are signed with from now on. It is not shown again: keep it now.
     #[schema(example = "whsec_...")]
     pub secret: String,
-    /// Until when the secret before it signs, too.
+    /// How long the previous secret signs as well.
     pub former_secret_until: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct RotatedSecret {
 /// 401 without a key, 404 for a webhook that is not the caller's.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let (receiver, now) = (receiver(&request)?, app.now());
-    // Before it counts: a version that nobody was told of would be of no use.
+    // Before it counts: a secret that nobody has seen would be useless.
     let root = root::secret(&app).await?;
     let rotated = change(&app, &caller.account, no_webhook, |webhooks| {
         let version = webhooks.rotate(&receiver, now)?;
@@ -45,10 +45,10 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Make another secret, of a webhook or (`jobs`) for the addresses that jobs name; the one before signs for another day")
+    Operation::new("Make another secret, for a webhook or, with `jobs`, for the addresses that jobs name; the old one signs for another day")
         .answers::<RotatedSecret>()
         .problems(&[404, 503])
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/webhooks/{id}/test`: tell an address something, to see whether it hears. The event `webhook.test` passes every
+//! `POST /v1/webhooks/{id}/test`: send a test event, to see whether it arrives. The event `webhook.test` passes every
 //! filter and goes the way of all others, retries included.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&DeliveryView::of(delivery)))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Send a test event").answers::<crate::view::DeliveryView>().problems(&[404, 409, 503])

@@ -16,17 +16,17 @@ pub struct WebhookChange {
     /// Another https URL. The secret stays.
     #[schema(example = "https://example.com/hooks/clips")]
     pub url: Option<String>,
-    /// What it is told of from now on; everything if this is empty.
+    /// The events that are sent to it from now on; all of them if this is empty.
     #[schema(example = json!(["job.failed"]))]
     pub events: Option<Vec<String>>,
-    /// Whether it is told anything. What happens while it is off is not told later, and what was on its way is given up.
+    /// Whether events are sent to it. Events that happen while it is off are never sent, and pending ones are dropped.
     pub enabled: Option<bool>,
 }
 
 /// Answers `PATCH /v1/webhooks/{id}`.
 ///
 /// # Errors
-/// 400 for a change that cannot be, 401 without a key, 404 for a webhook that is not the caller's.
+/// 400 for an invalid change, 401 without a key, 404 for a webhook that is not the caller's.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let id = WebhookId::parse(&request.path("id")).ok_or_else(no_webhook)?;
     let ask: WebhookChange = request.json()?;
@@ -55,7 +55,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&WebhookView::of(&endpoint, app.now())))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Change a webhook; what is left out stays")

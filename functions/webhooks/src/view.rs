@@ -9,28 +9,28 @@ use serde::Serialize;
 use store::webhooks::Delivery;
 use utoipa::ToSchema;
 
-/// An address that is told of what happens to the account. Its secret is shown only when it is made.
+/// An address that gets the account's events. Its secret is shown only when it is made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WebhookView {
-    /// What it is called by.
+    /// Its id.
     #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub id: String,
     /// Where it is.
     #[schema(example = "https://example.com/hooks/clips")]
     pub url: String,
-    /// What it is told of; everything if this is empty.
+    /// The events that are sent to it; all of them if this is empty.
     #[schema(value_type = Vec<String>, example = json!(["job.completed", "job.failed"]))]
     pub events: Vec<&'static str>,
-    /// Whether it is told anything.
+    /// Whether events are sent to it.
     pub enabled: bool,
-    /// Why it is not: `owner`, `gone` (it answered 410) or `failing` (it took nothing for a day).
+    /// Why it is off: `owner`, `gone` (it answered 410) or `failing` (it took nothing for a day).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "gone")]
     pub disabled_reason: Option<&'static str>,
-    /// Since when it has taken nothing, if the last request to it failed.
+    /// The time since which every request to it has failed; null if the last one succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<String>,
-    /// Until when the secret before the latest signs, too.
+    /// How long the previous secret signs as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub former_secret_until: Option<String>,
     /// When it was made.
@@ -56,7 +56,7 @@ impl WebhookView {
 /// One event on its way to one address, and what came of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryView {
-    /// The event's id, the `webhook-id` of each request that tells of it.
+    /// The event's id, which is the `webhook-id` of each request.
     #[schema(example = "evt_0mz4k8q2xa1b2c3d4e5f6g7h8")]
     pub id: String,
     /// What it is about.
@@ -90,7 +90,7 @@ pub struct AttemptView {
     /// How long it took, in milliseconds.
     #[schema(example = 120)]
     pub duration_ms: u64,
-    /// Why it is no success.
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -49,7 +49,7 @@ impl ReadAt for Remote<'_> {
     }
 }
 
-/// Makes the clip; answers what was done.
+/// Makes the clip; returns what was done.
 pub(crate) async fn run(request: &Request<'_>) -> anyhow::Result<Json> {
     let span = span(request)?;
     // Beside the clip, so that it is renamed and not copied.

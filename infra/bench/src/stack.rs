@@ -23,7 +23,7 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// Makes the clip and fetches it; answers the seconds from the request to `complete`.
+    /// Makes the clip and fetches it; returns the seconds from the request to `complete`.
     pub(crate) fn clip(&self, job: &Job<'_>) -> anyhow::Result<f64> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)

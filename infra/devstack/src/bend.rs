@@ -143,13 +143,13 @@ fn take_storage(resources: &mut Map<String, Json>, stack_name: &str) -> (Vec<Tab
     (tables, buckets)
 }
 
-/// What only CloudWatch and those whom it tells have a use for.
+/// Monitoring-only resource types.
 fn watches(kind: &str) -> bool {
     let services = ["AWS::CloudWatch::", "AWS::SNS::", "AWS::KMS::"];
     services.iter().any(|service| kind.starts_with(service)) || kind == "AWS::Logs::QueryDefinition"
 }
 
-/// Takes what watches out of the template; answers the ids.
+/// Takes what watches out of the template; returns the ids.
 fn take_watching(resources: &mut Map<String, Json>) -> Vec<String> {
     let taken = resources.iter().filter(|(_, resource)| watches(type_of(resource))).map(|(id, _)| id.clone());
     let taken: Vec<String> = taken.collect();
@@ -163,7 +163,7 @@ fn mentions(node: &Json, id: &str) -> bool {
     text.contains(&format!("\"{id}\"")) || text.contains(&format!("${{{id}"))
 }
 
-/// Makes one function a zip function that starts a local binary; answers its area.
+/// Makes one function a zip function that starts a local binary; returns its area.
 fn bend_function(resource: &mut Json) -> anyhow::Result<String> {
     if let Some(resource) = resource.as_object_mut() {
         // Build hints (Dockerfile, BuildMethod) are for `sam build`.

@@ -23,7 +23,7 @@ pub(crate) struct Resource {
     pub(crate) physical_id: String,
 }
 
-/// Creates the stack and waits for it; answers its resources by logical id. The template lies at `template_url`
+/// Creates the stack and waits for it; returns its resources by logical id. The template lies at `template_url`
 /// too, because a request takes only 51,200 bytes of it, here as on AWS.
 pub(crate) async fn deploy(
     client: &reqwest::Client,

@@ -98,7 +98,7 @@ struct AsOf {
     now: Option<String>,
 }
 
-/// Runs the buckets' lifecycle rules; answers what they took away. 400 for a time that is none.
+/// Runs the buckets' lifecycle rules; returns what they deleted. 400 for an invalid time.
 async fn local_lifecycle(
     State(front): State<Arc<Front>>,
     Query(AsOf { now }): Query<AsOf>,

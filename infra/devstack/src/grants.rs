@@ -2,7 +2,8 @@
 //!
 //! Missing is what a function did and may not do: on AWS it would be denied. Unused is what it may do and was never seen to.
 //! A grant is one action on one resource of a statement, so that each of them needs a reason. What SAM grants by itself
-//! (reading from an event's queue, tracing, logs) is not in the template and not compared.
+//! (reading from an event's queue, tracing, logs) is not in the template and not compared. `cargo xtask test` keeps the
+//! logs of all local clouds below `.local/test-logs`; unused grants fail it only if every test ran.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -9,6 +9,16 @@
 //! - nothing outlives the devstack, not even when it is killed ([`supervise`]);
 //! - the template is bent only where the local services cannot take it ([`bend`] lists every place);
 //! - two devstacks with different ports and state folders never meet.
+//!
+//! What the container brings along is in `PATH`: yt-dlp, and the image's own FFmpeg if it was built here (`cargo xtask
+//! test` and `bench` do, as root on Debian), else the machine's. The hourly limit of clip jobs and the limits by
+//! address are raised to 1000, because here all users are one. Mail is kept and shown at `/_local/mail`. What S3 has
+//! and s3s-fs lacks is put around it: rules for uploads in parts (`strict`), answers to browsers (CORS), the bucket's
+//! lifecycle rules (`lifecycle`, hourly). What still differs from AWS: IAM is not enforced, and AWS throttles nothing
+//! (the product's own limits hold).
+//!
+//! `--trust FILE` names the certificates that functions trust in place of the machine's: tests run receivers of
+//! webhooks with certificates of their own, and https is the rule here as it is on AWS.
 
 pub mod fileserver;
 pub mod grants;

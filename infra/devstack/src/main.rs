@@ -48,7 +48,7 @@ fn main() {
     std::process::exit(code)
 }
 
-/// Runs the command that was asked for; answers the exit code.
+/// Runs the command that was asked for; returns the exit code.
 fn command() -> anyhow::Result<i32> {
     // Supervisor and shim are started in numbers and mostly wait: one thread is enough for them.
     let mut arguments = std::env::args_os().skip(1);

@@ -43,7 +43,7 @@ pub fn table(info: &Info) -> anyhow::Result<Table> {
     Ok(Table::new(aws_sdk_dynamodb::Client::from_conf(config), name.clone()))
 }
 
-/// Makes the demo account with its API key and opening balance, and tops it up when it runs low; answers the key.
+/// Makes the demo account with its API key and opening balance, and tops it up when it runs low; returns the key.
 pub(crate) async fn demo_account(info: &Info) -> anyhow::Result<String> {
     if !info.tables.contains_key("Table") {
         return Ok(String::new());

@@ -5,7 +5,7 @@
 //! removes it, so that each crash happens once, and:
 //!
 //! - `<handler>.start`: ends the binary after an invocation was taken, before the binary sees it;
-//! - `<handler>.call.N`: ends it when AWS has carried out the invocation's Nth call, of which it then never hears;
+//! - `<handler>.call.N`: ends it when AWS has carried out the invocation's Nth call, before the function sees the answer;
 //! - `<handler>.end`: ends it when it posts its response, which Lambda then never gets. All the work was done.
 //!
 //! So that calls can be counted, the shim also stands between the binary and AWS ([`crate::tap`]); links to the bucket
@@ -73,7 +73,7 @@ impl Shim {
     }
 }
 
-/// Runs `command` behind the shim; answers the exit code.
+/// Runs `command` behind the shim; returns the exit code.
 pub async fn run(faults: PathBuf, mut command: impl Iterator<Item = OsString>) -> anyhow::Result<i32> {
     let upstream = std::env::var("AWS_LAMBDA_RUNTIME_API").context("AWS_LAMBDA_RUNTIME_API is not set")?;
     let handler = std::env::var("_HANDLER").context("_HANDLER is not set")?;

@@ -95,7 +95,7 @@ strict! {
         let numbers = self.must_be_whole(&id, &named.unwrap_or_default()).await?;
         let answer = self.files.complete_multipart_upload(request).await?;
         for number in numbers {
-            // A tag that stays is in nobody's way.
+            // A tag that stays does no harm.
             let _ = fs::remove_file(self.beside(&id, "etag", number)).await;
         }
         Ok(answer)

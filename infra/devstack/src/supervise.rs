@@ -153,7 +153,7 @@ async fn asked_to_stop() {
     }
 }
 
-/// Reaps children until `child` itself has ended; answers its exit code.
+/// Reaps children until `child` itself has ended; returns its exit code.
 async fn ended(child: Pid) -> i32 {
     loop {
         for (pid, status) in reap() {

@@ -1,5 +1,5 @@
-//! Sits between one function and one AWS service, and tells its owner of each call when it was carried out, before the
-//! function hears of it.
+//! Sits between one function and one AWS service, and reports each call when it was carried out, before the function
+//! sees the answer.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ struct Tap<L> {
     listens: Arc<L>,
 }
 
-/// Opens a way to `service`, for as long as this program runs; answers its address.
+/// Opens a way to `service`, for as long as this program runs; returns its address.
 pub(crate) async fn open<L: Listens>(service: String, listens: Arc<L>) -> anyhow::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);

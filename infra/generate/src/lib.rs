@@ -3,6 +3,26 @@
 //!
 //! Nothing here names an area. Which there are is cargo's word (`functions/*`); what is in them is told by their own
 //! binaries, which print their table when they are started with `--describe`.
+//!
+//! How the stacks are cut, and why:
+//!
+//! - The API is one definition at the root, with one role for its integrations, because an `HttpApi` event cannot name
+//!   an API of another template. Integrations call functions by name, so a stack's name has at most 40 characters, and
+//!   a function's name cannot be reused by another one in the same deployment.
+//! - Values go down as parameters, and nothing comes up. `${AWS::StackName}` would be the nested stack's own, so the
+//!   root's is passed as `Stack`.
+//! - Functions whose versions the state machine names stay in the root.
+//! - What is optional hangs on a parameter that is empty (`DomainName`, `HostedZoneId`, `PageSecretArn`) or 0
+//!   (`MediaConcurrency`, off by default: reserved concurrency is taken from all other functions, and a new account has
+//!   too little).
+//! - A function has the grants of its row. SAM adds AWS's managed policies for logs, queues and traces, which speak of
+//!   the whole account; `FunctionBoundary` cuts them back to this stack. `"*"` stands only where AWS knows no resource,
+//!   with the reason beside it.
+//! - There is one log group for each area, one for the state machine (executions that fail, without their data) and one
+//!   for the API.
+//! - A task that Lambda turns away because too many are running waits for its turn, for up to a quarter of an hour.
+//! - There is no firewall. AWS WAF cannot stand before an HTTP API, only before CloudFront, and behind CloudFront every
+//!   client would have CloudFront's address, which our limits by address would count as one.
 
 pub mod api;
 pub mod areas;

@@ -68,9 +68,9 @@ fn path_item(endpoint: &Described, path: &str, operation: &Operation) -> Value {
         json!({
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Your name for what you mean to do. The same request with the same key is carried out once \
-                within 24 hours, and answered alike each time (a repeat with `Idempotency-Replayed: true`); another \
-                request with the key is a 422.",
+            "description": "A key that you choose. A repeat of the request with the same key within 24 hours is not \
+                carried out again; it gets the same response, with `Idempotency-Replayed: true`. Another request with \
+                the key is a 422.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
         })
     });
@@ -137,11 +137,11 @@ fn headers() -> Map<String, Value> {
     Map::from_iter([
         header(
             "X-RateLimit-Limit",
-            "How many requests pass in a window. Of several limits the strictest shows.",
+            "How many requests are allowed in a window. Of several limits the strictest shows.",
         ),
-        header("X-RateLimit-Remaining", "How many more pass in this window."),
+        header("X-RateLimit-Remaining", "How many more are allowed in this window."),
         header("X-RateLimit-Reset", "When the window ends, in seconds since the epoch."),
-        header("Retry-After", "Seconds to wait before a request passes again."),
+        header("Retry-After", "Seconds to wait before the next request."),
     ])
 }
 

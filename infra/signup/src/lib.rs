@@ -71,7 +71,7 @@ fn link_token(agent: &Agent, base: &str, before: usize) -> anyhow::Result<String
     bail!("no mail came within {} s; the log of MailFunction tells why", MAIL_MAX.as_secs())
 }
 
-/// A call as the product's own pages make it, to a path with the session's cookie; answers with the cookie, if it is set.
+/// A call as the product's own pages make it, to a path with the session's cookie; returns the cookie, if it is set.
 fn post(
     agent: &Agent,
     base: &str,

@@ -63,7 +63,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Starts it; answers with its first line of output, which says that it is ready.
+    /// Starts it; returns its first line of output, which says that it is ready.
     pub(crate) fn start(mut command: Command) -> anyhow::Result<(Self, String)> {
         let mut child = command
             .stdin(Stdio::piped())

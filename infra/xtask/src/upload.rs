@@ -32,7 +32,7 @@ impl Api<'_> {
     }
 }
 
-/// Sends the file at `path`; answers its id once it can be used.
+/// Sends the file at `path`; returns its id once it can be used.
 pub(crate) fn send(api: &Api<'_>, path: &Path) -> anyhow::Result<String> {
     let size = std::fs::metadata(path)?.len();
     let name = path.file_name().context("the file has no name")?.to_string_lossy();
@@ -80,7 +80,7 @@ fn in_parts(api: &Api<'_>, path: &Path, announced: &Json) -> anyhow::Result<Stri
     Ok(id.to_owned())
 }
 
-/// Sends `len` bytes from `at` on; answers their entity tag.
+/// Sends `len` bytes from `at` on; returns their entity tag.
 fn put(url: &str, kind: Option<&str>, path: &Path, at: u64, len: u64) -> anyhow::Result<String> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     file.seek(SeekFrom::Start(at))?;

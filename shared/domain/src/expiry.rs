@@ -17,14 +17,14 @@ pub const fn clip_warned_at(expires: Timestamp) -> Timestamp {
     expires.plus_ms(-HOUR_MS)
 }
 
-/// Until when a finished job can be asked for: as long as the clip, and a week more so that a client that comes
+/// How long a finished job can be read: as long as the clip, and a week more so that a client that comes
 /// late still learns what happened.
 #[must_use]
 pub const fn job_record_expires_at(ended: Timestamp) -> Timestamp {
     ended.plus_ms(8 * 24 * HOUR_MS)
 }
 
-/// Until when what a look at a source at `now` told is told again: 10 minutes.
+/// How long the result of a look at `now` is used again: 10 minutes.
 #[must_use]
 pub const fn look_expires_at(now: Timestamp) -> Timestamp {
     now.plus_ms(10 * 60_000)

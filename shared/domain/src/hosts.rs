@@ -1,4 +1,7 @@
 //! Which hosts the operator lets sources come from.
+//!
+//! The parameter `Sources` names them. It is checked whenever a user's URL is looked at; where these hosts then
+//! redirect to is their own business, within the egress guard's rule.
 
 use std::fmt;
 
@@ -59,7 +62,9 @@ impl AllowedHosts {
             return Ok(());
         }
         let host = host.map_or_else(|| "this address".to_owned(), |host| host.to_string());
-        Err(Refusal::Forbidden(format!("videos from {host} are not taken here; allowed are {self}")))
+        Err(Refusal::Forbidden(format!(
+            "videos from {host} are not allowed here; the allowed hosts are {self}"
+        )))
     }
 }
 
@@ -136,8 +141,8 @@ mod tests {
         let refusal = list.check("https://vimeo.com/1").unwrap_err().to_string();
         assert_eq!(
             refusal,
-            "videos from vimeo.com are not taken here; allowed are youtube.com, youtu.be, youtube-nocookie.com, \
-             example.org"
+            "videos from vimeo.com are not allowed here; the allowed hosts are youtube.com, youtu.be, \
+             youtube-nocookie.com, example.org"
         );
         let many: Vec<String> = (0..25).map(|n| format!("h{n}.example")).collect();
         let refusal =

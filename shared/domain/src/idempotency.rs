@@ -95,7 +95,7 @@ fn number_meaning(number: &Number) -> String {
     }
 }
 
-/// Until when the answer to a request that was carried out at `now` is kept: 24 hours.
+/// How long the response to a request that was carried out at `now` is kept: 24 hours.
 #[must_use]
 pub const fn kept_until(now: Timestamp) -> Timestamp {
     now.plus_ms(KEPT_MS)

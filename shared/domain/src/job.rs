@@ -229,7 +229,7 @@ pub struct Job {
     /// The most that it may cost, if its owner said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost: Option<Amount>,
-    /// Where its owner wants to be told of its end, beside the account's endpoints.
+    /// Where its owner wants its events sent, beside the account's receivers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
     /// The price book that the job was priced by.

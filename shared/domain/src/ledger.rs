@@ -8,6 +8,11 @@
 //! `held_delta`, and neither is ever negative.
 //!
 //! These functions decide; `store::ledger` carries a decision out as one conditional transaction.
+//!
+//! A transaction contains the wallet, on the condition that it is still the one that the decision was made on (its
+//! `seq`); the entries, numbered by `seq` and carrying the balance after them; and the job, hold or transfer record,
+//! each conditional on not having happened yet. When a condition fails the decision is made anew, after a random pause,
+//! a bounded number of times. A post, void or expire of a hold that is resolved changes nothing and says so.
 
 use serde::{Deserialize, Serialize};
 

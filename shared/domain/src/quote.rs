@@ -1,6 +1,13 @@
 //! What a job costs, before it is accepted and whenever more is known.
 //!
 //! Invariant: acceptance reserves exactly what a quote told, and no job costs more than its owner allows.
+//!
+//! The same code prices `POST /v1/clip/quote` (which reads and checks a body by the code that accepts the job, then
+//! stops), the acceptance, and Reserve. A job's `max_cost` is kept with it and bounds the hold at acceptance (402), the
+//! adjusted hold at Reserve, where a price that has outgrown it fails the job, refunded, and the charge.
+//!
+//! Prices are versioned data files (`shared/domain/prices`), embedded and never changed; a job keeps the version it was
+//! priced by.
 
 use crate::{
     money::Amount, prices::PriceBook, quality::PictureSize, source::SourceInfo, spec::Spec, time::MediaTime,

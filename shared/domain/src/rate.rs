@@ -3,6 +3,9 @@
 //! Windows are fixed and aligned to the epoch, so every function agrees on their borders without talking to the
 //! others, and a client can be told the very second at which it may go on. A window holds its first instant and not
 //! its last.
+//!
+//! This file has the numbers. Each answer to a counted request tells the strictest limit it has met (`X-RateLimit-*`,
+//! errors too), and a 429 says when to come again. A 401 tells none: there is no key whose window it could be.
 
 use std::net::IpAddr;
 
@@ -154,9 +157,9 @@ pub struct Decision {
     pub window: Window,
     /// Whether it passes.
     pub allowed: bool,
-    /// How many pass in a window.
+    /// How many are allowed in a window.
     pub limit: u32,
-    /// How many more pass in this one.
+    /// How many more are allowed in this one.
     pub remaining: u32,
     /// When the window ends, in epoch seconds.
     pub reset: i64,

@@ -31,7 +31,7 @@ impl Location {
             (Some(url), None) => source_url(url).map(Self::Url),
             (None, Some(id)) => FileId::parse(id)
                 .map(Self::Upload)
-                .ok_or_else(|| bad("`file_id` must be one that `POST /v1/upload/request` answered")),
+                .ok_or_else(|| bad("`file_id` must be one that `POST /v1/upload/request` returned")),
             (Some(_), Some(_)) => Err(bad("send either `url` or `file_id`, not both")),
             (None, None) => Err(bad("name the source: send `url`, or the `file_id` of an upload")),
         }

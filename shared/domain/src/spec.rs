@@ -55,7 +55,7 @@ impl Spec {
         }
     }
 
-    /// The URL of the source, if it is none of the account's uploads.
+    /// The URL of the source; `None` if it is an upload.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         match self.location() {

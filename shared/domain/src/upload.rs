@@ -198,7 +198,7 @@ impl Upload {
         }
     }
 
-    /// Whether nobody is asked to look at it any more.
+    /// Whether no more looks at it are ordered.
     #[must_use]
     pub const fn is_given_up(&self) -> bool {
         self.looks >= LOOKS_MAX

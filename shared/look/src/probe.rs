@@ -2,6 +2,10 @@
 //!
 //! Most sources are MP4 files, whose index this function reads itself with two or three range reads. Any other
 //! container, and any web page, is looked at by the `media.probe` function, which has ffprobe and yt-dlp.
+//!
+//! So a URL that is no video, a span beyond the end or a picture that is missing is a 4xx at once, before any money
+//! moves. `POST /v1/clip/info` keeps what it saw for 10 minutes (`store::looks`); a quote and a job always look for
+//! themselves.
 
 use std::{
     sync::OnceLock,

@@ -23,7 +23,7 @@ pub struct Caller {
 }
 
 /// Finds the caller of a request and counts the request, in one round trip. The key is looked up by its digest, so
-/// nothing is compared byte by byte, and a key that is none of ours is answered as one that could not be any.
+/// nothing is compared byte by byte; unknown and malformed keys get the same answer.
 pub(crate) async fn authenticate(
     headers: &HeaderMap,
     limit: Limit,

@@ -79,7 +79,7 @@ impl Intercept for Calls {
         Ok(())
     }
 
-    /// S3 says "not found" of an object to those who may list its bucket; others are denied to know.
+    /// S3 answers "not found" only to those who may list the bucket; others get "denied".
     fn read_before_deserialization(
         &self,
         context: &BeforeDeserializationInterceptorContextRef<'_>,
@@ -206,7 +206,7 @@ fn copy(source: Option<&str>, bucket: Option<&str>, key: Option<&str>) -> Vec<Ne
     vec![object("s3:GetObject", from_bucket, from_key), object("s3:PutObject", bucket, key)]
 }
 
-/// Where an object lies, by folders that are the same for all: nobody's ids.
+/// The part of an object's key that is the same for all accounts, without ids.
 fn shelf(key: &str) -> String {
     const FOLDERS: [&str; 8] =
         ["work/", "answers/", "index/", "uploads/", "clips/", "24h/", "pinned/", "edits/"];

@@ -26,7 +26,7 @@ pub struct Described {
     pub scratch_mb: u32,
     /// Whether one job starts many of it at once, which the operator may bound.
     pub many: bool,
-    /// What it is for readers of the API's description.
+    /// The endpoint in the API's description.
     pub operation: Option<Operation>,
 }
 

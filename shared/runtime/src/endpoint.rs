@@ -1,4 +1,9 @@
 //! The table of endpoints: the one source for dispatch, for every template of functions, for the API and its description.
+//!
+//! The functions of an area share one build artefact. Each is started with its handler's name (`_HANDLER` in a zip, the
+//! container's command otherwise), and `serve` picks that row of the area's `ENDPOINTS`. A debug build prints its table
+//! (`clips --describe`), so nothing that reads the tables is compiled against the areas, and cargo alone says which
+//! areas there are.
 
 use std::sync::Arc;
 
@@ -35,7 +40,7 @@ pub struct Endpoint {
     pub scratch_mb: u32,
     /// Whether one job starts many of it at once, which the operator may bound.
     pub many: bool,
-    /// What it is for readers of the API's description.
+    /// The endpoint in the API's description.
     pub operation: Option<fn() -> Operation>,
     settings: &'static [Var],
     grants: &'static [Grant],

@@ -53,9 +53,9 @@ pub enum Var {
     MailsPerHour,
     /// The hosts that sources may come from.
     Sources,
-    /// `true` lets sources live on private addresses. For the local cloud only: see [`Config::read`].
+    /// `true` allows sources on private addresses. For the local cloud only: see [`Config::read`].
     AllowPrivateSources,
-    /// ARN of the secret with what web pages want to be asked with; empty if there is none.
+    /// ARN of the secret with cookies, token and proxy for web pages; empty if there is none.
     PageSecretArn,
 }
 

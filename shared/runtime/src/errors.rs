@@ -52,7 +52,7 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
-    /// 401: no key, or none of ours.
+    /// 401: no key, or an unknown one.
     #[must_use]
     pub fn invalid_key() -> Self {
         Self::new(
@@ -82,7 +82,7 @@ impl ApiError {
         )
     }
 
-    /// 402: the owner lets no more be spent with this key today.
+    /// 402: the key's daily cap is reached.
     #[must_use]
     pub fn daily_cap() -> Self {
         let detail = "this would spend more than this API key may in a day (UTC); its owner sets the cap";
@@ -96,14 +96,14 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "missing_scope", detail)
     }
 
-    /// 401: a link or a code that signs nobody in. Never says why, nor whether the address is known.
+    /// 401: an invalid link or code. Never says why, nor whether the address is known.
     #[must_use]
     pub fn invalid_sign_in() -> Self {
         let detail = "This link or code is wrong, has expired or was used before. Ask for a new one.";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_sign_in", detail)
     }
 
-    /// 409: it cannot be done as things stand; `detail` says what to do first.
+    /// 409: not possible in the current state; `detail` says what to do first.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
@@ -113,7 +113,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
 
-    /// 404: the source is there, but nothing tells what is said in it.
+    /// 404: the source has no captions.
     pub fn no_transcript(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "transcript_not_found", detail)
     }
@@ -135,7 +135,7 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
-    /// 422: the key of an intention was used for another one.
+    /// 422: the `Idempotency-Key` was used for another request.
     #[must_use]
     pub fn key_reused() -> Self {
         Self::unprocessable(
@@ -144,7 +144,7 @@ impl ApiError {
         )
     }
 
-    /// 501: a form of answer that there is none of.
+    /// 501: unsupported response format.
     pub fn not_implemented(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail)
     }
@@ -153,7 +153,7 @@ impl ApiError {
     #[must_use]
     pub fn rate_limited(what: &str, limit: Decision) -> Self {
         let detail = format!(
-            "Rate limited: {} {what} pass in {}; try again in {} s",
+            "Rate limited: the limit is {} {what} {}; try again in {} s",
             limit.limit,
             match limit.window {
                 Window::Minute => "a minute",
@@ -203,7 +203,7 @@ impl ApiError {
     pub fn page(&self, request_id: &str) -> ApiResponse {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let page = Page { title, detail: &self.detail, request_id };
-        // Our own template always renders; a title alone beats a panic.
+        // Our own template always renders; if it ever fails, a bare title is better than a panic.
         let page = page.render().unwrap_or_else(|_| title.to_owned());
         // The style is the only thing in it that does anything, and the request's id is like no other's.
         let policy = format!(
@@ -393,9 +393,11 @@ mod tests {
         let response = ApiError::rate_limited("<requests>", limit).page("r-1");
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         let page = String::from_utf8(response.into_body()).unwrap();
-        for part in
-            ["<h1>Too Many Requests</h1>", "5 &#60;requests&#62; pass in a minute", "<style nonce=\"r-1\">"]
-        {
+        for part in [
+            "<h1>Too Many Requests</h1>",
+            "the limit is 5 &#60;requests&#62; a minute",
+            "<style nonce=\"r-1\">",
+        ] {
             assert!(page.contains(part), "{part}: {page}");
         }
     }

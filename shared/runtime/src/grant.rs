@@ -15,7 +15,7 @@ pub enum Grant {
     OpenIndex,
     /// These calls on the bucket's objects whose key begins with the prefix.
     Objects(Prefix, &'static [Object]),
-    /// Hearing "not found" of an object that is missing, where others hear "denied".
+    /// Getting "not found" for a missing object, instead of "denied".
     MissingObjects,
     /// Sending messages to a queue. (Reading comes with being called by it.)
     Queue(Queue),
@@ -89,7 +89,7 @@ words! {
 words! {
     /// Where objects lie, which also says how long they live.
     Prefix {
-        /// Answers to requests that were named with an `Idempotency-Key`.
+        /// Stored responses to requests with an `Idempotency-Key`.
         Answers => "work/answers/",
         /// Clips, pinned or not.
         Clips => "clips/",

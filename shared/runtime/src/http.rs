@@ -69,7 +69,7 @@ impl ApiRequest {
         }
     }
 
-    /// What the client means to do, if it gave that a name in the header `Idempotency-Key`.
+    /// The request's `Idempotency-Key`, if it has one, with what is compared on a repeat.
     ///
     /// # Errors
     /// 400 for a name that cannot be one.
@@ -105,7 +105,7 @@ impl ApiRequest {
             return Err(ApiError::bad_request("the body is empty; send a JSON object"));
         }
         let content_type = self.0.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        // A client that names no type is taken at its bytes; one that names another type is told.
+        // A client that sends no type is accepted; one that sends another type gets a 415.
         if content_type.is_some_and(|value| !is_json(value)) {
             return Err(ApiError::not_json());
         }
@@ -142,7 +142,7 @@ impl ApiResponse {
     /// A JSON answer.
     #[must_use]
     pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Self {
-        // Our own types always serialise; an empty object beats a panic.
+        // Our own types always serialise; if one ever fails, an empty object is better than a panic.
         let body = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
         Self::new(status, "application/json", body)
     }
@@ -177,7 +177,7 @@ impl ApiResponse {
         self
     }
 
-    /// Tells the client of a limit. Of several the strictest shows; a daily one is told beside it.
+    /// Adds the headers of a limit. Of several the strictest shows; a daily one is shown beside it.
     #[must_use]
     pub fn limited(mut self, limit: Decision) -> Self {
         if limit.window == Window::Day {
@@ -200,10 +200,10 @@ impl ApiResponse {
         Answer { status: self.status.as_u16(), body, object: None }
     }
 
-    /// What a client hears whose intention was carried out before.
+    /// Replays the stored response to an `Idempotency-Key`.
     ///
     /// # Errors
-    /// 422 if it was another intention.
+    /// 422 if the key was used for another request.
     pub fn replayed(earlier: Earlier) -> Result<Self, ApiError> {
         let Earlier::Same(answer) = earlier else { return Err(ApiError::key_reused()) };
         let status = StatusCode::from_u16(answer.status)

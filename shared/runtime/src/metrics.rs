@@ -7,6 +7,17 @@
 //!
 //! Dashboard, alarms and this list are compared by `tests/contract/metrics.rs`. A metric costs $0.30 a month for each value
 //! of its dimension, so it has one dimension at most, with few values.
+//!
+//! `App::end_job` counts ends, the table itself counts what its transactions have moved (`store::flows`); a repeat that
+//! changes nothing counts nothing. A crash may lose a number, and CloudWatch may rarely take a line twice: the ledger
+//! is the truth.
+//!
+//! The crate `metrics_cloudwatch_embedded` (0.10, Apache-2.0, one maintainer) was left out: it collects behind the
+//! `metrics` facade, whose macros take any name from anywhere. We want the opposite, a list that a test compares with
+//! dashboard and alarms; that takes a hundred lines, no global state and nothing more in a cold start.
+//!
+//! A line weighs 0.3 kB (a cold start, a stage) to 1 kB (the end of a job). A request writes at most one, a read in a
+//! warm environment none. A clip of five stages writes about 2.5 kB, so a million clips cost $1.25 at $0.50 a GB.
 
 use std::sync::{Mutex, PoisonError};
 

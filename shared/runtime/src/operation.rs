@@ -91,7 +91,7 @@ impl Operation {
         self
     }
 
-    /// Notes the schema of `T`, and those it refers to; answers its name.
+    /// Notes the schema of `T`, and those it refers to; returns its name.
     fn schema<T: ToSchema + PartialSchema>(&mut self) -> String {
         let name = T::name().into_owned();
         let mut schemas: Vec<(String, RefOr<Schema>)> = vec![(name.clone(), T::schema())];

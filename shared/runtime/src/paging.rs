@@ -20,7 +20,7 @@ pub fn cursor<T>(
     parameter: Option<&str>,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Result<Option<T>, ApiError> {
-    let bad = || ApiError::bad_request("`cursor` must be one that a page gave you");
+    let bad = || ApiError::bad_request("`cursor` must be the `next_cursor` of an earlier page");
     parameter.map(|text| parse(text).ok_or_else(bad)).transpose()
 }
 

@@ -4,6 +4,10 @@
 //! beside the function (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html>). Nobody waits for it,
 //! and one that is lost is missed by nobody. Calls to other services carry the trace on by themselves: the SDK sends
 //! its header along.
+//!
+//! The SDK does that by its interceptor for recursion (`_X_AMZN_TRACE_ID`), so a request and the stages that it began
+//! are one trace. The steps within a stage have no subsegments: the times of stages are metrics, steps are lines of the
+//! log. The local cloud gives each invocation a trace of its own.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -108,7 +112,7 @@ mod tests {
         let trace = TraceHeader::parse(HEADER).unwrap();
         let tell =
             |trace: &TraceHeader| send(address, trace, "media.process", &job, (1_800_000_000_500, 2250));
-        // The first two are nobody's business: what comes is the third.
+        // The first two are dropped (not sampled, no parent): the third arrives.
         tell(&TraceHeader { sampled: false, ..trace.clone() });
         tell(&TraceHeader { parent: None, ..trace.clone() });
         tell(&trace);

@@ -4,6 +4,12 @@
 //! differently the second time gains nothing. Literal addresses and every redirect pass the same check. All of it is
 //! decided on the URL as the `url` crate reads it (WHATWG), which has one form for each host: decimal, octal, short and
 //! percent-encoded addresses and full-width digits are ordinary addresses by then.
+//!
+//! Our own client dials by this rule, and so does the forward proxy on loopback ([`Proxy`](crate::Proxy)), which is
+//! yt-dlp's only way out. ffmpeg and ffprobe get local files and no way out at all.
+//!
+//! Private addresses are for the local cloud: with `AllowPrivateSources` a function starts only where
+//! `AWS_ENDPOINT_URL` leads to loopback.
 
 use std::{
     fmt::Debug,

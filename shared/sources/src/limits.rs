@@ -41,7 +41,7 @@ impl Traffic {
 }
 
 /// Tells a slow source from one that only keeps the connection busy. Only the time counts that we wait for it: what
-/// we do with the bytes in between is none of its business.
+/// we do with the bytes in between does not count.
 #[derive(Debug)]
 pub(crate) struct Pace {
     window: Duration,

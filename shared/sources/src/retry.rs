@@ -1,4 +1,17 @@
 //! What is tried again, how often, and after which pause.
+//!
+//! A read is tried again four times, with growing, jittered pauses, when the connection breaks or the server answers
+//! 408, 425, 429, 500, 502, 503 or 504. It goes on where it ended; without ranges it is read again up to there.
+//! `Retry-After` is honoured as long as all pauses together are no longer than the silence that a server is allowed (8
+//! s in a look, 20 s in a job).
+//!
+//! All parts must be of one version: `If-Range` where the server has a validator, else the length and the first bytes.
+//! Validators that differ from machine to machine are one file if these agree. A range that is refused is asked for once
+//! without; a part that begins too early is read up to the right place.
+//!
+//! A server that answers with another part or another encoding than asked for, stays silent, sends less than 4 KiB a
+//! second, or never ends, is given up with a message for the person who gave the URL.
+//! (`shared/sources/tests/direct.rs`, `tests/stack/misbehave.rs`.)
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 

@@ -49,7 +49,7 @@ async fn raw(proxy: &Proxy) -> (TcpStream, String) {
     (stream, format!("Proxy-Authorization: Basic {}\r\n", BASE64_STANDARD.encode(secret)))
 }
 
-/// Sends a request for a tunnel; answers the status and, for 200, the tunnel.
+/// Sends a request for a tunnel; returns the status and, for 200, the tunnel.
 async fn connect(proxy: &Proxy, target: &str) -> (u16, TcpStream) {
     let (mut stream, credential) = raw(proxy).await;
     stream.write_all(format!("CONNECT {target} HTTP/1.1\r\n{credential}\r\n").as_bytes()).await.unwrap();

@@ -21,7 +21,7 @@ use crate::{
     table::{Attempts, Refused, Role, StoreError, Table, Transaction},
 };
 
-/// What stands behind a request for a job, read in one round trip. Others write meanwhile, so it is only what the
+/// What a request for a job depends on, read in one round trip. Others write meanwhile, so it is only what the
 /// decision starts from: the transaction checks all of it again.
 #[derive(Clone, Debug)]
 pub struct Outlook {
@@ -39,7 +39,7 @@ pub struct Terms<'a> {
     pub slots_max: u32,
     /// How many jobs the account may ask for.
     pub quota: Quota,
-    /// The client's name for its intention, and what it is answered if the job is accepted.
+    /// The request's `Idempotency-Key`, and the response to store if the job is accepted.
     pub intention: Option<(&'a Intention, &'a Answer)>,
 }
 

@@ -29,7 +29,7 @@ pub struct Account {
     /// What its owner has set.
     #[serde(default)]
     pub settings: Settings,
-    /// Since when its owner wants it gone.
+    /// When its owner closed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
 }

@@ -25,9 +25,9 @@ pub struct KeyListing {
     pub digest: String,
     /// A name for its owner.
     pub name: String,
-    /// How it begins.
+    /// Its first characters.
     pub beginning: String,
-    /// How it ends.
+    /// Its last characters.
     pub last_four: String,
     /// When it was made.
     pub created_at: Timestamp,
@@ -54,7 +54,7 @@ impl KeyListing {
     }
 }
 
-/// What became of the wish for a key.
+/// The result of creating a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewKey {
     /// It is there.

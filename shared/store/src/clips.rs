@@ -132,8 +132,8 @@ impl Table {
         self.create_with(&keys::expiring(&clip.account, expires, &clip.id), &pointer, open)
     }
 
-    /// Tells that a clip expires soon, once; its next look is at the end. `false` if it is not there any more, or has no
-    /// end, or that was told before.
+    /// Raises the event that a clip expires soon, once; it is due again when it expires. `false` if the clip is gone, does
+    /// not expire, or has raised it before.
     ///
     /// # Errors
     /// [`StoreError`].

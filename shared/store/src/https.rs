@@ -4,7 +4,7 @@
 //! and each takes in all certificates that the machine trusts: their base64 is most of what a function would do while it
 //! starts. This one is made once, for all services, with one pool of connections, and trusts Mozilla's roots as they are
 //! in the program ([`webpki_roots`]), which cost nothing to read. Certificates that an operator names win: `SSL_CERT_FILE`
-//! and `SSL_CERT_DIR`, which OpenSSL knows too.
+//! and `SSL_CERT_DIR`, which OpenSSL knows too. Behind a proxy that opens TLS they are needed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -131,7 +131,7 @@ mod tests {
         (url, served)
     }
 
-    /// A server's certificate, which only those trust who know it, and they.
+    /// A self-signed certificate, and a root store that trusts it.
     fn certified() -> (ServerConfig, RootCertStore) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let mut roots = RootCertStore::empty();

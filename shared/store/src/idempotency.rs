@@ -2,6 +2,11 @@
 //!
 //! The answer is written in the transaction that spends, so it is there exactly if the spending is. DynamoDB deletes
 //! it late; what counts is `expires_at`.
+//!
+//! It lies under the account and the key's digest, with the digest of method, path and body. It is looked up first, so
+//! it is given again although the source is gone or the money spent; the same key with another request is a 422. Of
+//! requests that race, the transaction lets one through, and the others find its answer. A request that failed spent
+//! nothing and stored nothing, so it may be sent again. After 24 hours the key is free.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{
@@ -33,7 +38,7 @@ pub struct Answer {
 pub enum Earlier {
     /// By the same request: this was its answer.
     Same(Answer),
-    /// By another request, to which the client gave the same key.
+    /// The key was used for another request.
     Other,
 }
 
@@ -76,7 +81,7 @@ impl Table {
         self.update(&keys::idempotency(account, intention), change)
     }
 
-    /// Whether an account's intention was carried out before.
+    /// Whether a request with this `Idempotency-Key` was carried out before.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -91,7 +96,7 @@ impl Table {
     }
 }
 
-/// What an item says about an intention; an item that is not there or has expired says nothing.
+/// What an item says about an `Idempotency-Key`; a missing or expired item says nothing.
 pub(crate) fn earlier_in(
     item: Option<Item>,
     intention: &Intention,

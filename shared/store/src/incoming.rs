@@ -55,7 +55,7 @@ impl Objects {
         signed_link(put.presigned(lifetime(PART_LINK_SECONDS)?).await)
     }
 
-    /// Begins an upload in parts; answers its id. No checksum is asked for: who sends the parts knows S3 by links only.
+    /// Begins an upload in parts; returns its id. No checksum is asked for: who sends the parts knows S3 by links only.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -207,7 +207,7 @@ impl Table {
         Ok(self.job(id).await?.is_some_and(|job| !job.status.is_final()))
     }
 
-    /// Counts bytes that were read from the source, by whichever function. Answers how many there are by now; `None`
+    /// Counts bytes that were read from the source, by whichever function. Returns how many there are by now; `None`
     /// if the job has ended.
     ///
     /// # Errors

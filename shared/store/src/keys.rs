@@ -11,10 +11,10 @@
 //! | clip that expires, the next to go first | `ACCOUNT#{account}` | `EXPIRES#{expires at}#{clip}` |
 //! | what its clips take up | `ACCOUNT#{account}` | `STORAGE` |
 //! | upload | `ACCOUNT#{account}` | `UPLOAD#{file}` |
-//! | endpoints of webhooks, all of them | `ACCOUNT#{account}` | `WEBHOOKS` |
+//! | receivers of webhooks, all of them | `ACCOUNT#{account}` | `WEBHOOKS` |
 //! | an event on its way to a receiver | `ACCOUNT#{account}` | `DELIVERY#{endpoint or jobs}#{event}` |
 //! | jobs, reloads or uploads in a window | `ACCOUNT#{account}` | `RATE#{quota}_{end}` |
-//! | requests in a window, by whom there is no key for | `RATE#{sha256}` | `{quota}_{end}` |
+//! | requests in a window, by callers without a key | `RATE#{sha256}` | `{quota}_{end}` |
 //! | spent with an API key in a day | `KEY#{sha256}` | `SPENT#{end}` |
 //! | answer to an `Idempotency-Key` | `IDEM#{account}#{sha256}` | `IDEM` |
 //! | API key, with counts `rate_{quota}_{end}` | `KEY#{sha256}` | `KEY` |
@@ -215,7 +215,7 @@ pub(crate) fn listed(account: &AccountId, sk: &str) -> Key {
 /// Prefix of an account's uploads.
 pub(crate) const UPLOADS: &str = "UPLOAD#";
 
-/// Under its account: who asks for somebody else's finds nothing.
+/// Under its account, so nobody finds somebody else's.
 pub(crate) fn upload(account: &AccountId, file: &FileId) -> Key {
     Key::new(account_partition(account), format!("{UPLOADS}{file}"))
 }
@@ -233,7 +233,7 @@ pub(crate) fn deliveries(receiver: &Receiver) -> String {
     format!("{DELIVERIES}{receiver}#")
 }
 
-/// Under its account: who asks for somebody else's finds nothing.
+/// Under its account, so nobody finds somebody else's.
 pub(crate) fn delivery(key: &DeliveryKey) -> Key {
     Key::new(account_partition(&key.account), format!("{}{}", deliveries(&key.receiver), key.event))
 }
@@ -389,7 +389,7 @@ pub fn share_output(share: usize) -> String {
 
 /// What follows a clip's id in the name of its thumbnails.
 pub const SPRITE_EXTENSION: &str = "sprite.jpg";
-/// What follows it in the name of the file that tells them apart.
+/// The suffix of the file with their times.
 pub const CUES_EXTENSION: &str = "sprite.vtt";
 
 /// The name of a clip's thumbnails, which lie beside the file that tells them apart.

@@ -3,6 +3,10 @@
 //! The number is kept with the account and not found out by reading: a clip counts from the transaction that writes it
 //! to the one that removes it. Those between their expiry and that, at most about a minute's worth, are counted and
 //! taken off.
+//!
+//! The first page costs five calls, with 20 clips as with 100,000. A page far behind reads the places before it; a
+//! cursor does not. Reads compare `expires_at` to the millisecond; once a minute the sweep clears away what has
+//! expired, files first.
 
 use aws_sdk_dynamodb::{
     operation::query::builders::QueryFluentBuilder,
@@ -31,8 +35,7 @@ pub enum Start {
     Behind(Cursor),
 }
 
-/// Names a clip by its place in the list, which it keeps as long as it lives and its neighbours may go by when it does
-/// no more.
+/// Names a clip by its place in the list. The position stays valid as a cursor after the clip is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     created_at: Timestamp,

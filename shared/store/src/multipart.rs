@@ -26,7 +26,7 @@ pub struct UploadedPart {
 }
 
 impl Objects {
-    /// Begins an upload; answers its id.
+    /// Begins an upload; returns its id.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -2,7 +2,16 @@
 //!
 //! Each window of a quota has a count of its own, named by the window's end, so counting is one conditional `ADD`
 //! and nothing is ever set back. A key's counts are attributes of the key's own item: the update that counts a
-//! request also tells whose key it is, or that it is none.
+//! request also tells whose key it is, or that it is unknown.
+//!
+//! That update's condition fails for a key that does not exist (no item comes back: 401) and for a window that is full
+//! (the item comes back: 429). A key is found by its digest, so nothing compares secrets, and unknown and malformed
+//! keys get the same answer, byte for byte. The update removes the counts of past windows; those of a key that rests in
+//! between are removed once they are more than a few.
+//!
+//! A key's daily cap counts what its jobs reserve and, once they end, what they were charged: one sum for each day
+//! (UTC), changed in the transactions that hold and resolve. It is an item of its own, because every request writes to
+//! the key's item, and transactions and single updates on one item get in each other's way.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{

@@ -6,6 +6,15 @@
 //!
 //! A wallet may change while it is read. Its entries up to the number that it had are there by then and never change, so
 //! what disagrees is a mismatch only if the wallet, read again, still has that number.
+//!
+//! Each wallet is compared by `domain::audit`, the rule that the tests use too: numbers without gaps, each balance,
+//! what each kind of entry may move, holds that never give back more than they have; then each open hold with its own
+//! record. A mismatch is logged and counted by the metric `LedgerMismatches`.
+//!
+//! It reads page by page (1 MB), eight wallets at once, and keeps only sums and open holds in memory. Of two runs at
+//! once one stops. The cost is one read unit for a wallet, one for 4 KB of its entries (about 18), and half of that
+//! again for the scan. A table with 22 wallets of one or two entries took 48.5 (`tests/stack/watch/reconcile.rs` prints
+//! it); a million wallets with 40 entries each are about six million. It grows with the history.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{

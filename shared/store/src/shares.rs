@@ -50,7 +50,7 @@ impl Table {
         Ok(share.filter(|share| share.clip.is_alive(now)))
     }
 
-    /// Counts that `client` saw a clip, unless that was counted today (UTC); answers how often it was seen, or `None` if
+    /// Counts that `client` saw a clip, unless that was counted today (UTC); returns how often it was seen, or `None` if
     /// it is not there.
     ///
     /// # Errors

@@ -5,6 +5,22 @@
 //! and the chore to the files that the clip had; a deletion writes its chore as it removes the clip. Whatever crashes
 //! in between, the chore is there, and its objects are the ones that no clip names. It is carried out at the end of the
 //! request, or else by the sweeper.
+//!
+//! To pin is to copy the files to `clips/pinned/`; to unpin is to copy them back to `clips/24h/`, which also starts
+//! S3's own day anew. A move has four steps:
+//!
+//! 1. The chore for the copies is written. They lie in a folder of this move alone.
+//! 2. The files are copied within the bucket, those over 256 MiB in parts, 32 at a time. A multipart upload is noted in
+//!    the chore before its first part.
+//! 3. One transaction points the clip to the copies, on the condition that it still has the files that were copied. It
+//!    moves the clip's places and sums (a pin only if the bytes fit the quota), and turns the chore around: it now
+//!    names the old files.
+//! 4. The chore is carried out: it is marked as taken, after which step 3 fails; then its objects are deleted, then
+//!    itself.
+//!
+//! An open chore stands in the `open` index with a time half an hour away. When the sweep carries it out, that undoes a
+//! move before step 3 and finishes one after it. Two moves at once copy to two places; the second one's step 3 fails,
+//! and its copies are deleted.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{expiry, ids::JobId, job::Output, storage::Full, time::Timestamp};

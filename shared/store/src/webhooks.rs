@@ -1,8 +1,21 @@
-//! Webhooks: an account's endpoints, and the deliveries that are on their way to them.
+//! Webhooks: an account's receivers, and the deliveries that are on their way to them.
 //!
-//! The endpoints of an account, five at most, are one item, so that whoever raises an event reads all of them at once. A
+//! The receivers of an account, five at most, are one item, so that whoever raises an event reads all of them at once. A
 //! delivery is written in the transaction that makes its event true: what happened is told, whatever crashes, and what did
 //! not happen is not. As long as an attempt is to come it stands in the `open` index.
+//!
+//! Who writes deliveries: the transaction that ends a job, `wallet_actions` for a balance that falls below $1.00, and
+//! the sweep for a clip that expires in an hour. That costs one read; an account without receivers writes nothing. A
+//! delivery has the body of its requests and lies under its account; its event's id is always the `webhook-id`.
+//!
+//! An order in the queue names the delivery. A stage that ends a job gives it at once, other events wait for the sweep.
+//! `webhooks.sweep` gives an overdue order again, so orders may be lost or come twice, and pauses may be longer than
+//! the 15 minutes that SQS holds a message back.
+//!
+//! A delivery ends with 2xx; with 410, which switches the receiver off; with the ninth failure, a day later, which also
+//! puts the order into the dead-letter queue; or when there is nobody to send it to. A receiver that has taken nothing
+//! for 21 hours or more when an event is given up is switched off, so that a server that is gone does not cost nine
+//! requests an event for ever. The log is kept for seven days.
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{

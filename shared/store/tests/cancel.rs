@@ -41,7 +41,7 @@ fn complete(job: &Job) -> Ending {
     Ending::Complete { cost: Amount::new(6), clip: Some(Box::new(clip(&job.id, account(), NOW))) }
 }
 
-/// Tries all the endings at once; answers which of them, by their places, were told that they came first.
+/// Tries all the endings at once; returns which of them, by their places, were told that they came first.
 async fn race(table: &Table, id: &JobId, endings: Vec<Ending>) -> Vec<usize> {
     let tries = endings.into_iter().map(|ending| {
         let (table, id) = (table.clone(), id.clone());

@@ -12,8 +12,8 @@ use crate::stack::door::secrets::client;
 use crate::stack::forbidden::table;
 use crate::stack::{With, shared};
 
-/// A URL of the table, the same in https, and on the port that the rule allows. A name that this machine does not know is
-/// none of ours: whoever makes a webhook may know it tomorrow.
+/// A URL of the table, the same in https, and on the port that the rule allows. A name that
+/// does not resolve here is left out: it may resolve tomorrow, so it is not refused.
 fn spellings(url: &str, port: u16) -> Vec<String> {
     let https = url.replacen("http:", "https:", 1).replacen("HTTP:", "HTTPS:", 1);
     let bare = https.replace(&format!(":{port}"), "");
@@ -24,7 +24,7 @@ fn spellings(url: &str, port: u16) -> Vec<String> {
     [url.to_owned(), https, bare].into_iter().filter(is_known).collect()
 }
 
-/// Requests of one key pass in a minute.
+/// Requests with one key: the limit is 60 a minute.
 const REQUESTS_MAX: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Err(StoreError::Busy.into())
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Delete a clip and its files").answers::<DeletedClip>().problems(&[404, 503])

@@ -151,7 +151,7 @@ impl Asked {
         let per_page = count("per_page", PER_PAGE, PER_PAGE_MAX)?;
         if let Some(cursor) = paging::cursor(parameter("cursor").as_deref(), Cursor::parse)? {
             if parameter("page").is_some() {
-                return Err(ApiError::bad_request("name either `page` or `cursor`"));
+                return Err(ApiError::bad_request("send either `page` or `cursor`, not both"));
             }
             return Ok(Self { start: Start::Behind(cursor), page: None, per_page });
         }
@@ -159,14 +159,14 @@ impl Asked {
         let skipped = (page - 1).checked_mul(per_page).filter(|skipped| *skipped <= SKIPPED_MAX);
         let skipped = skipped.ok_or_else(|| {
             ApiError::bad_request(format!(
-                "pages lead {SKIPPED_MAX} clips back at most; follow `next_cursor` with `?cursor=` to go further"
+                "`page` reaches {SKIPPED_MAX} clips back at most; to go further, send `next_cursor` as `cursor`"
             ))
         })?;
         Ok(Self { start: Start::Skip(skipped), page: Some(page), per_page })
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("List the clips, newest first")

@@ -19,7 +19,7 @@ fn id_of(request: &ApiRequest) -> Result<JobId, ApiError> {
     JobId::parse(&request.path("id")).ok_or_else(|| ApiError::not_found("clip"))
 }
 
-/// A clip of the caller's that is alive. Somebody else's is answered like none, so that ids cannot be guessed.
+/// A clip of the caller's that is alive. Somebody else's gets the same 404 as an unknown one.
 async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Clip, ApiError> {
     let clip = app.table()?.clip(id, app.now()).await?;
     clip.filter(|clip| clip.account == caller.account).ok_or_else(|| ApiError::not_found("clip"))
@@ -33,7 +33,7 @@ async fn clear_up(app: &App, chore: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Moves a clip of the caller's to `shelf`, unless it is there; answers the clip as it is then.
+/// Moves a clip of the caller's to `shelf`, unless it is there; returns the clip as it is then.
 async fn put_on(app: &App, caller: &Caller, id: &JobId, shelf: Shelf) -> Result<Clip, ApiError> {
     let table = app.table()?;
     for _ in 0..TRIES {

@@ -41,7 +41,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&RenamedClip { id: id.to_string(), name }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Give a clip another name")

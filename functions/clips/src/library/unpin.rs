@@ -33,7 +33,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&UnpinnedClip { id: clip.id.to_string(), pinned: false, expires_at }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Let a clip expire in 24 hours").answers::<UnpinnedClip>().problems(&[404, 503])

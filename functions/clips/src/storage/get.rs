@@ -13,7 +13,7 @@ pub struct StorageView {
     /// Bytes of the pinned clips.
     #[schema(example = 40509)]
     pub used: u64,
-    /// Bytes that they may have.
+    /// Bytes that pinned clips may use.
     #[schema(example = 1_000_000_000)]
     pub quota: u64,
     /// Bytes that are free.
@@ -47,7 +47,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiR
     }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Read the room for pinned clips").answers::<StorageView>()

@@ -22,13 +22,13 @@ pub struct StorageRequest {
 pub struct BoughtStorage {
     /// `true`.
     pub success: bool,
-    /// Gigabytes that the quota has grown by.
+    /// Gigabytes added to the quota.
     #[schema(example = 5)]
     pub gb: u64,
     /// What they cost, in dollars.
     #[schema(example = 5.0)]
     pub cost: f64,
-    /// The price list that they were bought by.
+    /// The version of the price list.
     #[schema(example = "fastclip-2026-11")]
     pub price_book: String,
 }
@@ -74,7 +74,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Buy room for pinned clips")

@@ -22,9 +22,9 @@ pub struct CompleteRequest {
     /// The upload.
     #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub file_id: String,
-    /// What `initiate` answered.
+    /// The value that `initiate` returned.
     pub upload_id: String,
-    /// Every part with the `ETag` that its PUT answered. Left out, the parts that have arrived are taken.
+    /// Every part with the `ETag` that its PUT returned. If left out, the parts that have arrived are used.
     pub parts: Option<Vec<PartView>>,
 }
 
@@ -35,7 +35,7 @@ pub struct PartView {
     #[serde(alias = "PartNumber")]
     #[schema(example = 1)]
     pub part_number: u64,
-    /// The `ETag` header that the part's PUT answered.
+    /// The `ETag` header that the part's PUT returned.
     #[serde(alias = "ETag")]
     pub etag: String,
 }
@@ -56,7 +56,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let mut upload = owned(&app, &caller.account, &id).await?;
     if upload.multipart.as_ref() != Some(&ask.upload_id) {
         return Err(ApiError::bad_request(
-            "`upload_id` is not this upload's; send what `POST /v1/upload/multipart/initiate` answered",
+            "`upload_id` is not this upload's; send the one that `POST /v1/upload/multipart/initiate` returned",
         ));
     }
     if upload.status == UploadStatus::Awaiting {
@@ -69,7 +69,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&UploadView::of(&upload)))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Say that all parts have been sent")

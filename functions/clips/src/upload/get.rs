@@ -31,7 +31,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&UploadView::of(&upload)))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Follow an upload until it is ready")

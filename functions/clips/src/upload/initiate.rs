@@ -54,7 +54,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     Ok(ApiResponse::ok(&Initiated { file_id, upload_id, part_size: PART_BYTES, part_urls, expires_at }))
 }
 
-/// What it is for readers of the API's description.
+/// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
     Operation::new("Announce a large file that is sent in parts")

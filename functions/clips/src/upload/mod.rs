@@ -2,6 +2,15 @@
 //!
 //! A file is announced and then sent to S3 directly, by links that take this one length only. Once it is there,
 //! `media.inspect` looks at it; whoever asks for its status sees to that.
+//!
+//! The record lies under its account's partition, so nobody finds somebody else's `file_id`. The transaction that
+//! writes it counts files and bytes of the account's day. Large files are sent in parts of 64 MiB, each by a link that
+//! is signed for its length. `complete` compares the parts that S3 has with the announced length and the client's
+//! entity tags, so a missing part is a 400 and can still be sent.
+//!
+//! The first `GET` that finds the object, or `complete`, notes that a look is ordered and puts the order into a queue.
+//! A lost order is given again by a `GET` a minute later, five times at most. The record's `expires_at` says when the
+//! upload is gone; the bucket's rules delete the file, and parts that were never put together.
 
 use domain::{
     ids::{AccountId, FileId},
@@ -88,7 +97,7 @@ impl UploadView {
     }
 }
 
-/// An upload of the account's that has not expired. Somebody else's is answered like none.
+/// An upload of the account's that has not expired. Somebody else's gets the same 404 as an unknown one.
 async fn owned(app: &App, account: &AccountId, id: &FileId) -> Result<Upload, ApiError> {
     let upload = app.table()?.upload(account, id).await?;
     upload.filter(|upload| app.now() < upload.expires_at).ok_or_else(|| ApiError::not_found("file"))
@@ -106,7 +115,7 @@ pub(crate) async fn ready(app: &App, account: &AccountId, id: &FileId) -> Result
         (status, ..) => Err(ApiError::conflict(
             "upload_not_ready",
             format!(
-                "the upload is not ready ({}); send its bytes and ask for `GET /v1/upload/{id}` until it is",
+                "the upload is not ready ({}); send its bytes, then poll `GET /v1/upload/{id}` until it is",
                 status.word()
             ),
         )),

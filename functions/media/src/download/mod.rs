@@ -27,7 +27,7 @@ use crate::{
 /// A source may pause for 20 s; S3 takes 5 GB in one PUT, and a function's disk has 10 GB.
 const LIMITS: Limits = Limits { silence: time_limits::SILENCE_OF_A_JOB, bytes_max: 5_000_000_000 };
 
-/// Fetches the span of job `{job_id}`; answers the segments to process, and whether they are shares of one clip.
+/// Fetches the span of job `{job_id}`; returns the segments to process, and whether they are shares of one clip.
 ///
 /// # Errors
 /// [`StageError::Job`] if the source cannot be fetched or has nothing in the span.

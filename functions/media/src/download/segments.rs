@@ -355,7 +355,7 @@ fn must_be_one(segments: &[Segment]) -> Result<(), StageError> {
             && (one.run != next.run || one.init != next.init)
         {
             return Err(SourceError::Unsupported(format!(
-                "at {} another piece of media begins, as around an advertisement; ask for a clip on one side of it",
+                "the stream changes to other media at {}, such as an advertisement; ask for a clip on one side of it",
                 next.start
             ))
             .into());

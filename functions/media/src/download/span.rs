@@ -192,7 +192,7 @@ pub(super) fn part(spec: &Spec) -> Part {
 pub(super) fn must_fit(room: Room<'_>, bytes: u64) -> Result<(), StageError> {
     if matches!(room.job.spec, Spec::Download(_)) && bytes > CONVERT_BYTES_MAX {
         let max = CONVERT_BYTES_MAX / 1_000_000;
-        let why = format!("it has to be converted, and that is done up to {max} MB; ask for clips of it");
+        let why = format!("it has to be converted, for which the limit is {max} MB; ask for clips of it");
         return Err(SourceError::TooLarge(why).into());
     }
     Ok(())

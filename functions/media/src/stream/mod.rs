@@ -3,6 +3,18 @@
 //! Invariants: every address in a playlist goes through the guarded client; headers and cookies of a page's go along only
 //! as long as all playlists come from the site that they are for; what is read in all is bounded, and counted as the
 //! job's own.
+//!
+//! **Timeline.** The zero of an HLS presentation is its first picture, so the same times give the same frames as in the
+//! MP4 file of the same video; or its first sound, if that begins more than 0.1 s earlier (what an AAC encoder puts in
+//! front is less). A transport stream in one file is read by the same rule. To find the zero, the beginnings of the
+//! first segments are read, 16 KiB or as many as it takes; a DASH manifest tells it (`presentationTimeOffset`). Each
+//! segment tells its own time (`tfdt`, PTS), so a cut is exact although segments are missing in front of it.
+//!
+//! **Reads.** A clip reads the segments that it needs and at most two more files: a neighbour and the first segment's
+//! beginning, or two neighbours. It is three only where sound is missing on both sides.
+//!
+//! **Limits.** Behind an `EXT-X-DISCONTINUITY` another clock begins: a clip lies on one side of it. Live streams,
+//! protected ones (DRM) and those with several periods are refused with a reason.
 
 mod parts;
 

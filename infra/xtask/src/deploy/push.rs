@@ -13,7 +13,7 @@ use crate::{image, say};
 /// How much of the image's own digest is its tag: as good as unique.
 const TAG_LEN: usize = 16;
 
-/// Pushes the image that was built, unless it is there; answers the address by which Lambda fetches exactly this one.
+/// Pushes the image that was built, unless it is there; returns the address by which Lambda fetches exactly this one.
 pub(crate) fn image(engine: &Engine, aws: &Aws, place: &Place) -> anyhow::Result<String> {
     let tag: String = engine.id(image::NAME)?.chars().take(TAG_LEN).collect();
     let pinned = |digest: &str| format!("{}@{digest}", place.image());

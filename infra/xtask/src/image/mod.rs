@@ -3,6 +3,9 @@
 //! They run as on Lambda: in the image's own files, which nothing can be written to, as a user that it does not know, behind
 //! the Runtime API of the local cloud (`infra/devstack/sandbox.sh`). So a library, a certificate or a folder that is missing
 //! in the image is found here.
+//!
+//! The image has one layer each for FFmpeg, for yt-dlp with Deno, and for the functions' binary, which is built in it.
+//! Unpacked it is about 300 MB, of which Debian is 170, Deno 96 and FFmpeg 20; Lambda takes 10 GB.
 
 pub(crate) mod engine;
 mod weight;

@@ -81,7 +81,7 @@ pub enum Verdict {
     Retry(Timestamp),
     /// There were as many as there are.
     GivenUp,
-    /// The receiver wants nothing any more.
+    /// The receiver asked for no more requests.
     Gone,
 }
 
@@ -121,7 +121,7 @@ impl Verdict {
     }
 }
 
-/// Until when a delivery that last changed at `now` is in the log.
+/// How long a delivery that last changed at `now` stays in the log.
 #[must_use]
 pub const fn kept_until(now: Timestamp) -> Timestamp {
     now.plus_ms(KEPT_MS)

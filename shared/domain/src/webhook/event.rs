@@ -1,4 +1,4 @@
-//! What can be told of, and how it reads: `{type, timestamp, data}`. An event carries no link: links are signed on each
+//! The events, and their JSON: `{type, timestamp, data}`. An event carries no link: links are signed on each
 //! read, and an event may arrive a day late.
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The balance below which an account is told of it: one dollar.
+/// The balance below which `balance.low` is sent: one dollar.
 pub const BALANCE_LOW: Amount = Amount::cents(100);
 
 /// Whether a balance that goes from `before` to `after` crosses [`BALANCE_LOW`].
@@ -41,7 +41,7 @@ pub enum Topic {
     /// The balance fell below [`BALANCE_LOW`].
     #[serde(rename = "balance.low")]
     BalanceLow,
-    /// Its owner wants to see whether an endpoint hears anything.
+    /// Its owner tests a receiver.
     #[serde(rename = "webhook.test")]
     Test,
 }

@@ -1,5 +1,5 @@
-//! Webhooks: who is told of what. An account has a few endpoints that are told of all that happens to it, and each job
-//! may name one more address that is told of that job alone.
+//! Webhooks: which receiver gets which events. An account has a few receivers for all that happens to it, and each job
+//! may name one more address that gets the events of that job alone.
 //!
 //! Invariants: an address is https; no secret is part of any of this, only the number of its version.
 
@@ -57,7 +57,7 @@ pub fn address(text: &str) -> Result<Url, AddressError> {
     Ok(url)
 }
 
-/// Who is told: one of the account's endpoints, or the addresses that its jobs name, which share a secret.
+/// A receiver: one of the account's own, or the addresses that its jobs name, which share a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Receiver {
@@ -132,14 +132,14 @@ pub struct Endpoint {
     pub id: WebhookId,
     /// Where it is.
     pub url: String,
-    /// What it is told of; everything if this is empty.
+    /// The events that are sent to it; all of them if this is empty.
     pub topics: Vec<Topic>,
-    /// Why it is told nothing; `None` while it is on.
+    /// Why it is off; `None` while it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub off: Option<Off>,
     /// The versions of its secret.
     pub secret: Versions,
-    /// Since when it has taken nothing, if the last thing that it was sent failed.
+    /// The time since which every request to it has failed; `None` if the last one succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
     /// When it was made.
@@ -164,7 +164,7 @@ impl Endpoint {
         endpoint
     }
 
-    /// Chooses what it is told of; nothing chosen is everything.
+    /// Chooses the events that are sent to it; an empty choice means all of them.
     pub fn listen_to(&mut self, mut topics: Vec<Topic>) {
         topics.sort_unstable();
         topics.dedup();
@@ -179,7 +179,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is told of `topic`.
+    /// Whether events of `topic` are sent to it.
     #[must_use]
     pub fn hears(&self, topic: Topic) -> bool {
         self.off.is_none() && (self.topics.is_empty() || self.topics.contains(&topic))

@@ -1,8 +1,8 @@
 //! Secrets and signatures as Standard Webhooks has them
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 //!
-//! No secret is stored. Each is made from the one root secret of the stack, whose it is, and its version, so that what
-//! the table holds (numbers) signs nothing.
+//! No secret is stored. Each is made from the stack's root secret, the receiver and a version number, so that what the
+//! table holds (numbers) signs nothing.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, KeyInit, Mac};
@@ -66,7 +66,7 @@ impl Versions {
         [self.current].into_iter().chain(former.map(|former| former.version))
     }
 
-    /// Until when the version before the latest signs.
+    /// How long the previous version signs as well.
     #[must_use]
     pub fn former_until(&self) -> Option<Timestamp> {
         self.former.first().map(|former| former.until)

@@ -32,7 +32,7 @@ pub(crate) struct Input<'a> {
     pub(crate) seek: Option<MediaTime>,
 }
 
-/// Makes the clip at `out`. Ends well only if FFmpeg did without a word.
+/// Makes the clip at `out`. Succeeds only if FFmpeg reported nothing.
 pub(crate) async fn execute(
     tools: &Tools,
     plan: &EncodePlan,

@@ -7,6 +7,12 @@
 //! There are two ways to execute a plan: the smart cut (`smart`), which copies what it can, and a full encode of the
 //! span, which holds always. The first is tried first; its result goes through the same verification, and whatever
 //! is in doubt is encoded.
+//!
+//! An encode that fails is made once more from the beginning of the file, without seeking; if that fails too, the job
+//! fails. The job's `method` and the log say which way it went.
+//!
+//! Starting ffmpeg costs as much as decoding a dozen pictures. So one process encodes both ends of a smart cut, another
+//! one verifies them, and both are started while the span is still coming from S3.
 
 mod audio;
 mod execute;

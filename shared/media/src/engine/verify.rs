@@ -1,7 +1,10 @@
 //! Looking at a clip before anybody gets it.
 //!
 //! Invariant: what leaves here has the planned frames at the planned ticks, and everything in it that was not copied
-//! bit for bit decodes without a word.
+//! bit for bit decodes without any message.
+//!
+//! Checked are the frame count, every frame's time, the streams, the duration, and that the decoder reports nothing. It
+//! is given all that was encoded and, behind the first join, what was copied.
 
 use std::path::Path;
 
@@ -230,7 +233,7 @@ async fn decode(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<(), 
     futures_util::stream::iter(runs).buffer_unordered(DECODERS_MAX).try_collect().await
 }
 
-/// Decodes a file that is yet to come, which must not make the decoder say a word. Answers how many pictures it shows.
+/// Decodes a file that is yet to come, which must not make the decoder say a word. Returns how many pictures it shows.
 pub(crate) async fn decodes(tools: &Tools, input: Fed) -> Result<u64, VerifyError> {
     // What is decoded is not looked at: without the filter that smooths it the same is read of the stream.
     let args = Args::default().words(STRICTLY).words("-skip_loop_filter all").piped().words("-map 0");

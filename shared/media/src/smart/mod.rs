@@ -7,6 +7,9 @@
 //! its parameter sets are understood; the ends are encoded with sets of a number of their own, so that one
 //! configuration holds both pairs and no sample carries any; then all is put into one file, which is verified like any
 //! clip.
+//!
+//! Only pictures that keep their size are cut so (4:2:0, 8 or 10 bits). The sound (AAC, MP3, Opus, AC-3) is copied and
+//! trimmed by the edit list. A clip has the codec of its source: H.265 becomes `hvc1`, which not every browser plays.
 
 mod audio_only;
 mod avc;
@@ -93,7 +96,7 @@ pub(crate) enum Reason {
     /// A sample is not made of whole NAL units of a plain stream.
     #[error("a sample is not plain H.264 or H.265")]
     Units,
-    /// FFmpeg did not encode an end without a word.
+    /// FFmpeg reported something while it encoded an end.
     #[error("an end was not encoded cleanly: {0}")]
     Encoder(String),
     /// An end has more or fewer frames.

@@ -75,7 +75,7 @@ fn places(index: &Index) -> Vec<MediaTime> {
     places
 }
 
-/// Writes the bytes that `span` needs to `path`; answers where their clock begins.
+/// Writes the bytes that `span` needs to `path`; returns where their clock begins.
 async fn fetch<S>(file: &S, index: &Index, span: Span, path: &Path) -> Result<MediaTime, EngineError>
 where
     S: ReadAt<Error: std::fmt::Display> + Sync,

@@ -1,4 +1,7 @@
 //! Which of several renditions of the same thing is taken.
+//!
+//! It is the variant with the largest picture that is no larger than the quality asked for; among equals H.264 with
+//! AAC, then the most bits a second.
 
 use domain::quality::{PictureSize, Quality};
 

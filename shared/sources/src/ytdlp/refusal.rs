@@ -10,7 +10,7 @@ const MEMBERS: &str = "this video is for paying members only; upload it instead"
 const AGE: &str = "the site shows this video only to people who have confirmed their age; upload it instead";
 const PLACE: &str =
     "the site does not show this video in the place where this service runs; upload it instead";
-const GONE: &str = "this video is not there (any more)";
+const GONE: &str = "this video is gone";
 const LATER: &str = "this video is live or has not begun yet; it can be cut when it is over";
 const DRM: &str = "this video is protected against copying (DRM) and cannot be read";
 const NONE: &str =
