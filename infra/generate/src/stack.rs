@@ -41,7 +41,7 @@ pub fn nested(area: &Area) -> anyhow::Result<String> {
     section("Globals", globals())?;
     writeln!(out, "\nResources:")?;
     for (id, resource) in resources {
-        write!(out, "{}\n", print(&map_of([(id, resource)]), 2)?)?;
+        writeln!(out, "{}", print(&map_of([(id, resource)]), 2)?)?;
     }
     Ok(out.trim_end().to_owned() + "\n")
 }
