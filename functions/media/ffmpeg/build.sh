@@ -6,6 +6,8 @@ options=$(dirname "$(readlink -f "$0")")/options.txt
 prefix=$(readlink -m "$1")
 export DEBIAN_FRONTEND=noninteractive
 
+# An installation that was killed leaves dpkg refusing every later one. What it can't mend, apt-get tells of.
+dpkg --configure -a || true
 apt-get update -q
 apt-get install -q -y --no-install-recommends dpkg-dev gcc g++ make nasm pkg-config \
     libdav1d-dev libmp3lame-dev libx264-dev libx265-dev libzimg-dev zlib1g-dev

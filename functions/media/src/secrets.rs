@@ -66,7 +66,7 @@ impl PageSecrets {
 
     /// What of it is used for the page at `url`: nothing unless its host is named, YouTube's token for YouTube.
     pub(crate) fn used_for(&self, url: &str) -> Self {
-        if !self.allowed().is_some_and(|hosts| hosts.check(url).is_ok()) {
+        if self.allowed().is_none_or(|hosts| hosts.check(url).is_err()) {
             return Self::default();
         }
         let is_youtube = AllowedHosts::parse(YOUTUBE).is_ok_and(|hosts| hosts.check(url).is_ok());

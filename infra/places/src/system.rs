@@ -44,10 +44,16 @@ pub fn install(packages: &[&str]) -> anyhow::Result<()> {
     if !may_install() {
         bail!("{list} needed. On Debian or Ubuntu: sudo apt-get install --no-install-recommends {list}");
     }
-    run(Command::new("apt-get").args(["update", "-q"]), "looking up system packages")?;
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-q", "-y", "--no-install-recommends"]).args(packages);
-    run(install.env("DEBIAN_FRONTEND", "noninteractive"), format!("installing {list}"))
+    let quietly = |program: &str| {
+        let mut command = Command::new(program);
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    // An installation that was killed leaves dpkg refusing every later one. What it can't mend, apt-get tells of.
+    let _ = run(quietly("dpkg").args(["--configure", "-a"]), "mending what an interrupted installation left");
+    run(quietly("apt-get").args(["update", "-q"]), "looking up system packages")?;
+    let install = ["install", "-q", "-y", "--no-install-recommends"];
+    run(quietly("apt-get").args(install).args(packages), format!("installing {list}"))
 }
 
 /// Runs a step to its end. Its output is about what is being done, so it all goes to stderr.
