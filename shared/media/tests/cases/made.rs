@@ -76,7 +76,7 @@ pub(crate) fn change(path: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
 /// Replaces the first `from` in a file.
 pub(crate) fn replace(path: &Path, from: &[u8], to: &[u8]) {
     change(path, |mut bytes| {
-        let at = bytes.windows(from.len()).position(|window| window == from).expect("the bytes are there");
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
         bytes.splice(at..at + from.len(), to.iter().copied());
         bytes
     });
