@@ -65,9 +65,11 @@ impl Outcome {
             ("test", _) => {
                 let seconds = heard.get("exec_time").and_then(Json::as_f64).unwrap_or_default();
                 let word = if event == "ok" { "ok" } else { "FAILED" };
-                let shown = format!("test {program}: {name} ... {word} ({seconds:.2} s)");
+                let mut shown = format!("test {program}: {name} ... {word} ({seconds:.2} s)");
                 if event != "ok" {
                     let output = format!("{}{}", text("stdout"), text("message"));
+                    // At once, and again at the end: a run may be stopped before that.
+                    shown.push_str(&format!("\n{output}"));
                     self.failures.push(Failure { name: name.to_owned(), output });
                 }
                 self.tests.push((name.to_owned(), seconds));

@@ -1,7 +1,8 @@
 //! The programs that tests were built into, and running them side by side.
 //!
-//! Tests of the whole stack mostly wait for the local cloud, so many run at once. All others mostly compute: as many of
-//! them run as there are processors, and they yield to the stack, whose tests have deadlines.
+//! Most tests compute: as many of their programs run at once as there are processors. Those of the whole stack come after
+//! them: they wait for the local cloud a good part of their time, so more of them run at once, and they have deadlines, which
+//! programs that compute beside them would make them miss.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -21,9 +22,7 @@ use crate::setup;
 /// The package whose tests wait for the local cloud.
 const STACK: &str = "clipwright-tests";
 /// How many of these run at once, for each processor.
-const STACK_THREADS_PER_PROCESSOR: usize = 3;
-/// How much programs that compute yield to those that wait, in the words of `nice`.
-const NICENESS: &str = "10";
+const STACK_THREADS_PER_PROCESSOR: usize = 2;
 /// So that the harness tells the time of each test; see `events`.
 const HARNESS: [&str; 5] = ["--format", "json", "--report-time", "-Z", "unstable-options"];
 
@@ -77,45 +76,35 @@ impl Programs {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let (waiting, computing): (Vec<&Program>, Vec<_>) =
             self.0.iter().partition(|program| program.package == STACK);
-        let (waiting, computing) =
-            (Mutex::new(VecDeque::from(waiting)), Mutex::new(VecDeque::from(computing)));
-        let outcomes = Mutex::new(Vec::new());
-        let next = |queue: &Mutex<VecDeque<&Program>>| {
-            queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front().cloned()
+        let run = |program: &Program, threads: usize| -> anyhow::Result<Outcome> {
+            let mut command = Command::new(&program.file);
+            bound(&mut command, threads);
+            command.args(HARNESS).args(&words.program).current_dir(&program.folder);
+            command.env("CARGO_MANIFEST_DIR", &program.folder).envs(environment.iter().cloned());
+            outcome(&program.name, &mut command)
         };
-        let work =
-            |queue: &Mutex<VecDeque<&Program>>, start: &dyn Fn(&Program) -> Command| -> anyhow::Result<()> {
-                while let Some(program) = next(queue) {
-                    let mut command = start(&program);
-                    command.args(HARNESS).args(&words.program).current_dir(&program.folder);
-                    command.env("CARGO_MANIFEST_DIR", &program.folder).envs(environment.iter().cloned());
-                    let outcome = outcome(&program.name, &mut command)?;
+        let queue = Mutex::new(VecDeque::from(computing));
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let outcomes = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let work = || -> anyhow::Result<()> {
+                while let Some(program) = next() {
+                    let outcome = run(program, processors)?;
                     outcomes.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
                 }
                 Ok(())
             };
-        let stack = |program: &Program| {
-            let mut command = Command::new(&program.file);
-            threads(&mut command, processors * STACK_THREADS_PER_PROCESSOR);
-            command
-        };
-        let other = |program: &Program| {
-            let mut command = Command::new("nice");
-            command.args(["-n", NICENESS]).arg(&program.file);
-            threads(&mut command, processors);
-            command
-        };
-        std::thread::scope(|scope| {
-            let mut workers = vec![scope.spawn(|| work(&waiting, &stack))];
-            for _ in 0..processors {
-                workers.push(scope.spawn(|| work(&computing, &other)));
-            }
+            let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
             for worker in workers {
                 worker.join().map_err(|_| anyhow::anyhow!("lost sight of the tests"))??;
             }
             anyhow::Ok(())
         })?;
-        Ok(outcomes.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for program in waiting {
+            outcomes.push(run(program, processors * STACK_THREADS_PER_PROCESSOR)?);
+        }
+        Ok(outcomes)
     }
 
     /// Runs the examples in the documentation of the libraries that have any; cargo builds these while it runs them.
@@ -143,10 +132,11 @@ impl Programs {
     }
 }
 
-fn threads(command: &mut Command, number: usize) {
+/// Bounds how many tests of a program run at once.
+fn bound(command: &mut Command, threads: usize) {
     // What somebody has said counts.
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        command.env("RUST_TEST_THREADS", number.to_string());
+        command.env("RUST_TEST_THREADS", threads.to_string());
     }
     // The harness takes its unstable options from a stable compiler only so.
     command.env("RUSTC_BOOTSTRAP", "1");
