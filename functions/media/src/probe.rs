@@ -120,7 +120,10 @@ async fn measure_ends(
     (head, tail): Ends,
 ) -> Result<Option<Measured>, StageError> {
     let measured = match measure::ends(&found.container) {
-        measure::Ends::InPlace => tools().measure_end(path, found).await.map_err(passing)?,
+        measure::Ends::InPlace => {
+            let bytes = (tail.end - tail.start, tail.end);
+            tools().measure_end(path, found, bytes).await.map_err(passing)?
+        }
         measure::Ends::Joined => {
             let joined = path.with_file_name("ends");
             join(path, (head, tail), &joined).await.map_err(passing)?;

@@ -16,8 +16,8 @@ const RESTART_MIN: i64 = 1_000_000;
 /// Bound of the list of packets: 3 hours of picture at 120 and of sound at 100 packets a second, in lines of up to 50 bytes.
 const PACKETS_MAX: u64 = 256 << 20;
 
-/// Packets from so long before the end that is claimed are looked at.
-const BEFORE_END: MediaTime = MediaTime(10_000_000);
+/// Packets from so long before the end that is claimed are looked at, at most.
+const BEFORE_END_MAX: MediaTime = MediaTime(10_000_000);
 
 /// The length of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +40,23 @@ impl Tools {
         Ok(clocks.measured(probe))
     }
 
-    /// As [`Self::measure`], by the packets near the end that the file claims, found by its own index. `None` if there are
-    /// none: the claim is wrong then, or the file cannot be read from the middle.
+    /// As [`Self::measure`], by the packets near the end that the file claims, found by its own index. Of `bytes.1` bytes
+    /// the last `bytes.0` are at hand. `None` if there are no such packets: the claim is wrong then, or the file cannot be
+    /// read from the middle.
     ///
     /// # Errors
     /// [`ProbeError`].
-    pub async fn measure_end(&self, path: &Path, probe: &Probe) -> Result<Option<Measured>, ProbeError> {
-        let from = MediaTime((probe.duration.0 - BEFORE_END.0).max(0));
+    pub async fn measure_end(
+        &self,
+        path: &Path,
+        probe: &Probe,
+        (tail, len): (u64, u64),
+    ) -> Result<Option<Measured>, ProbeError> {
+        // Half of what the tail has, if all seconds are as large: what lies before the tail is a hole.
+        let duration = i128::from(probe.duration.0);
+        let half = duration * i128::from(tail) / i128::from(len.max(1)) / 2;
+        let before = i64::try_from(half).map_or(BEFORE_END_MAX.0, |half| half.min(BEFORE_END_MAX.0));
+        let from = MediaTime((probe.duration.0 - before).max(0));
         let seek = Args::default().option("-read_intervals", format!("{:.3}%", from.seconds()));
         let measured = self.clocks(path, probe, seek).await?.measured(probe);
         Ok(measured.filter(|found| found.end > from && found.end.0.abs_diff(probe.duration.0) < 1_000_000))
