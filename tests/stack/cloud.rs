@@ -24,7 +24,7 @@ use crate::root::root;
 use crate::stack::webhooks::tls;
 
 /// Longer than any job here takes, with its retries; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A local cloud, as a program of its own that ends with this one: it reads from a pipe that closes then.
 pub(crate) struct Cloud {

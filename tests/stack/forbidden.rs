@@ -63,7 +63,9 @@ async fn sources_come_from_the_hosts_that_the_operator_lists() {
             );
             let detail = answer["detail"].as_str().unwrap();
             assert!(
-                detail.ends_with("allowed are 127.0.0.1, youtube.com, youtu.be, youtube-nocookie.com"),
+                detail.ends_with(
+                    "the allowed hosts are 127.0.0.1, youtube.com, youtu.be, youtube-nocookie.com."
+                ),
                 "{detail}"
             );
         }

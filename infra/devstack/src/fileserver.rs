@@ -176,12 +176,10 @@ async fn serve(
     let metadata = file.metadata().await?;
     let size = metadata.len();
     let modified = metadata.modified()?;
-    let etag = match shared.behaviour {
-        Behaviour::Changes(after) if shared.bytes.load(Ordering::Relaxed) >= after => {
-            "\"another\"".to_owned()
-        }
-        _ => etag(size, modified),
-    };
+    let is_another = matches!(
+        shared.behaviour, Behaviour::Changes(after) if shared.bytes.load(Ordering::Relaxed) >= after
+    );
+    let etag = if is_another { "\"another\"".to_owned() } else { etag(size, modified) };
     let last_modified = http_date(modified);
     let ranges = shared.behaviour != Behaviour::NoRanges;
     let fresh = asked.get(header::IF_RANGE).is_none_or(|have| *have == *etag || *have == *last_modified);
@@ -214,9 +212,15 @@ async fn serve(
         *files.entry(name.to_string_lossy().into_owned()).or_default() += length;
         drop(files);
         shared.ranges.lock().unwrap_or_else(PoisonError::into_inner).push(start..start + length);
-        Body::from_stream(counted(shared.clone(), file, length))
+        let bytes = counted(shared.clone(), file, length);
+        // Another file has other bytes: with the same ones it would be the same file, by another name.
+        Body::from_stream(bytes.map(move |chunk| if is_another { chunk.map(inverted) } else { chunk }))
     };
     Ok((status, axum::response::AppendHeaders(headers), body).into_response())
+}
+
+fn inverted(chunk: Bytes) -> Bytes {
+    chunk.iter().map(|byte| !byte).collect()
 }
 
 /// `length` bytes of the file from where it stands, counted as they leave, with the chosen fault.
