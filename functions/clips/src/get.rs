@@ -8,7 +8,7 @@ use std::{
 use domain::{
     expiry,
     ids::JobId,
-    job::{Job, Status},
+    job::{Job, Output, Status},
     library,
     quality::{Format, PictureSize},
     sentence::sentence,
@@ -57,7 +57,7 @@ pub struct JobView {
     /// The finished clip.
     #[serde(flatten)]
     pub clip: Option<ClipView>,
-    /// What is otherwise than asked for, in sentences.
+    /// What is otherwise than asked for, in sentences; also where the source is damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Why the job failed.
@@ -171,10 +171,15 @@ pub(crate) async fn view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Jo
         cost: job.cost.map(domain::money::Amount::dollars),
         source_bytes_read: job.source_bytes_read,
         clip: clip_view(app, job, clip).await?,
-        warnings: job.spec.warnings(),
+        warnings: [job.spec.warnings(), job.output.iter().flat_map(damage).collect()].concat(),
         error: job.failure.as_ref().map(|failure| sentence(&failure.message)),
         error_code: job.failure.as_ref().map(|failure| failure.code.clone()),
     })
+}
+
+/// Where the source is damaged, in sentences.
+fn damage(output: &Output) -> impl Iterator<Item = String> {
+    output.warnings.iter().map(|warning| warning.message.clone())
 }
 
 async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<ClipView>, ApiError> {

@@ -12,7 +12,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use domain::{
-    job::{Job, Output, Status},
+    job::{Job, Output, Status, Warning},
     transfer::Division,
 };
 use media::{
@@ -29,7 +29,7 @@ use tracing::warn;
 use crate::{
     job::{count_read, open_job, passing, reporting, scratch},
     source::open_file,
-    work::{self, TRANSFER, Transfer, Version},
+    work::{self, TRANSFER, Transfer, Version, warnings},
 };
 
 /// For a few looks at the source.
@@ -70,7 +70,7 @@ async fn publish(app: &App, job: &Job) -> Result<Output, StageError> {
     if file.len != plan.bytes_total || !facts.agree(&plan.facts) {
         return Err(passing(differs(file.len, &facts, &plan)));
     }
-    let poster_key = poster(app, job, &plan, &file, &index).await?;
+    let (poster_key, warnings) = poster(app, job, &plan, &file, &index).await?;
     Ok(Output {
         object_key: plan.object_key.clone(),
         poster_key,
@@ -82,6 +82,7 @@ async fn publish(app: &App, job: &Job) -> Result<Output, StageError> {
         method: "copy".to_owned(),
         span: None,
         sprite: None,
+        warnings,
     })
 }
 
@@ -98,21 +99,22 @@ async fn poster(
     plan: &Transfer,
     file: &Published<'_>,
     index: &Index,
-) -> Result<Option<String>, StageError> {
+) -> Result<(Option<String>, Vec<Warning>), StageError> {
     let folder = scratch()?;
     let tools = Tools::default();
-    let first = match whole::check(&tools, file, index, folder.path()).await {
-        Ok(first) => first,
+    let checked = match whole::check(&tools, file, index, folder.path()).await {
+        Ok(checked) => checked,
         Err(problem) => {
             warn!(detail = ?problem, "cannot be cut cleanly; comparing it with its source");
             must_be_the_sources(app, job, plan, file).await?;
-            None
+            return Ok((None, vec![Warning::damaged_somewhere()]));
         }
     };
-    let Some(first) = first else { return Ok(None) };
+    let warnings = warnings(&checked.damage);
+    let Some(first) = checked.first else { return Ok((None, warnings)) };
     match media::engine::poster(&tools, &first).await.map_err(passing)? {
-        Some(path) => store_poster(file.objects, job, &path).await.map(Some),
-        None => Ok(None),
+        Some(path) => Ok((Some(store_poster(file.objects, job, &path).await?), warnings)),
+        None => Ok((None, warnings)),
     }
 }
 

@@ -32,11 +32,12 @@ async fn join(app: &App, job: &Job, folder: &Path) -> Result<(), StageError> {
         return Err(passing("this clip was not shared out"));
     };
     let objects = app.objects()?;
-    let mut shares = Vec::new();
+    let (mut shares, mut warnings) = (Vec::new(), Vec::new());
     for share in 0..fan_out.shares.len() {
         let path = folder.join(keys::share_output(share));
         objects.get_file(&keys::work_object(&job.id, &keys::share_output(share)), &path).await?;
         shares.push(path);
+        warnings.append(&mut work::get(app, &job.id, &work::share_warnings(share)).await?);
     }
     let heard = folder.join(SOUND);
     if sound.is_some() {
@@ -50,5 +51,5 @@ async fn join(app: &App, job: &Job, folder: &Path) -> Result<(), StageError> {
         out_dir: folder,
     };
     let output = fan_out::join(&Tools::default(), &joining).await.map_err(told)?;
-    Made::put(app, job, &output).await
+    Made::put(app, job, &output, warnings).await
 }

@@ -7,11 +7,11 @@ use std::{io::SeekFrom, ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use domain::{job::Failure, quality::Quality, source::SourceInfo, time::MediaTime, tracks::AudioTrack};
-use look::{ProbeAnswer, ProbeRequest, read_index, titled};
+use look::{ProbeAnswer, ProbeRequest, protected, read_index, titled};
 use media::{
     ffmpeg::{Probe, ProbeError, Tools},
     measure::{self, Measured},
-    mp4::Part,
+    mp4::{Index, LocalFile, Part},
 };
 use runtime::{App, StageError, time_limits};
 use serde_json::Value;
@@ -84,6 +84,14 @@ pub(crate) async fn look_at(file: &RemoteFile, folder: &Path) -> Result<SourceIn
     }
     let path = folder.join("source");
     let ends = fetch_ends(file, &path).await?;
+    // ffprobe does not tell, and a server without ranges was not asked for the index.
+    if sniff(file.head()) == Container::IsoBmff
+        && Index::read(&LocalFile::open(&path).map_err(passing)?)
+            .await
+            .is_ok_and(|index| index.is_protected())
+    {
+        return Err(protected().into());
+    }
     let found = probe(&path).await?;
     let info = SourceInfo { plays: found.plays_in_browsers(file.head()), ..found.info() };
     let measured = match ends {

@@ -53,10 +53,11 @@ async fn make(
     fraction: &Fraction,
 ) -> Result<(), StageError> {
     let (objects, source) = (app.objects()?, folder.join("source"));
-    let cut = |origin, span, encode| Cut {
+    let cut = |origin, span, pace, encode| Cut {
         input: &source,
         origin,
         span,
+        pace,
         format: job.spec.format(),
         quality: job.spec.quality(),
         audio: job.spec.audio(),
@@ -65,9 +66,9 @@ async fn make(
         out_dir: folder,
     };
     match work::get(app, &job.id, PLAN).await? {
-        Plan::One { origin, around } => {
+        Plan::One { origin, around, pace, damaged } => {
             let key = keys::work_object(&job.id, SOURCE);
-            let cut = cut(origin, job.spec.span(&job.source), false);
+            let cut = cut(origin, job.spec.span(&job.source), pace, damaged);
             let output = match &job.spec {
                 Spec::Clip(_) => {
                     let warm = fetch(objects, &key, &cut).await?;
@@ -83,17 +84,22 @@ async fn make(
             if output.verified.size_bytes > PUT_BYTES_MAX {
                 return Err(too_long("the result would be larger than 5 GB"));
             }
-            Made::put(app, job, &output).await
+            Made::put(app, job, &output, Vec::new()).await
         }
         Plan::Shared { fan_out, origins, .. } => {
             let share = fan_out.shares.get(segment).zip(origins.get(segment));
             let (share, origin) = share.ok_or_else(|| passing("there is no such share"))?;
             objects.get_file(&keys::work_object(&job.id, &keys::share_source(segment)), &source).await?;
-            let cut = cut(*origin, share.span, true);
+            let cut = cut(*origin, share.span, fan_out.pace, true);
             // Shares run side by side and progress goes forwards only: each counts as if those before it were done.
             let (before, all) = (count(segment), count(fan_out.shares.len()));
             let progress = |done| fraction.set((before + done) / all);
             let output = engine::cut(&Tools::default(), &cut, &progress).await.map_err(told)?;
+            if output.verified.frames != Some(share.frames) {
+                // The shares that are made meanwhile count on the others.
+                return Err(told(EngineError::Damaged("a share is not complete".to_owned())));
+            }
+            work::put(app, &job.id, &work::share_warnings(segment), &work::warnings(&output.damage)).await?;
             info!(segment, frames = share.frames, size_bytes = output.verified.size_bytes, "encoded a share");
             let key = keys::work_object(&job.id, &keys::share_output(segment));
             Ok(objects.put_file(&key, &output.media, "video/mp4").await?)

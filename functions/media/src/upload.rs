@@ -47,6 +47,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
             method: made.method,
             span: Some(made.span),
             sprite,
+            warnings: made.warnings,
         })
     };
     let output = reporting(&app, &job.id, Status::Uploading, || 0.5, publish).await?;

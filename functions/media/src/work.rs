@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use domain::{
-    cut::Span,
+    cut::{Pace, Span},
     ids::JobId,
-    job::Job,
+    job::{Job, WARNINGS_MAX, Warning},
     quality::{Format, PictureSize},
     time::MediaTime,
 };
 use media::{
-    engine::{self, EngineError, Output},
+    engine::{self, Damage, EngineError, Output},
     fan_out::FanOut,
     ffmpeg::Tools,
     whole::Facts,
@@ -100,10 +100,33 @@ impl Version {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Plan {
     /// One file, [`SOURCE`], that one function makes the clip of. `around` is the span around the one that was asked for
-    /// between whose ends every frame can be copied, if that is wanted.
-    One { origin: MediaTime, around: Option<Span> },
+    /// between whose ends every frame can be copied, if that is wanted. `pace` is the whole source's, if the file is a
+    /// part of it. What is damaged is encoded, so that somebody looks at every picture.
+    One {
+        origin: MediaTime,
+        around: Option<Span>,
+        #[serde(default)]
+        pace: Option<Pace>,
+        #[serde(default)]
+        damaged: bool,
+    },
     /// A file for each share ([`keys::share_source`]), and the sound for all of them ([`SOUND`]) if there is any.
     Shared { fan_out: FanOut, origins: Vec<MediaTime>, sound: Option<MediaTime> },
+}
+
+impl Plan {
+    /// A file that is all there is.
+    pub(crate) const fn whole(origin: MediaTime) -> Self {
+        Self::One { origin, around: None, pace: None, damaged: false }
+    }
+
+    /// The same of a source that is known to be damaged.
+    pub(crate) fn damaged(self) -> Self {
+        match self {
+            Self::One { origin, pace, .. } => Self::One { origin, around: None, pace, damaged: true },
+            shared @ Self::Shared { .. } => shared,
+        }
+    }
 }
 
 /// What Process made and verified.
@@ -117,11 +140,42 @@ pub(crate) struct Made {
     pub(crate) has_poster: bool,
     pub(crate) has_sprite: bool,
     pub(crate) method: String,
+    #[serde(default)]
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Name of what is told of a share of a clip.
+pub(crate) fn share_warnings(share: usize) -> String {
+    format!("warnings-{share}.json")
+}
+
+/// What is told of damages. Neighbours are told as one where there are many.
+pub(crate) fn warnings(damage: &[Damage]) -> Vec<Warning> {
+    let mut told: Vec<Damage> = Vec::new();
+    for part in damage {
+        let is_full = told.len() >= WARNINGS_MAX;
+        match told.last_mut() {
+            Some(last) if is_full && last.is_sound == part.is_sound => {
+                last.span.end = last.span.end.max(part.span.end);
+                last.missing += part.missing;
+            }
+            _ => told.push(*part),
+        }
+    }
+    told.iter().map(|part| Warning::damaged(part.span, part.is_sound, part.missing)).collect()
 }
 
 impl Made {
     /// Leaves what the engine made for Upload, and says what it is.
-    pub(crate) async fn put(app: &App, job: &Job, output: &Output) -> Result<(), StageError> {
+    /// `told` is what else its owner should know.
+    pub(crate) async fn put(
+        app: &App,
+        job: &Job,
+        output: &Output,
+        mut told: Vec<Warning>,
+    ) -> Result<(), StageError> {
+        told.append(&mut warnings(&output.damage));
+        told.truncate(WARNINGS_MAX);
         let (objects, media_type) = (app.objects()?, job.spec.format().media_type());
         // What uploading the clip leaves of the processor is enough for its pictures.
         let ((), has_poster, has_sprite) = tokio::try_join!(
@@ -139,6 +193,7 @@ impl Made {
             has_poster,
             has_sprite,
             method: output.method.to_owned(),
+            warnings: told,
         };
         put(app, &job.id, MADE, &made).await?;
         info!(method = made.method, size_bytes = made.size_bytes, duration_us = made.duration.0, "made");

@@ -83,6 +83,7 @@ async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Resul
         input: &input,
         origin: MediaTime::ZERO,
         span,
+        pace: None,
         format,
         quality,
         audio: None,
@@ -92,7 +93,7 @@ async fn make(request: &Request<'_>, span: Span, folder: &Path) -> anyhow::Resul
     };
     let output = match plan(&file, span, request.index).await? {
         Some(small) => {
-            let cut = Cut { origin: small.origin, ..whole };
+            let cut = Cut { origin: small.origin, pace: small.pace, ..whole };
             let warm = fetch(&tools, &file, &small, &cut).await?;
             engine::cut_warm(&tools, &cut, warm, &|_| {}).await?
         }

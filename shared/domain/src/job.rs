@@ -130,6 +130,9 @@ pub struct Output {
     /// Its thumbnails; `None` for what is no video, or too short for them.
     #[serde(default)]
     pub sprite: Option<Sprite>,
+    /// What its owner should know of it, although it is charged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 impl Output {
@@ -150,6 +153,54 @@ impl Output {
         Self { object_key: other(&self.object_key), poster_key, sprite, ..self.clone() }
     }
 }
+
+/// In what a result falls short of the source, or of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// A stable word for programs: `source_damaged`.
+    pub code: String,
+    /// A sentence for the person who asked.
+    pub message: String,
+    /// Which part of the source it is about.
+    #[serde(default)]
+    pub span: Option<Span>,
+}
+
+/// The code of what is damaged in the source itself.
+const DAMAGED: &str = "source_damaged";
+
+impl Warning {
+    /// The source is damaged within `span`, in its sound or its picture, of which so many frames are `missing`.
+    #[must_use]
+    pub fn damaged(span: Span, is_sound: bool, missing: u64) -> Self {
+        let Span { start, end } = span;
+        let message = match (is_sound, missing) {
+            (true, _) => format!("The source's sound is damaged from {start} to {end}."),
+            (false, 0) => format!(
+                "The source's picture is damaged from {start} to {end}; it is shown as far as it can be decoded."
+            ),
+            (false, 1) => {
+                format!("The source's picture is damaged from {start} to {end}; a frame is missing.")
+            }
+            (false, missing) => {
+                format!(
+                    "The source's picture is damaged from {start} to {end}; {missing} frames are missing."
+                )
+            }
+        };
+        Self { code: DAMAGED.to_owned(), message, span: Some(span) }
+    }
+
+    /// The source is damaged, and where is not known.
+    #[must_use]
+    pub fn damaged_somewhere() -> Self {
+        let message = "The source is damaged; it is delivered as it is.".to_owned();
+        Self { code: DAMAGED.to_owned(), message, span: None }
+    }
+}
+
+/// The most warnings that one result has; the last one covers what would be more.
+pub const WARNINGS_MAX: usize = 20;
 
 /// Thumbnails of a clip at regular intervals, as one picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,6 +76,7 @@ pub async fn read_index_for(
     let pieces = source.into_pieces();
     info!(known = known_bytes, bytes = pieces.bytes(), "index read");
     match read {
+        Ok(index) if index.is_protected() => Err(protected()),
         Ok(index) => {
             if let Some(kept) = kept.filter(|_| pieces.bytes() > known_bytes) {
                 kept.store(&pieces).await;
@@ -87,6 +88,12 @@ pub async fn read_index_for(
         Err(IndexError::Truncated { .. }) => Err(SourceError::Incomplete),
         Err(error @ IndexError::Malformed(_)) => Err(SourceError::NotMedia(error.to_string())),
     }
+}
+
+/// What is told of a file that only plays with a key.
+#[must_use]
+pub fn protected() -> SourceError {
+    SourceError::Unsupported("it is protected (DRM); only files without protection can be cut".to_owned())
 }
 
 fn must_be_media(file: &RemoteFile) -> Result<(), SourceError> {

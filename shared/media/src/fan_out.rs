@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::{
-    cut::{FrameRange, Span, ticks_ceil},
+    cut::{FrameRange, Pace, Span, ticks_ceil},
     fan_out::{Encode, share_out},
     quality::{PictureSize, Quality},
     time::MediaTime,
@@ -34,6 +34,9 @@ pub struct FanOut {
     pub tail: i64,
     /// The delivered picture.
     pub picture: PictureSize,
+    /// How the source's frames follow each other, by which each share decides what the whole did.
+    #[serde(default)]
+    pub pace: Option<Pace>,
     /// In order; together they are the span.
     pub shares: Vec<Share>,
 }
@@ -72,10 +75,15 @@ impl FanOut {
         let track = index.video.as_ref()?;
         let (picture, samples) = (track.picture()?.delivered(quality), track.samples.as_ref().ok()?);
         let time = |pts: i64| MediaTime::from_ticks(pts, track.timescale);
+        let pace = index.pace();
         let mut pts: Vec<i64> = samples.list.iter().map(Sample::pts).collect();
-        pts.retain(|pts| track.shown.contains(pts) && span.contains(time(*pts)));
+        pts.retain(|pts| track.shown.contains(pts));
+        let range = FrameRange::select(span, pts.iter().copied(), track.timescale, pace)?;
+        let origin = range.origin(span, track.timescale);
+        pts.retain(|pts| (range.first..=range.last).contains(pts));
+        // A held picture is shown when the span starts.
+        pts.iter_mut().for_each(|pts| *pts = (*pts).max(origin));
         pts.sort_unstable();
-        let range = FrameRange::select(span, pts.iter().copied(), track.timescale)?;
         let mut borders: Vec<MediaTime> = match &samples.sync {
             Some(sync) => {
                 let samples = sync.iter().filter_map(|n| samples.list.get(*n as usize));
@@ -89,13 +97,13 @@ impl FanOut {
             (frames > 0).then_some(Share { span, frames })
         };
         let shares = share_out(span, shares, &borders).into_iter().map(share).collect::<Option<Vec<_>>>()?;
-        let origin = range.origin(span, track.timescale);
         (shares.len() > 1).then(|| Self {
             timescale: track.timescale,
             zero: time(origin),
-            tail: (ticks_ceil(span.end, track.timescale) - range.last).max(1),
+            tail: (ticks_ceil(span.end, track.timescale) - range.last.max(origin)).max(1),
             frames: pts.iter().map(|pts| pts - origin).collect(),
             picture,
+            pace: Some(pace),
             shares,
         })
     }
@@ -123,5 +131,5 @@ pub struct Joining<'a> {
 pub async fn join(tools: &Tools, joining: &Joining<'_>) -> Result<Output, EngineError> {
     let media = joining.out_dir.join("clip.mp4");
     let verified = smart::join(tools, joining, &media).await?;
-    Ok(Output { media, verified, method: "fan_out" })
+    Ok(Output { media, verified, damage: Vec::new(), method: "fan_out" })
 }

@@ -6,7 +6,7 @@ use domain::time::MediaTime;
 
 use crate::{
     engine::{EngineError, silent},
-    ffmpeg::{Args, Probe, Tools},
+    ffmpeg::{Args, Packet, Probe, Tools},
     mp4::{Index, LocalFile, Sample},
 };
 
@@ -28,15 +28,16 @@ async fn copy(tools: &Tools, input: Args, out: &Path) -> Result<(), EngineError>
     let input = input
         .words("-c copy -copyts -avoid_negative_ts disabled")
         .words("-map_metadata -1 -map_chapters -1 -max_muxing_queue_size 8192");
-    let mut problem = None;
+    let mut problem = String::new();
     for container in CONTAINERS {
         let args = input.clone().option("-f", container).file(out);
         match silent(tools.ffmpeg(args, &mut |_| {}).await?) {
             Ok(()) => return Ok(()),
-            Err(error) => problem = Some(error),
+            Err(EngineError::Damaged(why) | EngineError::Failed(why)) => problem = why,
+            Err(error) => return Err(error),
         }
     }
-    problem.map_or(Ok(()), Err)
+    Err(EngineError::Unfit(problem))
 }
 
 /// Where the copy of a stream's clock begins: late enough for what is decoded before the first time.
@@ -45,11 +46,14 @@ const LEAD: MediaTime = MediaTime(10_000_000);
 /// The clock of MPEG transport streams, in ticks a second.
 const TICKS: u32 = 90_000;
 
-/// A transport stream as an MP4 file.
+/// A transport stream that was copied into an MP4 file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remuxed {
-    /// What the stream's clock shows when the file's shows zero.
-    pub zero: MediaTime,
+    /// What the stream's clock shows when the file's shows zero; `None` if not every picture from the first key picture on
+    /// has the very time there that it had in the stream.
+    pub zero: Option<MediaTime>,
+    /// When the first key picture is shown, by the stream's clock.
+    pub key: Option<MediaTime>,
 }
 
 /// The containers whose clock may begin anew: one recording behind the other.
@@ -119,32 +123,48 @@ pub async fn probe(tools: &Tools, path: &Path) -> Result<Probe, EngineError> {
     Ok(tools.probe(path).await?)
 }
 
-/// Copies picture and sound of the transport stream (or packed sound) at `path` to the MP4 file `out`. `None` if not every picture has the very
-/// time there that it had in the stream.
+/// Copies picture and sound of the transport stream (or packed sound) at `path` to the MP4 file `out`, without what lies in
+/// front of its first key picture.
 ///
 /// # Errors
 /// [`EngineError`]: `Source` if it is no media.
-pub async fn transport(tools: &Tools, path: &Path, out: &Path) -> Result<Option<Remuxed>, EngineError> {
+pub async fn transport(tools: &Tools, path: &Path, out: &Path) -> Result<Remuxed, EngineError> {
     let probe = tools.probe(path).await?;
+    let packets = match &probe.video {
+        Some(video) => tools.packets(path, video.index).await?,
+        None => Vec::new(),
+    };
+    let key = packets.iter().find(|packet| packet.key).and_then(|packet| packet.pts);
+    let key = key.zip(probe.video.as_ref()).map(|(pts, video)| video.time_base.time(pts));
     if probe.audio.as_ref().is_some_and(|audio| audio.right.is_some()) {
-        return Ok(None);
+        return Ok(Remuxed { zero: None, key });
     }
+    let zero = into_mp4(tools, (path, &probe), &packets, out).await?;
+    Ok(Remuxed { zero, key })
+}
+
+async fn into_mp4(
+    tools: &Tools,
+    (path, probe): (&Path, &Probe),
+    packets: &[Packet],
+    out: &Path,
+) -> Result<Option<MediaTime>, EngineError> {
     let mut args = Args::default().input(path);
-    for index in
-        probe.video.iter().map(|video| video.index).chain(probe.audio.iter().map(|audio| audio.index))
-    {
+    for index in probe.streams() {
         args = args.words(&format!("-map 0:{index}"));
     }
     let args = args
         .words("-c copy -map_metadata -1 -map_chapters -1 -max_muxing_queue_size 8192")
         .words(&format!("-output_ts_offset {} -movie_timescale {TICKS} -f mp4", LEAD.0 / 1_000_000))
         .file(out);
-    if let Err(problem) = silent(tools.ffmpeg(args, &mut |_| {}).await?) {
-        tracing::info!(detail = ?problem, "the stream does not fit MP4");
+    // What it says about pictures does not matter here: nothing is decoded, and all times are compared.
+    let finished = tools.ffmpeg(args, &mut |_| {}).await?;
+    if !finished.success {
+        tracing::info!(detail = finished.stderr, "the stream does not fit MP4");
         return Ok(None);
     }
-    let remuxed = Remuxed { zero: probe.zero.since(LEAD) };
-    let Some(video) = &probe.video else { return Ok(Some(remuxed)) };
+    let zero = probe.zero.since(LEAD);
+    let Some(video) = &probe.video else { return Ok(Some(zero)) };
     let file = LocalFile::open(out).map_err(|error| EngineError::Internal(error.to_string()))?;
     let index = Index::read(&file).await.ok();
     let copied = index.as_ref().and_then(|index| index.video.as_ref());
@@ -152,8 +172,8 @@ pub async fn transport(tools: &Tools, path: &Path, out: &Path) -> Result<Option<
         return Ok(None);
     };
     let (from, lead) = (ticks(probe.zero), ticks(LEAD));
-    let packets = tools.packets(path, video).await?;
-    let there: Vec<_> = packets.iter().map(|packet| packet.pts.map(|pts| pts - from + lead)).collect();
+    let decodable = packets.iter().skip_while(|packet| !packet.key);
+    let there: Vec<_> = decodable.map(|packet| packet.pts.map(|pts| pts - from + lead)).collect();
     let here = samples.list.iter().map(|sample| Some(sample.pts()));
     // An edit list hides what leads the first key picture, and cannot be decoded.
     let first = samples.list.first().map_or(0, Sample::pts);
@@ -165,7 +185,7 @@ pub async fn transport(tools: &Tools, path: &Path, out: &Path) -> Result<Option<
     if !same {
         tracing::info!("the stream's clock is not kept by MP4");
     }
-    Ok(same.then_some(remuxed))
+    Ok(same.then_some(zero))
 }
 
 fn ticks(at: MediaTime) -> i64 {

@@ -41,6 +41,7 @@ async fn cut_small(input: &Path, span: Span, format: Format, out_dir: &Path) -> 
         input,
         origin: MediaTime::ZERO,
         span,
+        pace: None,
         format,
         quality: Quality::P720,
         audio: None,

@@ -86,9 +86,10 @@ async fn every_packet_is_the_sources() {
         let head = std::fs::read(&copy).unwrap();
         let at = |kind: &[u8; 4]| head.windows(4).position(|four| four == kind).unwrap();
         assert!(at(b"moov") < at(b"mdat"), "{name}: the index is in front");
-        let first =
+        let checked =
             whole::check(&Tools::default(), &LocalFile::open(&copy).unwrap(), &ours, dir).await.unwrap();
-        let poster = kit::poster(&first.unwrap()).await.unwrap();
+        assert_eq!(checked.damage, [], "{name}");
+        let poster = kit::poster(&checked.first.unwrap()).await.unwrap();
         assert!(std::fs::metadata(poster).unwrap().len() > 1000, "{name}");
     }
 }
@@ -148,6 +149,7 @@ async fn other_containers_are_copied_or_encoded() {
             input: &input,
             origin: domain::time::MediaTime::ZERO,
             span: span(0, 4000),
+            pace: None,
             format: Format::Mp4,
             quality,
             audio: None,

@@ -77,7 +77,7 @@ impl Fetch<'_> {
             Spec::Download(_) => MediaTime::ZERO,
         };
         room.put(&path, SOURCE).await?;
-        Ok(Plan::One { origin, around: None })
+        Ok(Plan::whole(origin))
     }
 }
 

@@ -85,5 +85,5 @@ pub(super) async fn joined(
     let one = room.folder.join("one");
     remux::join(&Tools::default(), (video, audio), &one).await.map_err(told)?;
     room.put(&one, SOURCE).await?;
-    Ok(Plan::One { origin: MediaTime::ZERO, around: None })
+    Ok(Plan::whole(MediaTime::ZERO))
 }

@@ -41,7 +41,7 @@ use crate::{
 /// So many segments are asked for at once.
 const AT_ONCE: usize = 4;
 /// How often neighbours are fetched; each time there are twice as many.
-const ROUNDS_MAX: u32 = 6;
+const ROUNDS_MAX: u32 = 10;
 /// What is looked at of a local segment, in bytes.
 const HEAD_BYTES: u64 = 64 << 10;
 
@@ -59,6 +59,21 @@ struct Local {
     index: Option<(LocalFile, Index)>,
     /// The presentation's time at which a reader of the file itself begins to count.
     origin: MediaTime,
+    /// What of a transport stream's picture is here.
+    picture: Pictured,
+    /// Whether some of it was lost on its way to the server.
+    damaged: bool,
+}
+
+/// What is here of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pictured {
+    /// From a key picture at or before the span on, or the file's index tells.
+    Decodable,
+    /// No key picture lies at or before the span.
+    Keyless,
+    /// Nothing says how it is coded.
+    Undescribed,
 }
 
 /// What is known of a rendition's beginning.
@@ -208,18 +223,25 @@ impl Fetch<'_> {
         let rendition = self.rendition(lane)?;
         let run = run_of(rendition, taken.range.start);
         for round in 0..ROUNDS_MAX {
-            let local = self.local(lane, &taken, front).await?;
+            let local = self.local(lane, &taken, span, front).await?;
             let (early, late) = match &local.index {
                 Some((_, index)) => index.misses(span),
                 // Sound may lie a segment away from the picture that it belongs to.
                 None => (round == 0, round == 0),
             };
+            // However many segments it takes: without the key picture, nothing behind it can be decoded.
+            let early = early || local.picture != Pictured::Decodable;
             let more = 1 << round;
             let start =
                 if early { taken.range.start.saturating_sub(more).max(run.start) } else { taken.range.start };
             let end = if late { (taken.range.end + more).min(run.end) } else { taken.range.end };
             if (start..end) == taken.range {
-                return Ok(local);
+                let from = rendition.segments.get(start).map_or(MediaTime::ZERO, |segment| segment.start);
+                return if local.picture == Pictured::Undescribed {
+                    Err(undescribed(from))
+                } else {
+                    Ok(local)
+                };
             }
             let mut before = self.take(lane, start..taken.range.start).await?;
             before.paths.append(&mut taken.paths);
@@ -233,7 +255,13 @@ impl Fetch<'_> {
     }
 
     /// The segments as one file.
-    async fn local(&self, lane: usize, taken: &Taken, front: Front<'_>) -> Result<Local, StageError> {
+    async fn local(
+        &self,
+        lane: usize,
+        taken: &Taken,
+        span: Span,
+        front: Front<'_>,
+    ) -> Result<Local, StageError> {
         let rendition = self.rendition(lane)?;
         let none = || passing("no segment was fetched");
         let segment = rendition.segments.get(taken.range.start).ok_or_else(none)?;
@@ -242,9 +270,9 @@ impl Fetch<'_> {
         let init = if kind == Kind::Fragments { self.init(segment).await? } else { Bytes::new() };
         let mut sink = create(&path).await?;
         sink.write_all(&init).await.map_err(passing)?;
-        let mut first = front.opening;
+        let (mut first, mut damaged) = (front.opening, false);
         for path in &taken.paths {
-            append(path, kind, first.take(), &mut sink).await?;
+            damaged |= append(path, kind, first.take(), &mut sink).await?;
             if matches!(self.room.job.spec, Spec::Download(_)) {
                 // Nothing is missing that could be put in front, and the disk is small.
                 tokio::fs::remove_file(path).await.map_err(passing)?;
@@ -262,11 +290,13 @@ impl Fetch<'_> {
                 )
             })?;
             let index = index.moved(MediaTime(-zero.0));
-            return Ok(Local { kind, path, index: Some((file, index)), origin: MediaTime(-zero.0) });
+            let (origin, picture) = (MediaTime(-zero.0), Pictured::Decodable);
+            return Ok(Local { kind, path, index: Some((file, index)), origin, picture, damaged });
         }
         let begins = if kind == Kind::Packed { ts::packed(&head).map(|(at, _)| at) } else { None };
         let has_picture = front.opening.is_some_and(|opening| opening.begins.picture.is_some());
-        self.transport(kind, &path, (begins, segment.start), (zero, has_picture)).await
+        let local = self.transport(kind, &path, (begins, segment.start), (zero, has_picture), span).await?;
+        Ok(Local { damaged, ..local })
     }
 
     /// A transport stream or packed sound, copied into MP4. `begins` is when it begins where only a tag tells, and when
@@ -277,30 +307,30 @@ impl Fetch<'_> {
         path: &Path,
         (begins, expected): (Option<MediaTime>, MediaTime),
         (zero, has_picture): (MediaTime, bool),
+        span: Span,
     ) -> Result<Local, StageError> {
         let tools = Tools::default();
         let probe = remux::probe(&tools, path).await.map_err(told)?;
-        if has_picture && probe.video.is_none() && self.has_picture() {
-            return Err(unsupported(format!(
-                "The stream's segments from {expected} on do not say how their picture is coded. \
-                 Choose an earlier start, or use another form of the video."
-            )));
-        }
         let first = probe.zero;
         let begins = begins.unwrap_or(first);
         let origin = ts::nearest(begins.since(zero), expected);
+        let bare =
+            |picture| Local { kind, path: path.to_owned(), index: None, origin, picture, damaged: false };
+        let wanted = has_picture && self.has_picture();
+        if wanted && probe.video.is_none() {
+            return Ok(bare(Pictured::Undescribed));
+        }
         let copy = path.with_extension("mp4");
         let remuxed = remux::transport(&tools, path, &copy).await.map_err(told)?;
-        let Some(remuxed) = remuxed else {
-            return Ok(Local { kind, path: path.to_owned(), index: None, origin });
-        };
+        let at = |time: MediaTime| MediaTime(origin.0.saturating_add(time.since(first).0));
+        let reaches = remuxed.key.is_some_and(|key| at(key) <= span.start);
+        let picture = if reaches || !wanted { Pictured::Decodable } else { Pictured::Keyless };
+        let Some(from) = remuxed.zero else { return Ok(bare(picture)) };
         let file = LocalFile::open(&copy).map_err(passing)?;
-        let Ok(index) = Index::read(&file).await else {
-            return Ok(Local { kind, path: path.to_owned(), index: None, origin });
-        };
+        let Ok(index) = Index::read(&file).await else { return Ok(bare(picture)) };
         tokio::fs::remove_file(path).await.map_err(passing)?;
-        let by = MediaTime(origin.0.saturating_add(remuxed.zero.since(first).0));
-        Ok(Local { kind, path: copy, index: Some((file, index.moved(by))), origin })
+        let index = Some((file, index.moved(at(from))));
+        Ok(Local { path: copy, index, ..bare(picture) })
     }
 
     /// Leaves what the job needs of the local files.
@@ -316,7 +346,7 @@ impl Fetch<'_> {
                 files.push(Held::Local(sound));
             }
             if let Some(plan) = (Cutting { room, index: &index, files: &files }).run().await? {
-                return Ok(plan);
+                return Ok(if locals.iter().any(|local| local.damaged) { plan.damaged() } else { plan });
             }
         }
         let is_clip = matches!(room.job.spec, Spec::Clip(_));
@@ -324,19 +354,27 @@ impl Fetch<'_> {
             [one] if one.kind != Kind::Fragments || !is_clip => {
                 let origin = if is_clip { one.origin } else { MediaTime::ZERO };
                 room.put(&one.path, SOURCE).await?;
-                Ok(Plan::One { origin, around: None })
+                Ok(Plan::whole(origin))
             }
             [video, audio] if !is_clip => {
                 let one = room.folder.join("one");
                 remux::join(&Tools::default(), (&video.path, &audio.path), &one).await.map_err(told)?;
                 room.put(&one, SOURCE).await?;
-                Ok(Plan::One { origin: MediaTime::ZERO, around: None })
+                Ok(Plan::whole(MediaTime::ZERO))
             }
             _ => Err(unsupported(
                 "The stream's picture and sound cannot be taken apart. Use another form of the video.",
             )),
         }
     }
+}
+
+/// Why the segments from `from` on are of no use.
+fn undescribed(from: MediaTime) -> StageError {
+    unsupported(format!(
+        "The stream's segments from {from} on do not say how their picture is coded. Choose another span, or use another \
+         form of the video."
+    ))
 }
 
 /// The segments around `at` that share its clock.
@@ -381,14 +419,15 @@ async fn head(path: &Path) -> Result<Vec<u8>, StageError> {
 }
 
 /// Writes a segment behind the others; what tags packed sound stays out. Before the first one comes what only the
-/// stream's `opening` tells of its picture.
+/// stream's `opening` tells of its picture. Answers whether some of it was lost on its way.
 async fn append(
     path: &Path,
     kind: Kind,
     opening: Option<&Opening>,
     sink: &mut File,
-) -> Result<(), StageError> {
+) -> Result<bool, StageError> {
     let mut bytes = Bytes::from(tokio::fs::read(path).await.map_err(passing)?);
+    let damaged = kind == Kind::Transport && ts::has_losses(&bytes);
     if kind == Kind::Packed
         && let Some((_, skip)) = ts::packed(&bytes)
     {
@@ -405,5 +444,6 @@ async fn append(
         sink.write_all(&bytes.split_to(at)).await.map_err(passing)?;
         sink.write_all(&sets).await.map_err(passing)?;
     }
-    sink.write_all(&bytes).await.map_err(passing)
+    sink.write_all(&bytes).await.map_err(passing)?;
+    Ok(damaged)
 }

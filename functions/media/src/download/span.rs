@@ -80,7 +80,7 @@ impl Cutting<'_> {
         must_fit(self.room, small.bytes_total)?;
         self.expect(small.bytes_total);
         self.leave(&small, SOURCE).await?;
-        Ok(Some(Plan::One { origin: small.origin, around }))
+        Ok(Some(Plan::One { origin: small.origin, around, pace: small.pace, damaged: false }))
     }
 
     /// `bytes` more are going to be read of the source, if that is where they come from.

@@ -18,6 +18,29 @@ const FLAC_CHANNELS_MAX: u32 = 8;
 /// The highest rate of FLAC in samples a second (RFC 9639, 8.2).
 const FLAC_RATE_MAX: u32 = 655_350;
 
+/// By how much sound may be off its own time.
+const OFF_MAX: MediaTime = MediaTime(4_000);
+
+/// A step of the clock of this much is a gap at once, however long packets are.
+const STEP_MAX: MediaTime = MediaTime(10_000);
+
+/// So many packets in a row that are off by more than [`OFF_MAX`] are: one alone is jitter, as of recorders that write
+/// down when a packet came, and to fill and cut that would be heard.
+const OFF_PACKETS_MAX: u32 = 3;
+
+/// Times without jitter: an expression for `asetpts` by which each frame follows the one before, to the sample, unless
+/// there is a gap between the two, or an overlap. It keeps when the next frame is due (0), whether there was one (1), for
+/// how many frames in a row (behind its sign, in which direction) time has been off (2), and by how much it is (3).
+fn steady(rate: u32) -> String {
+    let (off, step) = (samples(OFF_MAX, rate), samples(STEP_MAX, rate));
+    format!(
+        "st(3,if(ld(1),PTS-ld(0),0));\
+         st(2,if(gt(abs(ld(3)),{off}),if(gt(ld(2)*ld(3),0),ld(2),0)+sgn(ld(3)),0));\
+         st(4,if(ld(1)*not(isnan(PTS))*lt(abs(ld(3)),min({step},NB_SAMPLES/2))*lt(abs(ld(2)),{OFF_PACKETS_MAX}),\
+         ld(0),st(2,0)+PTS));st(1,1);st(0,ld(4)+NB_SAMPLES);ld(4)"
+    )
+}
+
 /// The sound of a cut. Times are in samples of `rate` on the local file's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioPlan {
@@ -71,19 +94,22 @@ impl AudioPlan {
 
     /// Picks the sound by sample. Where the source has none (it begins late, pauses, ends early) there is silence,
     /// so the track begins with the clip and needs no edit list to be in sync.
+    ///
+    /// Invariant: between any two gaps of the source, sound is within [`OFF_MAX`] of its own time.
     fn filters(&self) -> String {
         let Self { rate, from, to, .. } = *self;
+        let steady = steady(rate);
         let layout = match if self.right.is_some() { 1 } else { self.channels } {
             1 => ":channel_layouts=mono",
             2 => ":channel_layouts=stereo",
             _ => "",
         };
         let length = to - from;
-        // `min_comp` is below one sample: the default of 1 ms would leave a start that is less late uncorrected.
+        // Both bounds of `aresample` are below one sample: what it sees as a gap is one.
         format!(
-            "aformat=sample_rates={rate}{layout},atrim=start_pts={from}:end_pts={to},\
-             asetpts=PTS-({from}),aresample=async=1:min_comp=0.000001:first_pts=0,apad=whole_len={length},\
-             atrim=end_sample={length}"
+            "aformat=sample_rates={rate}{layout},asetpts='{steady}',atrim=start_pts={from}:end_pts={to},\
+             asetpts=PTS-({from}),aresample=async=1:min_comp=0.000001:min_hard_comp=0.000001:first_pts=0,\
+             apad=whole_len={length},atrim=end_sample={length}"
         )
     }
 
@@ -142,10 +168,12 @@ pub(super) const AAC: &str = "-c:a aac -b:a 192k";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ffmpeg::TimeBase;
 
     fn plan(codec: &str, sample_rate: u32, channels: u32, bits: u32, format: Format) -> AudioPlan {
-        let stream =
-            AudioStream { index: 1, codec: codec.to_owned(), sample_rate, channels, right: None, bits };
+        let time_base = TimeBase { num: 1, den: sample_rate };
+        let codec = codec.to_owned();
+        let stream = AudioStream { index: 1, codec, time_base, sample_rate, channels, right: None, bits };
         AudioPlan::new(&stream, format, MediaTime(1_500_000), MediaTime(4_250_000))
     }
 

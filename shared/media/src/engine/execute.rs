@@ -11,7 +11,7 @@ use super::{
     plan::{EncodePlan, VideoPlan},
 };
 use crate::{
-    ffmpeg::{Args, TimeBase, Tools},
+    ffmpeg::{Args, TimeBase, Tools, is_harmless},
     process::Finished,
 };
 
@@ -32,14 +32,17 @@ pub(crate) struct Input<'a> {
     pub(crate) seek: Option<MediaTime>,
 }
 
-/// Makes the clip at `out`. Succeeds only if FFmpeg reported nothing.
+/// What FFmpeg said while it read a source; empty if all is well.
+pub(super) type Words = String;
+
+/// Makes the clip at `out`. What FFmpeg says meanwhile may be about another part of the source.
 pub(crate) async fn execute(
     tools: &Tools,
     plan: &EncodePlan,
     input: Input<'_>,
     out: &Path,
     progress: Progress<'_>,
-) -> Result<(), EngineError> {
+) -> Result<Words, EngineError> {
     match (plan.format, &plan.video, &plan.audio) {
         (Format::Mp3 | Format::M4a | Format::Wav | Format::Flac, _, Some(audio)) => {
             let args = audio.heard(source(input)).words(NO_EXTRAS);
@@ -59,7 +62,8 @@ pub(super) fn source(input: Input<'_>) -> Args {
 
 /// The source behind options that concern all of FFmpeg.
 pub(super) fn opened(args: Args, input: Input<'_>) -> Args {
-    let args = args.words("-copyts");
+    // However many packets cannot be decoded: which ones they are decides, not how many.
+    let args = args.words("-max_error_rate 1 -copyts");
     let args = match input.seek {
         // Absolute, and to a whole group of pictures: what is too early is dropped by its timestamp.
         Some(at) => args.words(&format!("-seek_timestamp 1 -noaccurate_seek -ss {:.6}", at.seconds())),
@@ -121,7 +125,7 @@ pub(super) async fn run(
     plan: &EncodePlan,
     share: std::ops::Range<f64>,
     progress: Progress<'_>,
-) -> Result<(), EngineError> {
+) -> Result<Words, EngineError> {
     let mut on_line = |line: &str| {
         if let Some(at) = line.strip_prefix("out_time_us=").and_then(|micros| micros.trim().parse().ok()) {
             let fraction = (MediaTime(at).seconds() / plan.duration.seconds().max(1e-6)).clamp(0.0, 1.0);
@@ -130,24 +134,29 @@ pub(super) async fn run(
     };
     let finished = tools.ffmpeg(args, &mut on_line).await?;
     progress(share.end);
-    silent(finished)
+    words(finished)
 }
 
-/// What the H.264 decoder says when a stream tells it to forget a picture that it never had. That is how decoding
-/// begins at a picture of an open group: the forgotten one lies before it. Nothing is decoded from it, or the
-/// decoder would also complain about a missing reference.
-const FORGETS_THE_UNKNOWN: &str = "mmco: unref short failure";
+/// What FFmpeg said, if it came to a good end.
+pub(super) fn words(finished: Finished) -> Result<Words, EngineError> {
+    let Finished { success, stderr } = finished;
+    match success {
+        true if stderr.lines().all(is_harmless) => Ok(Words::new()),
+        true => Ok(stderr),
+        false if is_ours(&stderr) => Err(EngineError::Internal(format!("ffmpeg failed: {stderr}"))),
+        false => Err(EngineError::Failed(stderr)),
+    }
+}
+
+/// Whether FFmpeg failed for a reason that lies with this machine: a full disk, no memory, or a signal, before which it says
+/// nothing.
+fn is_ours(stderr: &str) -> bool {
+    const REASONS: [&str; 3] = ["No space left on device", "Cannot allocate memory", "Input/output error"];
+    stderr.is_empty() || REASONS.iter().any(|reason| stderr.contains(reason))
+}
 
 /// FFmpeg ends with status 0 after hundreds of decoding errors; only its silence is success.
 pub(crate) fn silent(finished: Finished) -> Result<(), EngineError> {
-    let Finished { success, stderr } = finished;
-    // FFmpeg counts a line that it would print again.
-    let again = |line: &str| line.trim_start().starts_with("Last message repeated ");
-    let forgets = |line: &str| line.starts_with("[h264 @ ") && line.ends_with(FORGETS_THE_UNKNOWN);
-    let quiet = stderr.lines().all(|line| forgets(line) || again(line));
-    match (success, quiet) {
-        (true, true) => Ok(()),
-        (true, false) => Err(EngineError::Damaged(stderr)),
-        (false, _) => Err(EngineError::Internal(format!("ffmpeg failed: {stderr}"))),
-    }
+    let words = words(finished)?;
+    if words.is_empty() { Ok(()) } else { Err(EngineError::Damaged(words)) }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     EngineError,
-    execute::{Input, NO_EXTRAS, Progress, opened, silent},
+    execute::{Input, NO_EXTRAS, Progress, Words, opened, words},
     picture,
     plan::{EncodePlan, GIF_RATE, VideoPlan},
 };
@@ -41,20 +41,21 @@ const STEPS: [(i64, u16, u32); 8] = [
 /// No side becomes smaller than this, in pixels.
 const SIDE_MIN: u32 = 32;
 
-/// Makes the GIF of `plan` at `out`, of at most `bytes_max` bytes if there is a bound. Gives the plan that it was made by.
+/// Makes the GIF of `plan` at `out`, of at most `bytes_max` bytes if there is a bound. Gives the plan that it was made by,
+/// and what FFmpeg said of the source.
 pub(super) async fn gif(
     tools: &Tools,
     plan: &EncodePlan,
     (input, bytes_max): (Input<'_>, Option<u64>),
     out: &Path,
     progress: Progress<'_>,
-) -> Result<EncodePlan, EngineError> {
+) -> Result<(EncodePlan, Words), EngineError> {
     let whole = plan.video.as_ref().map(|video| video.picture);
     let whole = whole.ok_or_else(|| EngineError::Internal("a GIF without a picture".into()))?;
     for (rate, slack, percent) in STEPS {
         let Some(smaller) = plan.as_gif(rate, scaled(whole, percent)) else { continue };
-        if made(tools, &smaller, (input, bytes_max), (rate, slack, out), progress).await? {
-            return Ok(smaller);
+        if let Some(words) = made(tools, &smaller, (input, bytes_max), (rate, slack, out), progress).await? {
+            return Ok((smaller, words));
         }
         if bytes_max.is_none() {
             break;
@@ -71,14 +72,14 @@ fn scaled(PictureSize { width, height }: PictureSize, percent: u32) -> PictureSi
     PictureSize { width: side(width), height: side(height) }
 }
 
-/// Makes the GIF; false if it has more bytes than it may.
+/// Makes the GIF, and gives what FFmpeg said; `None` if it has more bytes than it may.
 async fn made(
     tools: &Tools,
     plan: &EncodePlan,
     (input, bytes_max): (Input<'_>, Option<u64>),
     (rate, slack, out): (i64, u16, &Path),
     progress: Progress<'_>,
-) -> Result<bool, EngineError> {
+) -> Result<Option<Words>, EngineError> {
     let internal =
         |error: &dyn std::fmt::Display| EngineError::Internal(format!("{}: {error}", out.display()));
     let video = plan.video.as_ref().ok_or_else(|| EngineError::Internal("a GIF without a picture".into()))?;
@@ -114,11 +115,12 @@ async fn made(
     };
     let (finished, written) = tokio::join!(reading, writing);
     let written = written.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
-    if written {
-        silent(finished?)?;
-        progress(1.0);
+    if !written {
+        return Ok(None);
     }
-    Ok(written)
+    let words = words(finished?)?;
+    progress(1.0);
+    Ok(Some(words))
 }
 
 #[allow(clippy::cast_precision_loss)] // for a progress bar
@@ -145,8 +147,10 @@ fn write(
 /// FFmpeg's words for the pictures, `rate` a second, as bytes of red, green and blue.
 fn pictures_of(input: Input<'_>, video: &VideoPlan, rate: i64) -> Args {
     // The last picture stays until the end of the span, the first is there from its beginning.
+    // A single picture that does not say how long it is shown would become none: it is shown twice.
+    let again = if video.frames.len() == 1 { "tpad=stop=1:stop_mode=clone," } else { "" };
     let filter = format!(
-        "{},fps={rate}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={},{}",
+        "{},{again}fps={rate}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={},{}",
         picture::frames(video),
         video.frames_out,
         picture::delivered_rgb(video)

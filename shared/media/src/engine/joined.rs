@@ -15,7 +15,9 @@ use crate::{
 
 /// The sound of `span` in a file whose zero is the source's `origin`; `None` if it has none.
 pub(crate) fn sound_plan(probe: &Probe, origin: MediaTime, span: Span) -> Option<AudioPlan> {
-    let request = Request { probe, pts: &[], origin, span, format: Format::Mp4, quality: Quality::P720 };
+    let (format, quality) = (Format::Mp4, Quality::P720);
+    let request =
+        Request { probe, pts: &[], origin, span, pace: None, coded: None, double: &[], format, quality };
     probe.audio.as_ref().map(|audio| request.audio(audio, request.local(span.start)))
 }
 
@@ -33,6 +35,7 @@ pub(crate) fn joined_plan(fan_out: &FanOut, end: MediaTime, audio: Option<AudioP
         zero: 0,
         frames: fan_out.frames.clone(),
         tail: fan_out.tail,
+        double: Vec::new(),
         fit: Fit::Scale,
         source: fan_out.picture,
         colour: Colour::default(),

@@ -28,7 +28,7 @@ pub(crate) struct Looked {
     pub(crate) probe: Probe,
     /// The file's index, if it is an MP4 file that has one.
     pub(crate) index: Option<Index>,
-    /// The shown frames as the index has them, in decoding order.
+    /// The shown frames as the index has them, or the container, in decoding order.
     pub(crate) frames: Option<Vec<Frame>>,
     /// The sound that was chosen, where it is not the default one.
     wish: Option<AudioWish>,
@@ -68,10 +68,22 @@ impl Looked {
         Ok(Self { probe, index, frames, wish })
     }
 
+    /// The same file with the frames that its container lists, if that tells when they are shown.
+    pub(crate) async fn listed(mut self, tools: &Tools, path: &Path) -> Result<Self, EngineError> {
+        if let (None, Some(video)) = (&self.frames, &self.probe.video) {
+            let packets = tools.packets(path, video.index).await?;
+            let timed = !packets.is_empty() && packets.iter().all(|packet| packet.pts.is_some());
+            let shown = packets.iter().filter(|packet| !packet.hidden);
+            self.frames =
+                timed.then(|| shown.filter_map(|p| p.pts.map(|pts| Frame { pts, key: p.key })).collect());
+        }
+        Ok(self)
+    }
+
     /// The same file in the words of `ffprobe`, which knows more of colours and fields than is looked at here: enough to
     /// copy pictures, not to convert them.
     pub(crate) async fn probed(self, tools: &Tools, path: &Path) -> Result<Self, EngineError> {
-        if self.frames.is_none() {
+        if self.index.as_ref().and_then(probe).is_none() {
             return Ok(self);
         }
         Ok(Self { probe: tools.probe_for(path, self.wish.as_ref()).await?, ..self })
@@ -112,6 +124,7 @@ fn video(track: &Track) -> Option<VideoStream> {
         time_base,
         upright: shown,
         shown,
+        turned: false,
         colour,
         may_interlace: false,
     })
@@ -122,6 +135,7 @@ fn audio(track: &Track) -> Option<AudioStream> {
     Some(AudioStream {
         index: track.number,
         codec: "aac".to_owned(),
+        time_base: TimeBase { num: 1, den: track.timescale },
         sample_rate: rate,
         channels,
         right: None,

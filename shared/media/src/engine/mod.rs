@@ -15,6 +15,8 @@
 //! one verifies them, and both are started while the span is still coming from S3.
 
 mod audio;
+mod damage;
+mod encode;
 mod execute;
 mod gif;
 mod joined;
@@ -30,7 +32,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 use domain::{
-    cut::Span,
+    cut::{Pace, Span},
     quality::{Format, Quality},
     time::MediaTime,
     tracks::AudioWish,
@@ -38,6 +40,8 @@ use domain::{
 
 pub use audio::AudioPlan;
 pub(crate) use audio::JOIN;
+pub(crate) use damage::doubtful;
+pub use encode::Damage;
 pub use execute::Progress;
 pub use plan::{EncodePlan, Fit, VideoPlan};
 pub use poster::poster;
@@ -50,14 +54,16 @@ pub(crate) use joined::{joined_plan, sound_plan};
 pub(crate) use verify::{Clip, Codecs, Decode, Part, decodes, verify};
 
 use crate::{
-    ffmpeg::{ProbeError, Tools},
+    ffmpeg::{Probe, ProbeError, Tools},
     mp4::{Index, LocalFile},
     process::ProcessError,
     smart,
 };
+use encode::Encoding;
 pub(crate) use look::Looked;
+use plan::Request;
 pub use smart::Warm;
-use timeline::{Reading, Timeline};
+use timeline::Timeline;
 
 /// The method that holds always.
 const ENCODE: &str = "encode";
@@ -68,9 +74,21 @@ pub enum EngineError {
     /// The source cannot give this clip. The text is for the person who asked.
     #[error("{0}")]
     Source(String),
-    /// FFmpeg complained about the source while it decoded the span.
-    #[error("The source is damaged within this span and cannot be decoded cleanly.")]
+    /// Too much of the source cannot be decoded within the span.
+    #[error(
+        "The source is damaged within this span: more than a tenth of it cannot be decoded. Choose another span, or use \
+         another copy of the video."
+    )]
     Damaged(String),
+    /// The source is not what it says, so that no attempt made the clip that was planned.
+    #[error(
+        "The source cannot be cut here: what it says of its pictures, its sound or their times is not what is found when \
+         they are decoded. Choose another span, or use another form of the video."
+    )]
+    Unfit(String),
+    /// FFmpeg came to no good end.
+    #[error("ffmpeg failed: {0}")]
+    Failed(String),
     /// The clip was made, but is not what was planned.
     #[error("verification failed")]
     Verify(#[from] VerifyError),
@@ -94,7 +112,14 @@ impl EngineError {
     /// The text for the person who asked, when the source is the reason; `None` when we are.
     #[must_use]
     pub fn source_message(&self) -> Option<String> {
-        matches!(self, Self::Source(_) | Self::Damaged(_)).then(|| self.to_string())
+        match self {
+            Self::Source(_) | Self::Damaged(_) | Self::Unfit(_) => Some(self.to_string()),
+            // It would be no faster another time.
+            Self::Process(ProcessError::TimeLimit { .. } | ProcessError::TooMuchOutput { .. }) => {
+                Some("Making this takes too long. Ask for a shorter span or another quality.".to_owned())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -117,6 +142,9 @@ pub struct Cut<'a> {
     pub origin: MediaTime,
     /// What to cut out, on the source's timeline.
     pub span: Span,
+    /// How the source's frames follow each other, if the local file has only some of them:
+    /// [`crate::mp4::SpanFile::pace`].
+    pub pace: Option<Pace>,
     /// The container to make.
     pub format: Format,
     /// The largest picture to make.
@@ -139,6 +167,8 @@ pub struct Output {
     pub media: PathBuf,
     /// How the clip was found to be.
     pub verified: Verified,
+    /// Where the source is damaged.
+    pub damage: Vec<Damage>,
     /// How it was made: `copy` (no frame was encoded), `smart` (only the ends were), `encode`, or `fan_out` (encoded by
     /// several functions).
     pub method: &'static str,
@@ -174,13 +204,18 @@ pub async fn cut_warm(
     warm: Option<Warm>,
     progress: Progress<'_>,
 ) -> Result<Output, EngineError> {
-    let looked = Looked::for_cut(tools, job).await?;
+    let mut looked = Looked::for_cut(tools, job).await?;
+    if job.format.has_picture() {
+        looked = looked.listed(tools, job.input).await?;
+    }
     let media = job.out_dir.join("clip").with_extension(job.format.extension());
-    let (verified, method) = match copied(tools, job, &looked, (&media, warm), progress).await? {
-        Some(made) => made,
-        None => (encoded(tools, job, looked, &media, progress).await?, ENCODE),
-    };
-    Ok(Output { media, verified, method })
+    if let Some((verified, method)) = copied(tools, job, &looked, (&media, warm), progress).await? {
+        return Ok(Output { media, verified, damage: Vec::new(), method });
+    }
+    let looked = looked.probed(tools, job.input).await?;
+    let encoding = Encoding { tools, job, looked: &looked, out: &media, progress };
+    let (verified, damage) = encoding.run().await?;
+    Ok(Output { media, verified, damage, method: ENCODE })
 }
 
 /// The clip with all copied that can be, and how it was made; `None` if it has to be encoded as a whole.
@@ -191,10 +226,18 @@ async fn copied(
     (out, warm): (&Path, Option<Warm>),
     progress: Progress<'_>,
 ) -> Result<Option<(Verified, &'static str)>, EngineError> {
-    if job.encode || !matches!(job.format, Format::Mp4 | Format::M4a) {
+    // Only what has an index is copied.
+    if job.encode || !matches!(job.format, Format::Mp4 | Format::M4a) || looked.index.is_none() {
         return Ok(None);
     }
-    let (plan, seek) = planned(job, &Timeline::new(tools, job.input, looked), Reading::Quick).await?;
+    let frames = match &looked.frames {
+        None if job.format.has_picture() => return Ok(None),
+        frames => frames.as_deref().unwrap_or_default(),
+    };
+    let pts: Vec<i64> = frames.iter().map(|frame| frame.pts).collect();
+    let request = job.request(&looked.probe, &pts);
+    let plan = request.plan()?;
+    let seek = Timeline::new(tools, job.input, looked).seek(frames, &plan, request.local_start());
     let input = Input { path: job.input, seek };
     match smart::cut(tools, &smart::Job { plan: &plan, source: looked, input, out }, warm, progress).await {
         Ok(made) => Ok(Some(made)),
@@ -205,66 +248,10 @@ async fn copied(
     }
 }
 
-/// The clip, encoded as a whole.
-async fn encoded(
-    tools: &Tools,
-    job: &Cut<'_>,
-    looked: Looked,
-    out: &Path,
-    progress: Progress<'_>,
-) -> Result<Verified, EngineError> {
-    let looked = looked.probed(tools, job.input).await?;
-    let timeline = Timeline::new(tools, job.input, &looked);
-    match encoded_by(tools, job, &timeline, Reading::Quick, out, progress).await {
-        // A seek that landed badly, or a container whose packets are not its frames: once more the slow way.
-        Err(error @ (EngineError::Damaged(_) | EngineError::Verify(_))) => {
-            tracing::warn!(error = %error, detail = ?error, "cutting again from the beginning of the file");
-            encoded_by(tools, job, &timeline, Reading::Thorough, out, progress).await
-        }
-        other => other,
+impl<'a> Cut<'a> {
+    /// What the plan of this cut is made from.
+    fn request(&self, probe: &'a Probe, pts: &'a [i64]) -> Request<'a> {
+        let Self { origin, span, pace, format, quality, .. } = *self;
+        Request { probe, pts, origin, span, pace, coded: None, double: &[], format, quality }
     }
-}
-
-async fn encoded_by(
-    tools: &Tools,
-    job: &Cut<'_>,
-    timeline: &Timeline<'_>,
-    reading: Reading,
-    out: &Path,
-    progress: Progress<'_>,
-) -> Result<Verified, EngineError> {
-    let (plan, seek) = planned(job, timeline, reading).await?;
-    tracing::debug!(?seek, duration_us = plan.duration.0, "encoding");
-    let input = Input { path: job.input, seek };
-    let plan = match plan.format {
-        Format::Gif => gif::gif(tools, &plan, (input, job.bytes_max), out, progress).await?,
-        _ => {
-            execute::execute(tools, &plan, input, out, progress).await?;
-            plan
-        }
-    };
-    let codecs = Codecs::encoded(&plan);
-    verify(tools, &plan, Clip { path: out, codecs, decode: &Decode::Whole }).await
-}
-
-/// The plan, and where to begin reading.
-async fn planned(
-    job: &Cut<'_>,
-    timeline: &Timeline<'_>,
-    reading: Reading,
-) -> Result<(EncodePlan, Option<MediaTime>), EngineError> {
-    let frames = if job.format.has_picture() { timeline.frames(reading).await? } else { Vec::new() };
-    let pts: Vec<i64> = frames.iter().map(|frame| frame.pts).collect();
-    let request = plan::Request {
-        probe: &timeline.looked.probe,
-        pts: &pts,
-        origin: job.origin,
-        span: job.span,
-        format: job.format,
-        quality: job.quality,
-    };
-    let plan = request.plan()?;
-    let start = request.local_start();
-    let seek = if reading == Reading::Quick { timeline.seek(&frames, &plan, start) } else { None };
-    Ok((plan, seek))
 }

@@ -2,7 +2,7 @@
 
 use domain::quality::PictureSize;
 
-use super::plan::{Fit, VideoPlan};
+use super::plan::{Double, Fit, VideoPlan};
 use crate::ffmpeg::{Colour, TimeBase};
 
 /// How pictures are resampled: sharp, rounded instead of cut off, chroma interpolated like luma.
@@ -15,16 +15,26 @@ const NOMINAL_PEAK: u32 = 100;
 /// Picks the frames by timestamp, moves them to the clip's own timeline and makes whole pictures of fields.
 pub(super) fn frames(video: &VideoPlan) -> String {
     let VideoPlan { first, last, zero, .. } = *video;
-    let clip = format!("trim=start_pts={first}:end_pts={},setpts=PTS-({zero})", last + 1);
+    // A held picture is shown when the span starts.
+    let at = if first < zero { format!("max(PTS-({zero})\\,0)") } else { format!("PTS-({zero})") };
+    let double = left_out(&video.double);
+    let clip = format!("trim=start_pts={first}:end_pts={},setpts={at}", last + 1);
     if !video.may_interlace {
-        return clip;
+        return double + &clip;
     }
     let TimeBase { num, den } = video.time_base;
     // What moves is seen by the frames around each, those outside of the clip included.
     let around = i64::from(den / num) / 2;
     let near = format!("trim=start_pts={}:end_pts={}", first - around, last + around);
     // Counts in halves of a tick, and leaves alone what is not marked as interlaced.
-    format!("{near},bwdif=mode=send_frame:parity=auto:deint=interlaced,settb={num}/{den},{clip}")
+    format!("{double}{near},bwdif=mode=send_frame:parity=auto:deint=interlaced,settb={num}/{den},{clip}")
+}
+
+/// A filter without these frames. FFmpeg begins to count anew where the size of the pictures changes.
+fn left_out(doubles: &[Double]) -> String {
+    let one = |Double { at, place }: &Double| format!("eq(pts\\,{at})*eq(n\\,{place})");
+    let all: Vec<String> = doubles.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { format!("select='not({})',", all.join("+")) }
 }
 
 /// The delivered picture as 8-bit 4:2:0, which every H.264 decoder takes. Nothing is resampled or converted that
@@ -73,12 +83,31 @@ pub(super) fn jpeg(colour: &Colour, from: PictureSize, to: PictureSize) -> Strin
 /// `to` says how.
 fn scaled(video: &VideoPlan, to: &str) -> String {
     let PictureSize { width, height } = video.picture;
-    let (before, size) = match video.fit {
-        Fit::Keep => (String::new(), String::new()),
-        Fit::Crop => (format!("crop={width}:{height}:0:0,"), String::new()),
-        Fit::Scale => (String::new(), format!("{width}:{height}:")),
+    let planned = |side| only(video.source, side);
+    let (before, size, behind) = match video.fit {
+        Fit::Keep => (String::new(), format!("w={}:h=ih:", planned("iw")), String::new()),
+        Fit::Crop => {
+            (format!("crop={}:{height}:0:0,", planned(&width.to_string())), String::new(), String::new())
+        }
+        Fit::Scale => {
+            (String::new(), format!("w={}:h={height}:", planned(&width.to_string())), String::new())
+        }
+        Fit::Bars => {
+            let decrease = "force_original_aspect_ratio=decrease:force_divisible_by=2";
+            let pad = format!(",pad={width}:{height}:-1:-1");
+            (String::new(), format!("w={width}:h={height}:{decrease}:"), pad)
+        }
     };
-    format!("{before}scale={size}{SCALER}:in_range={}:{to},setsar=1", video.colour.range())
+    format!("{before}scale={size}{SCALER}:in_range={}:{to}{behind},setsar=1", video.colour.range())
+}
+
+/// More pixels than any filter takes.
+const TOO_MANY: u32 = 100_000_000;
+
+/// The length of a side for pictures of the planned size alone: for others it is one at which the filter fails. FFmpeg
+/// begins anew when the size changes in the middle, and would stretch what comes then without a word.
+fn only(PictureSize { width, height }: PictureSize, side: &str) -> String {
+    format!("'if(eq(iw\\,{width})*eq(ih\\,{height})\\,{side}\\,{TOO_MANY})'")
 }
 
 /// Brings a picture of high dynamic range (ITU-R BT.2100) to BT.709 in limited range: to linear light, to the

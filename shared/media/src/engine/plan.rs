@@ -4,7 +4,7 @@
 //! fraction of a second on its way.
 
 use domain::{
-    cut::{FrameRange, Span, ticks_ceil},
+    cut::{FrameRange, Pace, Span, ticks_ceil},
     quality::{Format, PictureSize, Quality},
     time::MediaTime,
 };
@@ -51,7 +51,7 @@ pub struct VideoPlan {
     pub stream: u32,
     /// Unit of the stream's timestamps.
     pub time_base: TimeBase,
-    /// Presentation time of the first frame of the clip.
+    /// Presentation time of the first frame of the clip; before `zero` where it is held.
     pub first: i64,
     /// Presentation time of its last frame.
     pub last: i64,
@@ -61,6 +61,8 @@ pub struct VideoPlan {
     pub frames: Vec<i64>,
     /// How long the last frame is shown: until the end of the span.
     pub tail: i64,
+    /// Frames to leave out.
+    pub double: Vec<Double>,
     /// How the picture becomes the delivered one.
     pub fit: Fit,
     /// The source's picture, upright.
@@ -75,6 +77,15 @@ pub struct VideoPlan {
     pub frames_out: u64,
 }
 
+/// A frame of a time that was there already, as where streams are put one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Double {
+    /// In ticks of the local file's clock.
+    pub at: i64,
+    /// How many frames of its size came before it in a row.
+    pub place: u64,
+}
+
 /// How an upright picture becomes the delivered one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
@@ -84,10 +95,13 @@ pub enum Fit {
     Crop,
     /// It is resampled.
     Scale,
+    /// It is resampled to fit, with bars around it: the source's pictures are of several sizes, or of another one than
+    /// its header says.
+    Bars,
 }
 
 /// What a plan is made from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) probe: &'a Probe,
     /// Presentation times of the file's shown frames in ticks, in any order; none without video.
@@ -95,6 +109,13 @@ pub(crate) struct Request<'a> {
     /// The source's time at the local file's zero.
     pub(crate) origin: MediaTime,
     pub(crate) span: Span,
+    /// How the source's frames follow each other, if `pts` are only some of them.
+    pub(crate) pace: Option<Pace>,
+    /// Width and height of the pictures as they are coded, if they were found not to be what the file says; the largest
+    /// one counts.
+    pub(crate) coded: Option<(u32, u32)>,
+    /// Frames to leave out.
+    pub(crate) double: &'a [Double],
     pub(crate) format: Format,
     pub(crate) quality: Quality,
 }
@@ -191,9 +212,33 @@ impl Request<'_> {
         MediaTime(at.0.saturating_sub(self.shift().0))
     }
 
+    /// The source's time when the local file's clock shows `at`.
+    pub(super) const fn source(&self, at: MediaTime) -> MediaTime {
+        MediaTime(at.0.saturating_add(self.shift().0))
+    }
+
+    /// How the source's frames follow each other.
+    pub(super) fn pace(&self) -> Pace {
+        let own = |stream: &VideoStream| {
+            let num = i64::from(stream.time_base.num);
+            Pace::of(
+                self.pts.iter().map(|pts| pts.saturating_mul(num)).collect(),
+                stream.time_base.den,
+                self.end(),
+            )
+        };
+        self.pace.or_else(|| self.probe.video.as_ref().map(own)).unwrap_or_default()
+    }
+
     /// The source's time when the local clock shows zero.
     const fn shift(&self) -> MediaTime {
         self.origin.since(self.probe.zero)
+    }
+
+    /// Where the source's presentation ends, if the local file says how long it is.
+    fn end(&self) -> Option<MediaTime> {
+        let length = self.probe.duration;
+        (length > MediaTime::ZERO).then(|| MediaTime(self.origin.0.saturating_add(length.0)))
     }
 
     fn video(&self, stream: &VideoStream) -> Result<VideoPlan, EngineError> {
@@ -201,30 +246,40 @@ impl Request<'_> {
         let num = i64::from(num);
         let shift = samples(self.shift(), den);
         let source = |pts: i64| pts.saturating_mul(num).saturating_add(shift);
-        let range = FrameRange::select(self.span, self.pts.iter().copied().map(source), den);
+        let pts = || self.pts.iter().copied().map(source);
+        let range = FrameRange::select(self.span, pts(), den, self.pace());
         let range = range.ok_or_else(|| EngineError::no_frame(self.span))?;
         let back = |ticks: i64| (ticks - shift).div_euclid(num);
         let (first, last) = (back(range.first), back(range.last));
         // A zero between two ticks of the stream is moved to the next one, still before the first frame.
         let zero = div_ceil(range.origin(self.span, den) - shift, num);
-        let mut frames: Vec<i64> =
-            self.pts.iter().filter(|pts| (first..=last).contains(pts)).map(|pts| pts - zero).collect();
+        let shown = self.pts.iter().filter(|pts| (first..=last).contains(pts));
+        // A held picture is shown when the span starts.
+        let mut frames: Vec<i64> = shown.map(|pts| (pts - zero).max(0)).collect();
         frames.sort_unstable();
         let end = div_ceil(ticks_ceil(self.span.end, den) - shift, num);
-        let picture = stream.shown.delivered(self.quality);
-        let fit = if stream.shown == stream.upright { fit(stream.upright, picture) } else { Fit::Scale };
+        let (upright, shown) =
+            self.coded.map_or((stream.upright, stream.shown), |coded| resized(stream, coded));
+        let picture = shown.delivered(self.quality);
+        let fit = match self.coded {
+            Some(_) => Fit::Bars,
+            None if shown == upright => fit(upright, picture),
+            None => Fit::Scale,
+        };
         Ok(VideoPlan {
             stream: stream.index,
             time_base: stream.time_base,
-            source: stream.upright,
+            source: upright,
             colour: stream.colour.clone(),
-            may_interlace: stream.may_interlace,
+            // What makes whole pictures keeps one back, which is lost where the size changes.
+            may_interlace: stream.may_interlace && self.coded.is_none(),
             first,
             last,
             zero,
             frames_out: frames.len() as u64,
             frames,
-            tail: (end - last).max(1),
+            tail: (end - last.max(zero)).max(1),
+            double: self.double.to_vec(),
             fit,
             picture,
         })
@@ -244,6 +299,21 @@ const fn sound_tolerance(format: Format) -> MediaTime {
 pub(super) fn samples(at: MediaTime, rate: u32) -> i64 {
     let ticks = (i128::from(at.0) * i128::from(rate) + 500_000).div_euclid(1_000_000);
     i64::try_from(ticks).unwrap_or(0)
+}
+
+/// The picture of a stream, upright and as it is shown, if it is coded in another size than the file says.
+fn resized(stream: &VideoStream, (width, height): (u32, u32)) -> (PictureSize, PictureSize) {
+    let (width, height) = if stream.turned { (height, width) } else { (width, height) };
+    let stretched = |side: u32, shown: u32, upright: u32| {
+        let side = u64::from(side) * u64::from(shown) / u64::from(upright.max(1));
+        u32::try_from(side).unwrap_or(u32::MAX).max(1)
+    };
+    let (from, to) = (stream.upright, stream.shown);
+    let shown = PictureSize {
+        width: stretched(width, to.width, from.width),
+        height: stretched(height, to.height, from.height),
+    };
+    (PictureSize { width, height }, shown)
 }
 
 /// The quotient, rounded up.
@@ -279,12 +349,14 @@ mod tests {
                 time_base: TimeBase { num, den },
                 upright,
                 shown: upright,
+                turned: false,
                 colour: Colour::default(),
                 may_interlace: false,
             }),
             audio: Some(AudioStream {
                 index: 1,
                 codec: "aac".into(),
+                time_base: TimeBase { num: 1, den: 48_000 },
                 sample_rate: 48_000,
                 channels: 6,
                 right: None,
@@ -305,7 +377,18 @@ mod tests {
     ) -> Result<EncodePlan, EngineError> {
         let span = Span { start: MediaTime(start), end: MediaTime(end) };
         let quality = Quality::P1080;
-        Request { probe, pts, origin: MediaTime(origin), span, format, quality }.plan()
+        Request {
+            probe,
+            pts,
+            origin: MediaTime(origin),
+            span,
+            pace: None,
+            coded: None,
+            double: &[],
+            format,
+            quality,
+        }
+        .plan()
     }
 
     #[test]

@@ -18,15 +18,6 @@ const SEEK_MARGIN: MediaTime = MediaTime(5_000_000);
 /// Below this, reading from the beginning costs less than a seek that lands badly.
 const SEEK_MIN: MediaTime = MediaTime(20_000_000);
 
-/// How a file is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
-    /// Frames are counted by samples or packets, and what lies far before the clip is skipped.
-    Quick,
-    /// Frames are counted by decoding, from the beginning of the file.
-    Thorough,
-}
-
 /// A local file and its frames.
 pub(crate) struct Timeline<'a> {
     tools: &'a Tools,
@@ -39,21 +30,13 @@ impl<'a> Timeline<'a> {
         Self { tools, path, looked }
     }
 
-    /// The shown frames in the file's own order; none without video.
-    pub(crate) async fn frames(&self, reading: Reading) -> Result<Vec<Frame>, EngineError> {
+    /// The shown frames in the file's own order, as its container lists them; none without video.
+    pub(crate) async fn frames(&self) -> Result<Vec<Frame>, EngineError> {
         let Some(video) = &self.looked.probe.video else { return Ok(Vec::new()) };
-        if reading == Reading::Quick {
-            if let Some(frames) = &self.looked.frames {
-                return Ok(frames.clone());
-            }
-            let packets = self.tools.packets(self.path, video).await?;
-            // AVI and elementary streams leave presentation times to the decoder.
-            let timed = packets.iter().all(|packet| packet.pts.is_some());
-            if timed && !packets.is_empty() {
-                let shown = packets.iter().filter(|packet| !packet.hidden);
-                return Ok(shown.filter_map(|p| p.pts.map(|pts| Frame { pts, key: p.key })).collect());
-            }
+        if let Some(frames) = &self.looked.frames {
+            return Ok(frames.clone());
         }
+        // AVI and elementary streams leave presentation times to the decoder.
         let frames = self.tools.frames(self.path, video).await?;
         Ok(frames.into_iter().map(|pts| Frame { pts, key: false }).collect())
     }

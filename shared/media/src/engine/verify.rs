@@ -147,7 +147,7 @@ async fn look(tools: &Tools, plan: &EncodePlan, clip: Clip<'_>) -> Result<Verifi
     if let (Some(planned), Some(stream)) = (&plan.video, &probe.video) {
         let shown = match listed {
             Some(listed) => listed.into_iter().map(|frame| frame.pts).collect(),
-            None => shown(tools.packets(clip.path, stream).await?),
+            None => shown(tools.packets(clip.path, stream.index).await?),
         };
         count(plan, shown.len() as u64, planned.frames_out)?;
         if plan.format == Format::Mp4 {

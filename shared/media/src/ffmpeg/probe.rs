@@ -75,7 +75,15 @@ impl Probe {
     }
 }
 
-/// A coded picture of the video stream.
+impl Probe {
+    /// The numbers of its streams.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = u32> {
+        let video = self.video.as_ref().map(|video| video.index);
+        video.into_iter().chain(self.audio.as_ref().map(|audio| audio.index))
+    }
+}
+
+/// A packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {
     /// Presentation time in ticks of the stream.
@@ -185,8 +193,8 @@ impl Tools {
         })
     }
 
-    /// The coded pictures of `video` in decoding order.
-    pub(crate) async fn packets(&self, path: &Path, video: &VideoStream) -> Result<Vec<Packet>, ProbeError> {
+    /// The packets of stream `stream` in decoding order.
+    pub(crate) async fn packets(&self, path: &Path, stream: u32) -> Result<Vec<Packet>, ProbeError> {
         let mut packets = Vec::new();
         let mut line = |line: &str| {
             // Side data that is not shown leaves an empty line behind.
@@ -199,7 +207,7 @@ impl Tools {
             packets.push(Packet { pts, key: flags.contains('K'), hidden: flags.contains('D') });
         };
         let args = Args::default()
-            .option("-select_streams", video.index.to_string())
+            .option("-select_streams", stream.to_string())
             .words("-show_entries packet=pts,flags -print_format csv=print_section=0")
             .input(path);
         self.ffprobe(args, TIMES_MAX, &mut line).await?;

@@ -23,6 +23,21 @@ pub struct TimeBase {
     pub den: u32,
 }
 
+impl TimeBase {
+    /// When a clock of this unit shows `ticks`.
+    #[must_use]
+    pub fn time(self, ticks: i64) -> MediaTime {
+        MediaTime::from_ticks(ticks.saturating_mul(self.num.into()), self.den)
+    }
+
+    /// What it shows at `at`, rounded down.
+    #[must_use]
+    pub fn ticks(self, at: MediaTime) -> i64 {
+        let ticks = i128::from(at.0) * i128::from(self.den);
+        i64::try_from(ticks.div_euclid(1_000_000 * i128::from(self.num.max(1)))).unwrap_or(i64::MAX)
+    }
+}
+
 /// The film: the video stream that is no cover and no thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoStream {
@@ -36,6 +51,8 @@ pub struct VideoStream {
     pub upright: PictureSize,
     /// The picture as it is shown: upright and with square pixels.
     pub shown: PictureSize,
+    /// Whether it is coded lying on its side.
+    pub turned: bool,
     /// What its numbers mean.
     pub colour: Colour,
     /// Whether frames may be two fields of different instants; each frame says whether it is.
@@ -49,6 +66,8 @@ pub struct AudioStream {
     pub index: u32,
     /// FFmpeg's name of the codec.
     pub codec: String,
+    /// The unit of the stream's timestamps.
+    pub time_base: TimeBase,
     /// Samples a second.
     pub sample_rate: u32,
     /// How many channels.
@@ -158,6 +177,7 @@ impl StreamAnswer {
             time_base: TimeBase { num, den },
             upright: upright(width, height),
             shown: upright(square, height),
+            turned,
             colour: self.colour(),
             may_interlace: self.may_interlace(),
         })
@@ -235,8 +255,11 @@ impl StreamAnswer {
         }
         let sample_rate = self.sample_rate.as_deref()?.parse().ok().filter(|rate| *rate > 0)?;
         let channels = self.channels.filter(|channels| *channels > 0)?;
+        let (num, den) =
+            self.time_base.as_deref().and_then(|base| fraction(base, '/')).unwrap_or((1, sample_rate));
         Some(AudioStream {
             index: self.index,
+            time_base: TimeBase { num, den },
             codec: self.codec_name.clone().unwrap_or_default(),
             sample_rate,
             channels,

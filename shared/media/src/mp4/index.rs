@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use domain::{
-    cut::{Span, ticks_ceil},
+    cut::{Pace, Span, ticks_ceil},
     source::SourceInfo,
     time::MediaTime,
     tracks::{self, AudioTrack, AudioWish, Choice},
@@ -252,6 +252,23 @@ impl Index {
     pub(super) fn drop_empty(&mut self) {
         self.video.take_if(|track| track.is_empty());
         self.audio.take_if(|track| track.is_empty());
+    }
+
+    /// Whether picture or sound can only be played with a key (DRM).
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        [&self.video, &self.audio].into_iter().flatten().any(Track::is_protected)
+    }
+
+    /// How the frames follow each other, as far as they are listed.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        let shown = |track: &Track| {
+            let list = track.samples.as_ref().map(|samples| samples.list.as_slice()).unwrap_or_default();
+            list.iter().map(Sample::pts).filter(|pts| track.shown.contains(pts)).collect()
+        };
+        let end = Some(self.duration());
+        self.video.as_ref().map_or_else(Pace::default, |track| Pace::of(shown(track), track.timescale, end))
     }
 
     /// Where the longest track's presentation ends.

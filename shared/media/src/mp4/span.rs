@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use domain::{
-    cut::{FrameRange, Span},
+    cut::{FrameRange, Pace, Span},
     time::MediaTime,
 };
 
@@ -61,9 +61,11 @@ pub struct SpanFile {
     pub origin: MediaTime,
     /// Length of the local file in bytes, header included.
     pub bytes_total: u64,
-    /// The frames within the span on the source's timeline, in ticks of the video track's clock; `None` without
+    /// The frames of the span on the source's timeline, in ticks of the video track's clock; `None` without
     /// video.
     pub frames: Option<FrameRange>,
+    /// How the source's frames follow each other, which the few of a span do not tell; `None` without video.
+    pub pace: Option<Pace>,
 }
 
 /// The samples taken of one track, by index in decoding order.
@@ -97,10 +99,11 @@ impl SpanFile {
         wanted: Wanted,
     ) -> Result<Self, SpanError> {
         let mut taken = Vec::new();
-        let mut frames = None;
+        let (mut frames, mut pace) = (None, None);
         if let Some(track) = index.video.as_ref().filter(|_| wanted.video) {
-            let (video, range) = video(track, span)?;
-            frames = Some(range);
+            let own = index.pace();
+            let (video, range) = video(track, span, own)?;
+            (frames, pace) = (Some(range), Some(own));
             taken.push(video);
         }
         if let Some(track) = index.audio.as_ref().filter(|_| wanted.audio) {
@@ -131,6 +134,7 @@ impl SpanFile {
             origin: MediaTime(origin * 1_000_000),
             bytes_total,
             frames,
+            pace,
         })
     }
 }
@@ -196,10 +200,10 @@ impl Taken<'_> {
     }
 }
 
-fn video(track: &Track, span: Span) -> Result<(Taken<'_>, FrameRange), SpanError> {
+fn video(track: &Track, span: Span, pace: Pace) -> Result<(Taken<'_>, FrameRange), SpanError> {
     let samples = track.samples.as_ref().map_err(|why| SpanError::Unsupported(why))?;
     let shown = samples.list.iter().map(super::Sample::pts).filter(|pts| track.shown.contains(pts));
-    let frames = FrameRange::select(span, shown, track.timescale).ok_or(SpanError::NoFrame)?;
+    let frames = FrameRange::select(span, shown, track.timescale, pace).ok_or(SpanError::NoFrame)?;
     let start = start_sample(samples, frames.first, track.timescale)?;
     let last = samples.list.iter().rposition(|s| (frames.first..=frames.last).contains(&s.pts()));
     let last = last.ok_or(SpanError::NoFrame)?;

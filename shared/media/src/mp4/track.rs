@@ -265,10 +265,20 @@ fn visual_entry(stsd: &[u8]) -> Result<(u32, u32, Option<Aspect>), ParseError> {
     Ok((width, height, aspect))
 }
 
+/// Why the samples of a protected track (ISO/IEC 23001-7) cannot be told.
+const ENCRYPTED: &str = "the media is encrypted";
+
+impl Track {
+    /// Whether it can only be played with a key.
+    pub(super) fn is_protected(&self) -> bool {
+        matches!(self.samples, Err(ENCRYPTED))
+    }
+}
+
 /// Media that is encrypted or lies in another file cannot be taken from this one.
 fn check_supported(codec: FourCc, minf: &[u8], references: &[u16]) -> Result<(), ParseError> {
     if matches!(&codec, b"encv" | b"enca" | b"drmi" | b"drms") {
-        return Err(ParseError::Unsupported("the media is encrypted"));
+        return Err(ParseError::Unsupported(ENCRYPTED));
     }
     let Some(dinf) = find(minf, b"dinf")? else { return Ok(()) };
     let Some(dref) = find(dinf, b"dref")? else { return Ok(()) };

@@ -98,7 +98,9 @@ impl Clip {
             let picture = source.pictures.get(index)?;
             Some((From::Source(source, index), picture.pts, picture.idr))
         });
-        encoded(self.ends.head.as_ref()).chain(copied).chain(encoded(self.ends.tail.as_ref())).collect()
+        let all = encoded(self.ends.head.as_ref()).chain(copied).chain(encoded(self.ends.tail.as_ref()));
+        // A held picture is shown when the span starts.
+        all.map(|(from, pts, is_sync)| (from, pts.max(self.plan.zero), is_sync)).collect()
     }
 }
 
@@ -133,8 +135,9 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) const fn of(plan: &VideoPlan) -> Self {
-        Self { first: plan.first, last: plan.last, tail: plan.tail, zero: plan.zero }
+    pub(super) fn of(plan: &VideoPlan) -> Self {
+        let (first, last) = (plan.first.max(plan.zero), plan.last.max(plan.zero));
+        Self { first, last, tail: plan.tail, zero: plan.zero }
     }
 }
 

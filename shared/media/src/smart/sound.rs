@@ -10,7 +10,7 @@ use super::{Reason, source::Media};
 use crate::{
     engine::AudioPlan,
     mp4::{
-        Samples, Track,
+        Sample, Samples, Track,
         boxes::{Children, FourCc, write},
     },
 };
@@ -47,6 +47,9 @@ impl Kind {
         KINDS.iter().find(|kind| kind.codec == codec && kind.entry == track.codec)
     }
 }
+
+/// By how much a packet may be off the time that it has if all are as long as most are: what rounding makes of it.
+const OFF_MAX: MediaTime = MediaTime(4_000);
 
 /// Packets of one track.
 pub(super) struct Sound {
@@ -149,16 +152,20 @@ fn packets(samples: &Samples, kind: &Kind, track: &Track, heard: &Range<i64>) ->
     };
     let from = (0..=first.saturating_sub(count)).rev().find(settled).unwrap_or(0);
     let packets = from..last + 1;
-    let durations = || (packets.start..last).map(|index| samples.duration(index));
-    let (shortest, longest) = (durations().min().unwrap_or(1), durations().max().unwrap_or(1));
-    let packet = longest.max(samples.duration(last));
+    let mut durations: Vec<i64> = (packets.start..last).map(|index| samples.duration(index)).collect();
+    durations.sort_unstable();
+    let usual = durations.get(durations.len() / 2).copied().unwrap_or(1);
+    let packet = usual.max(samples.duration(last));
     let one_offset = list.get(packets.clone())?.windows(2).all(|pair| match pair {
         [this, next] => this.cts == next.cts,
         _ => true,
     });
     let begins = begin.max(shown.start) <= heard.start;
     let ends = until(last).min(shown.end) + packet >= heard.end;
-    // A packet that is announced as longer than its neighbours is followed by a pause.
-    let steady = shortest > 0 && longest <= shortest * 2;
+    // A packet that is announced as longer than the others is followed by a pause, which players may leave out.
+    let zero = list.get(from)?.pts();
+    let off = |(n, sample): (i64, &Sample)| (sample.pts() - zero - n * usual).abs();
+    let off_max = (0..).zip(list.get(packets.clone())?).map(off).max().unwrap_or(0);
+    let steady = usual > 0 && MediaTime::from_ticks(off_max, track.timescale) <= OFF_MAX;
     (samples.description == 1 && one_offset && begins && ends && steady).then_some(packets)
 }

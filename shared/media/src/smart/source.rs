@@ -104,7 +104,7 @@ impl Source {
         frames.sort_unstable();
         // A hostile table can name the same bytes over and over.
         let bytes: u64 = copied.iter().map(|sample| u64::from(sample.size)).sum();
-        let same = frames.iter().map(|pts| pts - plan.zero).eq(plan.frames.iter().copied());
+        let same = frames.iter().map(|pts| (pts - plan.zero).max(0)).eq(plan.frames.iter().copied());
         (same && bytes <= self.media.file.metadata()?.len()).then_some(()).ok_or(Reason::Timeline)
     }
 

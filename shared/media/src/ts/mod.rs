@@ -64,6 +64,28 @@ pub fn behind_front(bytes: &[u8]) -> Option<usize> {
     (1..bytes.len().min(FRONT_MAX)).find(begins)
 }
 
+/// Whether packets of this transport stream, or of a part of one, were lost on their way: those of each stream are counted
+/// (2.4.3.3).
+#[must_use]
+pub fn has_losses(bytes: &[u8]) -> bool {
+    /// The stream of packets that only fill.
+    const FILLING: u16 = 0x1fff;
+    let mut counts: BTreeMap<u16, u8> = BTreeMap::new();
+    bytes.chunks_exact(PACKET).any(|packet| {
+        let [SYNC, high, low, control, rest @ ..] = packet else { return true };
+        let (pid, count) = (u16::from_be_bytes([high & 0x1f, *low]), control & 0x0f);
+        let (has_payload, has_field) = (control & 0x10 != 0, control & 0x20 != 0);
+        let begins_anew = has_field && matches!(rest, [len, flags, ..] if *len > 0 && flags & 0x80 != 0);
+        if pid == FILLING || !has_payload {
+            return false;
+        }
+        let before = counts.insert(pid, count);
+        // A packet may be sent twice.
+        high & 0x80 != 0
+            || (!begins_anew && before.is_some_and(|before| count != before && count != (before + 1) & 0x0f))
+    })
+}
+
 /// Reads the beginning of a transport stream; `None` if none of its streams has begun.
 #[must_use]
 pub fn opening(bytes: &[u8]) -> Option<Opening> {
@@ -312,6 +334,27 @@ mod tests {
         let opening = opening(&bytes).unwrap();
         let picture = Some(MediaTime(1_433_333));
         assert_eq!(opening, Opening { earliest: MediaTime(1_400_000), picture, is_complete: true });
+    }
+
+    #[test]
+    fn lost_packets_are_seen() {
+        let counted = |counts: &[u8]| {
+            let packets = counts.iter().map(|count| {
+                let mut one = packet(0x100, &[]);
+                one[3] = 0x10 | count;
+                one
+            });
+            packets.flatten().collect::<Vec<u8>>()
+        };
+        assert!(!has_losses(&counted(&[14, 15, 0, 0, 1])), "one is sent twice");
+        assert!(has_losses(&counted(&[14, 15, 1])));
+        let mut anew = counted(&[3, 9]);
+        anew[PACKET + 3..PACKET + 6].copy_from_slice(&[0x39, 1, 0x80]);
+        assert!(!has_losses(&anew), "the count is said to begin anew");
+        let mut filled = counted(&[3]);
+        filled.extend(packet(0x1fff, &[]));
+        filled.extend(packet(0x1fff, &[]));
+        assert!(!has_losses(&filled));
     }
 
     #[test]

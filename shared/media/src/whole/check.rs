@@ -9,7 +9,7 @@ use domain::{
 };
 
 use crate::{
-    engine::{self, Cut, EngineError, Output},
+    engine::{self, Cut, Damage, EngineError, Output},
     ffmpeg::Tools,
     mp4::{Index, ReadAt, SpanError, SpanFile, Wanted},
 };
@@ -17,22 +17,25 @@ use crate::{
 /// How much is cut out at each place.
 const CUT: MediaTime = MediaTime(1_000_000);
 
-/// Cuts a second out of the file's beginning, middle and end, as any clip is cut and verified. Answers the first of
-/// these clips, whose pictures can stand for the file's; `None` without a picture.
+/// What was found at the places that were looked at.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The first of the clips, whose pictures can stand for the file's; `None` without a picture.
+    pub first: Option<Output>,
+    /// Where the file is damaged.
+    pub damage: Vec<Damage>,
+}
+
+/// Cuts a second out of the file's beginning, middle and end, as any clip is cut and verified.
 ///
 /// # Errors
 /// [`EngineError`], also if the file cannot be read. [`EngineError::source_message`] tells that it does not decode
 /// cleanly there.
-pub async fn check<S>(
-    tools: &Tools,
-    file: &S,
-    index: &Index,
-    folder: &Path,
-) -> Result<Option<Output>, EngineError>
+pub async fn check<S>(tools: &Tools, file: &S, index: &Index, folder: &Path) -> Result<Checked, EngineError>
 where
     S: ReadAt<Error: std::fmt::Display> + Sync,
 {
-    let mut first = None;
+    let mut checked = Checked::default();
     for (number, start) in places(index).into_iter().enumerate() {
         let out_dir = folder.join(format!("check-{number}"));
         std::fs::create_dir_all(&out_dir).map_err(internal)?;
@@ -46,6 +49,7 @@ where
             input: &input,
             origin,
             span,
+            pace: None,
             format,
             quality,
             audio: None,
@@ -53,11 +57,12 @@ where
             encode: false,
             out_dir: &out_dir,
         };
-        let output = engine::cut(tools, &cut, &|_| {}).await?;
-        first = first.or(Some(output));
+        let mut output = engine::cut(tools, &cut, &|_| {}).await?;
+        checked.damage.append(&mut output.damage);
+        checked.first.get_or_insert(output);
         std::fs::remove_file(&input).map_err(internal)?;
     }
-    Ok(first)
+    Ok(checked)
 }
 
 /// When the first frame, one in the middle and the last frame are shown.

@@ -10,8 +10,8 @@ use domain::{
 
 use super::check;
 use crate::{
-    engine::{self, Cut, EngineError, Output, Progress, Verified},
-    ffmpeg::{Args, AudioStream, Probe, Tools, VideoStream},
+    engine::{self, Cut, Damage, EngineError, Output, Progress, Verified},
+    ffmpeg::{Args, AudioStream, Probe, Survey, Tools, VideoStream, is_harmless},
     mp4::{Index, LocalFile},
 };
 
@@ -104,17 +104,38 @@ async fn copy(
         };
     }
     let args = args.words(NO_EXTRAS).words("-max_muxing_queue_size 8192 -movflags +faststart -f mp4");
-    engine::silent(tools.ffmpeg(args.file(&media), &mut |_| {}).await?)?;
-    let (verified, index) = verify(tools, job.input, probe, video, &media).await?;
+    // What decoders say of the beginning does not matter: none has a part in the copy, which is looked at.
+    let mut finished = tools.ffmpeg(args.file(&media), &mut |_| {}).await?;
+    let codecs = [Some(&video.codec), probe.audio.as_ref().map(|audio| &audio.codec)];
+    let decoders: Vec<String> = codecs.into_iter().flatten().map(|codec| format!("[{codec} @ ")).collect();
+    let by_decoder =
+        |line: &&str| is_harmless(line) || decoders.iter().any(|decoder| line.starts_with(decoder.as_str()));
+    let others: Vec<&str> = finished.stderr.lines().filter(|line| !by_decoder(line)).collect();
+    finished.stderr = others.join("\n");
+    engine::silent(finished)?;
+    let source = tools.list(job.input, video.index).await?;
+    let (verified, index) = verify(tools, &source, probe, video, &media).await?;
     let file = LocalFile::open(&media).map_err(internal)?;
-    check(tools, &file, &index, job.out_dir).await?;
-    Ok(Output { media, verified, method: "copy" })
+    let checked = check(tools, &file, &index, job.out_dir).await?;
+    let mut damage: Vec<Damage> = engine::doubtful(&source)
+        .into_iter()
+        .map(|part| {
+            let time = |ticks| video.time_base.time(ticks).since(probe.zero).max(MediaTime::ZERO);
+            let start = time(part.start);
+            let span = Span { start, end: time(part.end).min(verified.duration).max(start) };
+            Damage { span, is_sound: false, missing: 0 }
+        })
+        .collect();
+    if damage.is_empty() {
+        damage = checked.damage;
+    }
+    Ok(Output { media, verified, damage, method: "copy" })
 }
 
 /// Compares the copy at `media` with its source.
 async fn verify(
     tools: &Tools,
-    source: &Path,
+    source: &Survey,
     probe: &Probe,
     video: &VideoStream,
     media: &Path,
@@ -122,7 +143,8 @@ async fn verify(
     let file = LocalFile::open(media).map_err(internal)?;
     let index = Index::read(&file).await.map_err(|error| internal(format!("{error:?}")))?;
     let found = tools.probe(media).await?;
-    let frames = tools.packets(source, video).await?.len();
+    // What lies in front of the first key picture cannot be shown, and is not copied.
+    let frames = source.packets.iter().skip_while(|packet| !packet.key).count();
     let copied = index.video.as_ref().and_then(|track| track.samples.as_ref().ok());
     let same_picture = found.video.as_ref().is_some_and(|stream| stream.shown == video.shown);
     let apart = found.duration.0.abs_diff(probe.duration.0);

@@ -15,7 +15,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use check::check;
+pub use check::{Checked, check};
 pub use convert::{convert, too_long_to_encode};
 
 use crate::mp4::{
@@ -130,7 +130,7 @@ impl Whole {
 
 impl From<Whole> for SpanFile {
     fn from(Whole { header, ranges, bytes_total }: Whole) -> Self {
-        Self { header, ranges, origin: MediaTime::ZERO, bytes_total, frames: None }
+        Self { header, ranges, origin: MediaTime::ZERO, bytes_total, frames: None, pace: None }
     }
 }
 

@@ -265,8 +265,8 @@ pub async fn cut(
 ) -> Result<Output, EngineError> {
     std::fs::create_dir_all(out_dir).unwrap();
     let quality = Quality::P1080;
-    let job =
-        Cut { input, origin, span, format, quality, audio: None, bytes_max: None, encode: false, out_dir };
+    let (pace, audio, bytes_max, encode) = (None, None, None, false);
+    let job = Cut { input, origin, span, pace, format, quality, audio, bytes_max, encode, out_dir };
     engine::cut(&Tools::default(), &job, &|_| {}).await
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn clip(id: &JobId, account: AccountId, now: Timestamp) -> Clip {
         method: "encode".to_owned(),
         span: None,
         sprite: None,
+        warnings: Vec::new(),
     };
     Clip {
         id: id.clone(),
