@@ -105,6 +105,7 @@ fn ours(path: &Path, out: &Path, folder: &Path) -> anyhow::Result<()> {
         input: path,
         origin: MediaTime::ZERO,
         span: Span { start: MediaTime(1_000_000), end: MediaTime(3_000_000) },
+        pace: None,
         format: Format::Gif,
         quality: Quality::P720,
         audio: None,

@@ -1,8 +1,8 @@
 //! The cut plan: which frames a clip [start, end) consists of, decided from presentation times alone.
 //!
 //! Invariant: a clip has every frame with start ≤ pts < end and no other, but for the *held* one: where the first frame
-//! with start ≤ pts comes more than one and a half of the source's usual frame intervals and more than 50 ms after
-//! `start` (a still, a screen recording that pauses, a picture that ended before the sound), the picture that is on
+//! with start ≤ pts comes more than one and a half of the source's usual frame intervals (100 ms where these are longer)
+//! and more than 50 ms after `start` (a still, one picture a second, a screen recording that pauses, a picture that ended before the sound), the picture that is on
 //! screen at `start` is repeated at the clip's zero. So a clip shows from its first instant what the source shows then.
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,10 @@ const ORIGIN_SNAP_MAX: MediaTime = MediaTime(100_000);
 /// A first frame that comes no later than this is waited for, however fast the others follow each other.
 const WAIT_MAX: MediaTime = MediaTime(50_000);
 
+/// The longest interval that is usual: one and a half of it are [`ORIGIN_SNAP_MAX`], so that in front of no first frame the
+/// screen is black. Of a slower source (one picture a second) each picture is a still.
+const USUAL_MAX: MediaTime = MediaTime(66_667);
+
 /// How a source's pictures follow each other, as far as it decides whether one is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
@@ -65,7 +69,8 @@ impl Pace {
     fn is_late(self, start: MediaTime, next: Option<MediaTime>) -> bool {
         let Some(next) = next else { return self.end.is_none_or(|end| start < end) };
         let wait = next.since(start);
-        wait > WAIT_MAX && self.usual.is_none_or(|usual| wait.0.saturating_mul(2) > usual.0.saturating_mul(3))
+        let is_long = |usual: MediaTime| wait.0.saturating_mul(2) > usual.min(USUAL_MAX).0.saturating_mul(3);
+        wait > WAIT_MAX && self.usual.is_none_or(is_long)
     }
 }
 
@@ -185,6 +190,10 @@ mod tests {
             Some((false, 1)),
             "there is none before"
         );
+        // One picture a second is slow, however usual.
+        let slow: Vec<i64> = (0..10).map(|n| n * 1000).collect();
+        let at = |start: i64| held(span(start * 1000, 8_000_000), &slow, pace(1_000_000));
+        assert_eq!((at(3000), at(3300), at(3900)), (Some((false, 5)), Some((true, 5)), Some((false, 4))));
         // Above 30 frames a second, 50 ms decide.
         let fast: Vec<i64> = vec![0, 10, 20, 30, 90, 100];
         let at = |start: i64| held(span(start * 1000, 95_000), &fast, pace(10_000));

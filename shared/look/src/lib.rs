@@ -7,7 +7,7 @@ mod index;
 mod probe;
 
 pub use captions::{CaptionsAnswer, CaptionsRequest, captions};
-pub use index::{Remote, read_index, read_index_for};
+pub use index::{Remote, protected, read_index, read_index_for};
 pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, prober, titled};
 
 #[cfg(test)]

@@ -18,20 +18,7 @@ use domain::{cut::Span, quality::Format};
 use futures_util::{StreamExt as _, stream};
 
 /// Cases and requests that are known to fall short. This list is to become empty. They are tried and shown, but do not fail the run.
-const OPEN: &[(&str, &str)] = &[
-    ("midgop.ts", "mp4 7-10"),
-    ("midgop.ts", "mp3 7-10"),
-    ("lost.ts", "mp4 9.01-11.49"),
-    ("lost.ts", "wav 9.01-11.49"),
-    ("small_gaps.mkv", "mp4 2.51-7.99"),
-    ("small_gaps.mkv", "wav 2.51-7.99"),
-    ("one_picture.mp4", "mp4 3-8"),
-    ("fps1.mp4", "mp4 3-8"),
-    ("fps1.mp4", "mp4 3.3-8"),
-    ("resized.mp4", "mp4 4-8"),
-    ("protected.mp4", "mp4 2.51-6.24"),
-    ("protected.mp4", "mp3 2.51-6.24"),
-];
+const OPEN: &[(&str, &str)] = &[];
 
 /// So many cases are tried at once.
 const AT_ONCE: usize = 2;

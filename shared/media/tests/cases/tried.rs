@@ -104,6 +104,9 @@ async fn deliver(path: &Path, ask: &Ask) -> Result<(PathBuf, &'static str), Refu
     let wish = ask.audio.map(|word| AudioWish::parse(word).unwrap());
     let index = Index::read_for(&file, Part::Whole, wish.as_ref()).await.ok();
     let source = match &index {
+        Some(index) if index.is_protected() => {
+            return Err(Refused::Source("It is protected (DRM).".to_owned()));
+        }
         Some(index) => index.info(),
         None => measured(&tools, path).await.map_err(|error| Refused::Source(error.to_string()))?,
     };
@@ -116,7 +119,7 @@ async fn deliver(path: &Path, ask: &Ask) -> Result<(PathBuf, &'static str), Refu
     // Among several sounds the engine tells the silent ones apart.
     let index = index.filter(|index| spec.audio.is_some() || index.sounds.len() < 2);
     let small = index.as_ref().and_then(|index| SpanFile::plan(index, spec.span, wanted).ok());
-    let (input, origin) = match small {
+    let (input, origin, pace) = match small {
         Some(small) => {
             let mut bytes = small.header.clone();
             for range in &small.ranges {
@@ -124,13 +127,13 @@ async fn deliver(path: &Path, ask: &Ask) -> Result<(PathBuf, &'static str), Refu
             }
             let input = path.with_file_name("span");
             std::fs::write(&input, bytes).unwrap();
-            (input, small.origin)
+            (input, small.origin, small.pace)
         }
         None => {
             let (going_on, begins) = (path.with_file_name("one-clock"), origin(path));
             match remux::on_one_clock(&tools, path, &going_on).await {
-                Ok(Some(shift)) => (going_on, begins.since(shift)),
-                Ok(None) => (path.to_owned(), begins),
+                Ok(Some(shift)) => (going_on, begins.since(shift), None),
+                Ok(None) => (path.to_owned(), begins, None),
                 Err(error) => return Err(Refused::Ours(format!("{error:?}"))),
             }
         }
@@ -141,6 +144,7 @@ async fn deliver(path: &Path, ask: &Ask) -> Result<(PathBuf, &'static str), Refu
         input: &input,
         origin,
         span: spec.span,
+        pace,
         format: ask.format,
         quality: spec.quality,
         audio: spec.audio.as_ref(),
