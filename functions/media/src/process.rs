@@ -72,7 +72,7 @@ async fn make(
             let output = match &job.spec {
                 Spec::Clip(_) => {
                     let warm = fetch(objects, &key, &cut).await?;
-                    cut_around(&cut, around, (warm, fraction)).await.map_err(told)?
+                    in_time(cut_around(&cut, around, (warm, fraction))).await?
                 }
                 Spec::Download(_) => {
                     objects.get_file(&key, &source).await?;
@@ -94,10 +94,11 @@ async fn make(
             // Shares run side by side and progress goes forwards only: each counts as if those before it were done.
             let (before, all) = (count(segment), count(fan_out.shares.len()));
             let progress = |done| fraction.set((before + done) / all);
-            let output = engine::cut(&Tools::default(), &cut, &progress).await.map_err(told)?;
+            let output = in_time(engine::cut(&Tools::default(), &cut, &progress)).await?;
             if output.verified.frames != Some(share.frames) {
-                // The shares that are made meanwhile count on the others.
-                return Err(told(EngineError::Damaged("a share is not complete".to_owned())));
+                // The shares that are made meanwhile count on it.
+                info!(frames = ?output.verified.frames, planned = share.frames, "a share is not complete");
+                return Err(damaged(share.span));
             }
             work::put(app, &job.id, &work::share_warnings(segment), &work::warnings(&output.damage)).await?;
             info!(segment, frames = share.frames, size_bytes = output.verified.size_bytes, "encoded a share");
@@ -105,6 +106,29 @@ async fn make(
             Ok(objects.put_file(&key, &output.media, "video/mp4").await?)
         }
     }
+}
+
+/// All attempts at a clip together: a source that needs more than one may be slow to read, and the function's end would
+/// be told as our fault.
+async fn in_time<T>(cutting: impl Future<Output = Result<T, EngineError>>) -> Result<T, StageError> {
+    match tokio::time::timeout(time_limits::FFMPEG, cutting).await {
+        Ok(made) => made.map_err(told),
+        Err(_) => Err(told(EngineError::Process(ProcessError::TimeLimit {
+            program: "the attempts at a clip".into(),
+            limit: time_limits::FFMPEG,
+        }))),
+    }
+}
+
+/// Why a part of a long clip cannot be made.
+fn damaged(span: Span) -> StageError {
+    StageError::Job(Failure {
+        code: "source_unsupported".to_owned(),
+        message: format!(
+            "The source's picture is damaged between {} and {}. Choose another span, or use another form of the video.",
+            span.start, span.end
+        ),
+    })
 }
 
 /// Fetches what is to be cut, and starts what it will take while it comes.

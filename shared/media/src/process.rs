@@ -18,8 +18,8 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// What is kept of a process's standard error.
-const STDERR_MAX: usize = 8 << 10;
+/// What is kept of a process's standard error: a damaged stream has a line for each lost packet.
+const STDERR_MAX: usize = 64 << 10;
 
 /// How long a process may run, and how much it may print.
 #[derive(Clone, Copy, Debug)]

@@ -60,7 +60,12 @@ async fn every_packet_is_the_sources() {
         remake(&plain, "mute.mp4", "", "-an -c copy"),
         remake(&plain, "opus.mp4", "", "-c:v copy -c:a libopus"),
         remake(&plain, "mp3.mp4", "", "-c:v copy -c:a libmp3lame"),
-        remake(&plain, "two-sounds.mp4", "", "-map 0:v -map 0:a -map 0:a -c copy"),
+        remake(
+            &plain,
+            "two-sounds.mp4",
+            "",
+            "-map 0:v -map 0:a -map 0:a -c copy -metadata:s:a:1 language=eng",
+        ),
         plain,
     ];
     for path in sources {

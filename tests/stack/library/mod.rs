@@ -40,6 +40,7 @@ pub(crate) fn output(id: &JobId, size_bytes: u64) -> Output {
         method: "smart".to_owned(),
         span: None,
         sprite: Some(Sprite { picture_key: key("sprite.jpg"), cues_key: key("sprite.vtt") }),
+        warnings: Vec::new(),
     }
 }
 

@@ -427,7 +427,6 @@ async fn append(
     sink: &mut File,
 ) -> Result<bool, StageError> {
     let mut bytes = Bytes::from(tokio::fs::read(path).await.map_err(passing)?);
-    let damaged = kind == Kind::Transport && ts::has_losses(&bytes);
     if kind == Kind::Packed
         && let Some((_, skip)) = ts::packed(&bytes)
     {
@@ -438,6 +437,7 @@ async fn append(
     {
         bytes = bytes.slice(at..);
     }
+    let damaged = kind == Kind::Transport && ts::has_losses(&bytes);
     if kind == Kind::Transport
         && let Some((at, sets)) = opening.and_then(|opening| ts::sets_for(&bytes, &opening.bytes))
     {

@@ -36,8 +36,12 @@ impl Judged {
         let (mut state, mut doubts) = (State::default(), Vec::new());
         let near = usual(&given) * 3 / 4;
         let is_shown = |at: i64| given.range(at - near..=at + near).next().is_some();
-        for packet in survey.packets.iter().filter(|packet| !packet.hidden) {
+        for packet in &survey.packets {
+            // What an edit list hides is decoded all the same: others stand on it.
             let doubtful = state.doubts(packet);
+            if packet.hidden {
+                continue;
+            }
             if judged.clean.is_none() {
                 judged.clean = state.key;
             }
@@ -69,16 +73,21 @@ impl Judged {
         let mut judged = Self::default();
         let lengths = survey.packets.iter().map(|packet| packet.length).filter(|length| *length > 0);
         let usual = lengths.max().unwrap_or(1);
+        // A packet that the decoder refuses gives no frame, and of its complaint nothing is seen. The clocks of packets and
+        // frames may be apart by what an encoder puts in front.
+        let near = usual * 3 / 4;
+        let is_heard = |at: i64| given.range(at - near..=at + near).next().is_some();
         for packet in &survey.packets {
             let length = if packet.length > 0 { packet.length } else { usual };
             let part = packet.at..packet.at.saturating_add(length);
             if part.start >= span.end || part.end <= span.start {
                 continue;
             }
-            if packet.bad {
+            let lost = !is_heard(packet.at);
+            if packet.bad || lost {
                 judged.doubt(part, span);
             }
-            if packet.bad && !given.contains(&packet.at) {
+            if lost {
                 judged.lost.insert(packet.at);
             } else {
                 judged.shown.push(packet.at);
@@ -86,6 +95,19 @@ impl Judged {
         }
         judged.doubtful = merged(judged.doubtful);
         judged
+    }
+
+    /// Of the frames that were promised, those of which nothing was seen are lost: reading may have ended before them.
+    pub(super) fn miss(&mut self, promised: &[i64], survey: &Survey, span: &Range<i64>) {
+        let packets = survey.packets.iter().map(|packet| packet.at);
+        let seen: BTreeSet<i64> = packets.chain(survey.frames.iter().map(|frame| frame.at)).collect();
+        let unseen = promised.iter().copied().filter(|at| span.contains(at) && !seen.contains(at));
+        let unseen: BTreeSet<i64> = unseen.collect();
+        if let Some(first) = unseen.first() {
+            self.doubt(*first..span.end, span);
+            self.doubtful = merged(std::mem::take(&mut self.doubtful));
+        }
+        self.lost.extend(unseen);
     }
 
     fn doubt(&mut self, part: Range<i64>, span: &Range<i64>) {
@@ -144,8 +166,8 @@ fn until_clean(survey: &Survey, doubts: &[i64]) -> Vec<Range<i64>> {
 /// Where a stream of pictures of which nothing was decoded is in doubt.
 pub(crate) fn doubtful(survey: &Survey) -> Vec<Range<i64>> {
     let mut state = State::default();
-    let packets = survey.packets.iter().filter(|packet| !packet.hidden);
-    let doubts: Vec<i64> = packets.filter(|packet| state.doubts(packet)).map(|packet| packet.at).collect();
+    let doubtful = survey.packets.iter().filter(|packet| state.doubts(packet) && !packet.hidden);
+    let doubts: Vec<i64> = doubtful.map(|packet| packet.at).collect();
     merged(until_clean(survey, &doubts))
 }
 
@@ -185,6 +207,7 @@ fn merged(mut parts: Vec<Range<i64>>) -> Vec<Range<i64>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // one part is meant, not its numbers
 mod tests {
     use super::*;
     use crate::ffmpeg::Given;
@@ -218,6 +241,36 @@ mod tests {
         assert_eq!(judged(words, 8..12), (0, 4, vec![8..9]), "what follows is coded by what is damaged");
         assert_eq!(judged(words, 0..5), (3, 2, vec![0..3]));
         assert_eq!(Judged::picture(&survey(words), &(0..5)).clean, Some(3));
+    }
+
+    #[test]
+    fn sound_that_gives_no_frame_is_lost_complaint_or_not() {
+        let judged = |words| Judged::sound(&survey(words), &(0..6));
+        let silent = judged("I0 I1 I2- I3- I4 I5 I6-");
+        assert_eq!(
+            (silent.missing(), silent.shown.len(), silent.doubtful.as_slice()),
+            (2, 4, [2..4].as_slice())
+        );
+        assert!(!silent.is_enough());
+        assert!(judged("I0 I1 I2 I3 I4 I5").doubtful.is_empty());
+    }
+
+    #[test]
+    fn what_an_edit_list_hides_is_stood_on_all_the_same() {
+        let mut part = survey("I0 p1 p2 p3 p4");
+        part.packets[..2].iter_mut().for_each(|packet| packet.hidden = true);
+        part.frames.retain(|frame| frame.at > 1);
+        assert_eq!(Judged::picture(&part, &(2..5)).doubtful, []);
+        assert_eq!(doubtful(&part), []);
+    }
+
+    #[test]
+    fn what_was_promised_and_never_read_is_lost() {
+        let part = survey("I0 p1 p2");
+        let mut judged = Judged::picture(&part, &(0..5));
+        judged.miss(&[0, 1, 2, 3, 4, 5], &part, &(0..5));
+        assert_eq!((judged.missing(), judged.doubtful.as_slice()), (2, [3..5].as_slice()));
+        assert!(!judged.is_enough());
     }
 
     #[test]

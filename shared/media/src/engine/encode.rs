@@ -167,7 +167,9 @@ impl Encoding<'_> {
             let span = video.first.min(video.zero)..video.zero + last + video.tail;
             found.coded = resized(&survey, &span, stream);
             found.double = doubles(&survey);
-            found.picture = Some((Judged::picture(&survey, &span), stream.time_base));
+            let mut judged = Judged::picture(&survey, &span);
+            judged.miss(request.pts, &survey, &span);
+            found.picture = Some((judged, stream.time_base));
             found.within = span;
         }
         if let (Some(audio), Some(stream)) = (&plan.audio, &self.looked.probe.audio) {

@@ -147,10 +147,13 @@ fn write(
 /// FFmpeg's words for the pictures, `rate` a second, as bytes of red, green and blue.
 fn pictures_of(input: Input<'_>, video: &VideoPlan, rate: i64) -> Args {
     // The last picture stays until the end of the span, the first is there from its beginning.
-    // A single picture that does not say how long it is shown would become none: it is shown twice.
-    let again = if video.frames.len() == 1 { "tpad=stop=1:stop_mode=clone," } else { "" };
+    // A single picture that does not say how long it is shown would become none by its rate.
+    let paced = match video.frames.len() {
+        1 => String::new(),
+        _ => format!("fps={rate}:start_time=0,"),
+    };
     let filter = format!(
-        "{},{again}fps={rate}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={},{}",
+        "{},{paced}tpad=stop=-1:stop_mode=clone,trim=end_frame={},{}",
         picture::frames(video),
         video.frames_out,
         picture::delivered_rgb(video)

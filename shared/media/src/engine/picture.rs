@@ -95,7 +95,9 @@ fn scaled(video: &VideoPlan, to: &str) -> String {
         Fit::Bars => {
             let decrease = "force_original_aspect_ratio=decrease:force_divisible_by=2";
             let pad = format!(",pad={width}:{height}:-1:-1");
-            (String::new(), format!("w={width}:h={height}:{decrease}:"), pad)
+            // Square pixels first: what keeps the shape looks at the numbers of pixels alone.
+            let square = "scale=w='max(2,trunc(iw*sar/2)*2)':h=ih,setsar=1,".to_owned();
+            (square, format!("w={width}:h={height}:{decrease}:"), pad)
         }
     };
     format!("{before}scale={size}{SCALER}:in_range={}:{to}{behind},setsar=1", video.colour.range())

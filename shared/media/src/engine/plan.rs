@@ -253,6 +253,9 @@ impl Request<'_> {
         let (first, last) = (back(range.first), back(range.last));
         // A zero between two ticks of the stream is moved to the next one, still before the first frame.
         let zero = div_ceil(range.origin(self.span, den) - shift, num);
+        // On a coarse clock the next picture may be due at that tick already: then none is held.
+        let next = self.pts.iter().copied().filter(|pts| range.held && *pts > first).min();
+        let first = next.filter(|next| *next <= zero && *next <= last).unwrap_or(first);
         let shown = self.pts.iter().filter(|pts| (first..=last).contains(pts));
         // A held picture is shown when the span starts.
         let mut frames: Vec<i64> = shown.map(|pts| (pts - zero).max(0)).collect();
@@ -433,7 +436,10 @@ mod tests {
     fn says_what_the_source_lacks() {
         let mut probe = probe(1, 25, 0);
         let refused = |result: Result<EncodePlan, EngineError>| matches!(result, Err(EngineError::Source(_)));
-        assert!(refused(plan(&probe, &[0, 100], 0, (1_000_000, 2_000_000), Format::Mp4)));
+        assert!(refused(plan(&probe, &[], 0, (1_000_000, 2_000_000), Format::Mp4)));
+        let held = plan(&probe, &[0, 100], 0, (1_000_000, 2_000_000), Format::Mp4).unwrap();
+        let held = held.video.map(|video| (video.first, video.last));
+        assert_eq!(held, Some((0, 0)), "what is on screen all the while");
         let long: Vec<i64> = (0..1000).collect();
         assert!(refused(plan(&probe, &long, 0, (0, 31_000_000), Format::Gif)));
         probe.video = None;

@@ -34,6 +34,10 @@ struct Encoded {
 pub(crate) async fn join(tools: &Tools, joining: &Joining<'_>, out: &Path) -> Result<Verified, EngineError> {
     let (plan, codecs) = make(tools, joining, out).await.map_err(|reason| match reason {
         Reason::Verify(error) => EngineError::Verify(error),
+        // The decoder's words about the source's sound.
+        Reason::Encoder(words) => EngineError::Damaged(words),
+        // The source's picture changes between two shares.
+        other @ Reason::EndSets => EngineError::Unfit(other.to_string()),
         other => EngineError::Internal(format!("the shares cannot be joined: {other}")),
     })?;
     let decode = decode(joining.fan_out);

@@ -236,18 +236,22 @@ pub fn lag_within(pcm: &[f64], began: f64, most: i32) -> i32 {
     let first = 2400 + (-began * 48_000.0).max(0.0) as usize;
     let range = first..pcm.len() - 2400;
     assert!(range.len() > 12_000, "enough sound to compare");
+    // Each sample of the chirp is wanted at hundreds of lags.
+    let base = range.start as i64 - i64::from(most);
+    let chirp = (base..range.end as i64 + i64::from(most)).map(|n| chirp_at(n as f64 / 48_000.0 + began));
+    let chirp: Vec<f64> = chirp.collect();
     let likeness = |lag: i32| {
+        let from = (range.start as i64 - i64::from(lag) - base) as usize;
         let (mut dot, mut a, mut b) = (0.0, 0.0, 0.0);
-        for n in range.clone().step_by(3) {
-            let want = chirp_at((n as f64 - f64::from(lag)) / 48_000.0 + began);
-            dot += want * pcm[n];
+        for (want, got) in chirp[from..].iter().zip(&pcm[range.clone()]).step_by(3) {
+            dot += want * got;
             a += want * want;
-            b += pcm[n] * pcm[n];
+            b += got * got;
         }
-        dot / (a * b).sqrt()
+        (dot / (a * b).sqrt(), lag)
     };
-    let best = (-most..=most).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap();
-    assert!(likeness(best) > 0.98, "the sound is the chirp: {}", likeness(best));
+    let (like, best) = (-most..=most).map(likeness).max_by(|(a, _), (b, _)| a.total_cmp(b)).unwrap();
+    assert!(like > 0.98, "the sound is the chirp: {like}");
     best
 }
 

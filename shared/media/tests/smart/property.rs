@@ -20,6 +20,8 @@ use super::{
 };
 
 const CASES: usize = 24;
+/// A first frame that comes no later than this, in microseconds, has none held before it.
+const HELD_MIN_US: i64 = 50_000;
 
 /// A source and a cut.
 #[derive(Clone, Debug)]
@@ -132,7 +134,9 @@ impl Case {
                 (times.get(n).copied().unwrap_or(end), n.checked_sub(1).map_or(0, |n| times[n]));
             MediaTime(this - ((this - before).max(0) as f64 * early) as i64)
         };
-        (Span { start: at(first, early[0]), end: at(behind, early[1]) }, first, behind)
+        // Earlier, the picture on screen would be held: `domain::cut` and the cases of stills are about that.
+        let start = at(first, early[0]).max(MediaTime(times[first] - HELD_MIN_US));
+        (Span { start, end: at(behind, early[1]) }, first, behind)
     }
 
     /// Makes the source, cuts it and looks at the clip. Gives the method.
