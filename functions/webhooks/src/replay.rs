@@ -16,7 +16,8 @@ const TRIES: usize = 5;
 /// Answers `POST /v1/webhooks/{id}/deliveries/{delivery_id}/replay`.
 ///
 /// # Errors
-/// 401 without a key, 404 for a webhook or delivery that is not the caller's, 409 for a webhook that is off.
+/// 401 without a key, 404 for a webhook or delivery that is not the caller's, 409 for a webhook that is off and while an
+/// attempt is under way.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let receiver = receiver(&request)?;
     let no_delivery = || ApiError::not_found("delivery");
@@ -31,6 +32,11 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let key = DeliveryKey { account: caller.account, receiver, event };
     for _ in 0..TRIES {
         let delivery = table.delivery(&key, app.now()).await?.ok_or_else(no_delivery)?;
+        if delivery.is_taken(app.now()) {
+            let detail =
+                "An attempt of this delivery is under way. Replay it when that has ended, within a minute.";
+            return Err(ApiError::conflict("attempt_under_way", detail));
+        }
         let Some(replayed) = table.replay_delivery(&delivery, app.now()).await? else { continue };
         info!(account = %key.account, webhook = %key.receiver, event_id = %key.event, "replays a delivery");
         app.deliver(&[key]).await;

@@ -314,8 +314,7 @@ impl Table {
     }
 
     /// Orders a delivery anew, whatever became of it, with all its attempts before it. Answers it as it is then; `None`
-    /// if somebody changed it meanwhile. With an attempt under way nothing changes: that one is the replay, and its
-    /// result counts.
+    /// if somebody changed it meanwhile, or an attempt is under way, whose result is to be written first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -325,7 +324,7 @@ impl Table {
         now: Timestamp,
     ) -> Result<Option<Delivery>, StoreError> {
         if delivery.is_taken(now) {
-            return Ok(Some(delivery.clone()));
+            return Ok(None);
         }
         let due_at = now.plus_ms(ORDER_LOST_MS);
         let after = Delivery { state: State::Pending, tries: 0, next_at: now, due_at, ..delivery.clone() };
