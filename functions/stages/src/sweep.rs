@@ -19,13 +19,15 @@ use domain::{
 };
 use runtime::{
     App, Execution, Metric, StageError,
-    sweep::{Budget, sweep},
+    sweep::{Budget, sweep, sweep_by},
 };
 use store::{Table, objects::Objects};
 use tracing::{error, warn};
 
 use crate::end::fail;
 
+/// Each waiting job moves in the index, where all of them lie in one partition, which takes about 500 of these a second.
+const WAITING_AT_ONCE: usize = 3;
 /// How long a job that was set going again is left alone.
 const LOOK_AGAIN_MS: i64 = 60_000;
 /// A job that is due for this long, through several sweeps, is one that could not be looked after.
@@ -54,7 +56,13 @@ pub async fn handle(app: Arc<App>) -> Result<(), StageError> {
     };
     let swept: [Result<(), StageError>; 4] = tokio::join!(
         sweep("job", budget, |from| table.due_jobs(now, from), look),
-        sweep("waiting job", budget, |from| table.due_waiting(now, from), look_at_waiting),
+        sweep_by(
+            WAITING_AT_ONCE,
+            "waiting job",
+            budget,
+            |from| table.due_waiting(now, from),
+            look_at_waiting
+        ),
         sweep("chore", budget, |from| table.due_chores(now, from), |chore| carry_out(table, objects, chore)),
         sweep(
             "clip",

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::{App, StageError};
 
-/// How many things of one kind are looked after at once.
+/// How many things of one kind are looked after at once, usually.
 const AT_ONCE: usize = 16;
 /// What a sweep keeps to report with, and for what is under way to end: nothing new is begun with less time left.
 const MARGIN: Duration = Duration::from_secs(12);
@@ -67,13 +67,31 @@ where
     Listed: Future<Output = Result<Due<T, P>, StoreError>>,
     Looked: Future<Output = ()>,
 {
+    sweep_by(AT_ONCE, kind, budget, list, look).await
+}
+
+/// As [`sweep`], `at_once` of them at a time.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn sweep_by<T, P, Listed, Looked>(
+    at_once: usize,
+    kind: &'static str,
+    budget: Budget,
+    list: impl Fn(Option<P>) -> Listed,
+    look: impl Fn(T) -> Looked,
+) -> Result<(), StageError>
+where
+    Listed: Future<Output = Result<Due<T, P>, StoreError>>,
+    Looked: Future<Output = ()>,
+{
     let done = AtomicU64::new(0);
     let pages = async {
         let mut from = None;
         while budget.may_start() {
             let Due { found, next } = list(from).await?;
             let in_time = stream::iter(found).take_while(|_| ready(budget.may_start()));
-            let each = in_time.for_each_concurrent(AT_ONCE, |one| async {
+            let each = in_time.for_each_concurrent(at_once, |one| async {
                 look(one).await;
                 done.fetch_add(1, Ordering::Relaxed);
             });
