@@ -299,11 +299,6 @@ impl Account {
         Self { key, ..self.clone() }
     }
 
-    /// The same account on a cloud that was started again with the same state.
-    pub(crate) fn on(self, cloud: &Cloud) -> Self {
-        Self { base: cloud.info.base_url.clone(), table: cloud.table(), ..self }
-    }
-
     /// A request of this account, to be sent as the test likes.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.reveal())

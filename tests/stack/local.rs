@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use devstack::fileserver::{Behaviour, FileServer};
+use domain::job::Status;
 use domain::money::Amount;
 use serde_json::json;
 
 use crate::stack::Cloud;
-use crate::stack::cloud::{answer, http};
+use crate::stack::cloud::{answer, http, until};
+use crate::stack::share::is_well_formed;
 use crate::stack::source::{served, usual};
 use crate::stack::webhooks::secrets;
 
@@ -67,6 +70,65 @@ async fn state_and_secrets_survive_a_restart_and_no_process_is_left_behind() {
     gone_soon(state.path());
     let (status, _) = answer(http().get(crate::stack::cloud().url("/v1/balance"))).await;
     assert_eq!(status, 401, "another cloud lives on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_were_under_way_end_with_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    let cloud = Cloud::start(state.path(), &["--parameter", "ClipSlots=2"]);
+    let account = cloud.account(Amount::cents(100)).await;
+    let stalled = FileServer::start(&usual(), Behaviour::Stalled(70_000)).await.unwrap();
+    let server = served(&usual()).await;
+    let ask = |url: &str| json!({ "url": url, "start": 1, "end": 2 });
+    let running = [account.ask(&ask(stalled.url())).await, account.ask(&ask(stalled.url())).await];
+    let waiting = account.ask(&ask(server.url())).await;
+    let begun = async |job| account.table().job(job).await.unwrap().unwrap().status == Status::Processing;
+    for job in &running {
+        until("it runs", || begun(job)).await;
+    }
+    cloud.kill();
+    gone_soon(state.path());
+
+    let again = Cloud::start(state.path(), &["--parameter", "ClipSlots=2"]);
+    let account = account.moved_to(&again);
+    for job in &running {
+        let ended = account.finish(job).await;
+        assert_eq!(
+            (&ended["status"], &ended["error_code"]),
+            (&json!("failed"), &json!("internal")),
+            "{ended}"
+        );
+    }
+    assert_eq!(account.finish(&waiting).await["status"], "complete", "it got a slot");
+    assert_eq!(account.audit().await, (Amount::cents(90), Amount::ZERO));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_is_a_list_for_programs_and_a_page_for_people() {
+    let cloud = crate::stack::cloud();
+    for name in ["first", "second"] {
+        let body = json!({ "email": format!("{name}@mail-page.example") });
+        let (status, _) = answer(http().post(cloud.url("/v1/auth/signup")).json(&body)).await;
+        assert_eq!(status, 200);
+        until("the mail is there", async || {
+            mails(cloud).await.contains(&format!("{name}@mail-page.example"))
+        })
+        .await;
+    }
+    let page = http().get(cloud.url("/_local/mail")).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let page = page.text().await.unwrap();
+    is_well_formed(&page);
+    let place = |name: &str| page.find(&format!("{name}@mail-page.example")).unwrap();
+    assert!(place("second") < place("first"), "the newest first");
+    assert!(
+        page.contains(&format!("<a href=\"{}/sign-in?", cloud.info.base_url)),
+        "links can be followed: {page}"
+    );
+}
+
+async fn mails(cloud: &Cloud) -> String {
+    http().get(cloud.url("/_local/mail")).send().await.unwrap().text().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod crash;
 mod deploy;
 mod door;
 mod download;
+mod elsewhere;
 mod exact;
 mod forbidden;
 mod formats;

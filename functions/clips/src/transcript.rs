@@ -40,7 +40,7 @@ pub struct TranscriptRequest {
     #[schema(example = "https://youtube.com/watch?v=dQw4w9WgXcQ")]
     pub url: Option<String>,
     /// In place of `url`: an upload of this account that is ready.
-    #[schema(example = "0123456789abcdef0123456789abcdef")]
+    #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub file_id: Option<String>,
     /// The language of the captions to take, as in `en` or `pt-BR`. If left out, the spoken one.
     #[schema(example = "en")]

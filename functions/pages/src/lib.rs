@@ -8,8 +8,8 @@
 //!   for new ones and goes on where it was.
 //! - **Without a script** a page plays, jumps and downloads. The script (`/share.js`) copies, counts the view, renews
 //!   links and makes a seek bar of the thumbnails.
-//! - **A page is always a page** (`Trigger::Page`): a 404, a 429 and a fault of ours are HTML too. HEAD, for which an
-//!   HTTP API needs a route of its own, is answered like GET without the body.
+//! - **A page is always a page** (`Trigger::Page`): a 404, a 429 and a fault of ours are HTML too.
+//! - **What no route takes** (`elsewhere`) is told what there is instead.
 //! - **The policy** of a page (CSP) allows this script, the style by its hash, and media from the bucket; only `/embed`
 //!   may be framed.
 //!
@@ -19,7 +19,9 @@
 use runtime::{Endpoint, Grant, Item, Object, Prefix, Route, Var, describe, handler};
 
 pub mod clip;
+pub mod elsewhere;
 pub mod embed;
+pub mod home;
 mod html;
 pub mod oembed;
 pub mod openapi;
@@ -59,5 +61,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::open("pages.script", Route::get("/share.js"), handler!(script::handle; app, request))
         .described(describe!(script::operation)),
     Endpoint::open("pages.openapi", Route::get("/openapi.json"), handler!(openapi::handle; app, request))
-        .described(describe!(openapi::operation)),
+        .described(describe!(openapi::operation))
+        .settings(&[Var::PageUrl]),
+    Endpoint::page("pages.home", Route::get("/"), handler!(home::handle; app, request))
+        .described(describe!(home::operation))
+        .settings(&[Var::PageUrl]),
+    Endpoint::rest("pages.elsewhere", handler!(elsewhere::handle; app, request)),
 ];

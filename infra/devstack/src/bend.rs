@@ -9,7 +9,7 @@
 //! 6. a state machine's definition file is put inline;
 //! 7. secrets that are to be generated get their values here (`secrets`);
 //! 8. there is one release, and it is not tried out first (there is no CodeDeploy): `live` is the new version at once;
-//! 9. the API's routes are registered after the deployment (`routes`);
+//! 9. the API's routes, and what it answers browsers of other origins (CORS), are registered after the deployment (`routes`);
 //! 10. alarms, the dashboard, saved queries and the topic that alarms are told to leave it: nothing here watches.
 //!
 //! The rest of the template reaches CloudFormation as it stands.
@@ -57,6 +57,8 @@ pub(crate) struct Bent {
     pub(crate) tables: Vec<Table>,
     pub(crate) buckets: Vec<Bucket>,
     pub(crate) routes: Vec<Route>,
+    /// What HTTP APIs answer browsers of other origins, as the template has it; null if it says nothing.
+    pub(crate) cors: Json,
     /// The binaries that the functions need.
     pub(crate) areas: BTreeSet<String>,
 }
@@ -67,6 +69,13 @@ pub(crate) fn bend(mut template: Json, stack_name: &str, folder: &Path) -> anyho
         defaults.remove("Architectures");
         defaults.remove("CodeUri");
         defaults.remove("DeploymentPreference");
+    }
+    // SAM puts it into the definition, which is not read here.
+    let cors = template.pointer_mut("/Globals/HttpApi/CorsConfiguration").map(Json::take).unwrap_or_default();
+    if let Some(globals) =
+        template.get_mut("Globals").and_then(Json::as_object_mut).filter(|_| !cors.is_null())
+    {
+        globals.remove("HttpApi");
     }
     let resources = template
         .get_mut("Resources")
@@ -98,7 +107,7 @@ pub(crate) fn bend(mut template: Json, stack_name: &str, folder: &Path) -> anyho
         outputs.retain(|_, output| !watching.iter().any(|id| mentions(output, id)));
     }
     resolve(&mut template, &names(&tables, &buckets));
-    Ok(Bent { template, tables, buckets, routes, areas })
+    Ok(Bent { template, tables, buckets, routes, cors, areas })
 }
 
 fn type_of(resource: &Json) -> &str {
@@ -249,7 +258,10 @@ fn defined_routes(resources: &Map<String, Json>) -> anyhow::Result<Vec<Route>> {
                 let name = uri.and_then(Json::as_str).and_then(function_name);
                 let function = name.and_then(|name| by_name.get(name));
                 let function = function.with_context(|| format!("{method} {path} calls no function"))?;
-                let key = format!("{} {path}", method.to_uppercase());
+                let key = match operation["isDefaultRoute"] == true {
+                    true => "$default".to_owned(),
+                    false => format!("{} {path}", method.to_uppercase()),
+                };
                 routes.push(Route { api: api.clone(), function: (*function).clone(), key });
             }
         }

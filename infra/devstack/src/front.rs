@@ -1,16 +1,17 @@
 //! The front door: the one address of the local cloud. `/_local/info` tells where everything is, `/_local/mail` what
 //! mail was sent, `/_local/calls` what was asked of DynamoDB and `/_local/units` what AWS would charge for it, if that is
-//! counted; `POST /_local/lifecycle?now=` runs the buckets' rules as of that time. Every other request goes to the stack's
+//! counted; `POST /_local/lifecycle?now=` runs the buckets' rules as of that time; [`SAMPLE`] is a video, if there is one. Every other request goes to the stack's
 //! HTTP API, as it would reach API Gateway on AWS.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt as _;
@@ -19,12 +20,16 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower_http::services::ServeFile;
 
 use crate::lifecycle::{Expired, Lifecycle};
-use crate::mail::{self, Sent};
+use crate::mail;
 use crate::meter::{Calls, Counted, Units};
 use crate::routes::STAGE;
 use crate::stack::Info;
+
+/// Where the video to try things with is.
+pub(crate) const SAMPLE: &str = "/_local/test-picture.mp4";
 
 /// API Gateway's limit for a request's body.
 const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
@@ -55,12 +60,16 @@ struct Front {
 /// Serves the front door on `listener`.
 pub(crate) fn serve(
     listener: TcpListener,
-    info: Info,
+    (info, sample): (Info, Option<PathBuf>),
     client: reqwest::Client,
     lifecycle: Arc<Lifecycle>,
     counted: Option<Arc<Mutex<Counted>>>,
 ) -> JoinHandle<()> {
-    let app = Router::new()
+    let offered = match sample {
+        Some(file) => Router::new().route_service(SAMPLE, ServeFile::new(file)),
+        None => Router::new(),
+    };
+    let app = offered
         .route("/_local/info", get(local_info))
         .route("/_local/calls", get(local_calls))
         .route("/_local/units", get(local_units))
@@ -112,9 +121,21 @@ async fn local_lifecycle(
     })
 }
 
-/// The mail that was sent, oldest first.
-async fn local_mail(State(front): State<Arc<Front>>) -> Result<Json<Vec<Sent>>, StatusCode> {
-    mail::sent(&front.client, &front.info.ministack_url).await.map(Json).map_err(|error| {
+/// The mail that was sent: for programs as JSON, oldest first; in a browser a page, newest first.
+async fn local_mail(State(front): State<Arc<Front>>, headers: HeaderMap) -> Result<Response, StatusCode> {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let answer = async {
+        let mails = mail::sent(&front.client, &front.info.ministack_url).await?;
+        Ok::<_, anyhow::Error>(match accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+            true => {
+                let policy =
+                    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'");
+                ([policy], Html(mail::page(&mails)?)).into_response()
+            }
+            false => Json(mails).into_response(),
+        })
+    };
+    answer.await.map_err(|error| {
         tracing::warn!("no mail to show: {error:#}");
         StatusCode::BAD_GATEWAY
     })

@@ -12,7 +12,7 @@
 //!
 //! What the container brings along is in `PATH`: yt-dlp, and the image's own FFmpeg if it was built here (`cargo xtask
 //! test` and `bench` do, as root on Debian), else the machine's. The hourly limit of clip jobs and the limits by
-//! address are raised to 1000, because here all users are one. Mail is kept and shown at `/_local/mail`. What S3 has
+//! address are raised to [`LOCAL_LIMIT`], because here all users are one. Mail is kept and shown at `/_local/mail`. What S3 has
 //! and s3s-fs lacks is put around it: rules for uploads in parts (`strict`), answers to browsers (CORS), the bucket's
 //! lifecycle rules (`lifecycle`, hourly). What still differs from AWS: IAM is not enforced, and AWS throttles nothing
 //! (the product's own limits hold).
@@ -37,6 +37,7 @@ mod lifecycle;
 mod mail;
 mod meter;
 mod ministack;
+mod resume;
 mod routes;
 mod s3;
 mod secrets;
@@ -50,4 +51,4 @@ mod transform;
 pub use lifecycle::Expired;
 pub use meter::{Calls, Units};
 pub use options::Options;
-pub use stack::{Devstack, Info};
+pub use stack::{Devstack, Info, LOCAL_LIMIT};

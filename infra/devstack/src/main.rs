@@ -26,6 +26,7 @@ devstack up [options]     start it; one line of JSON on stdout says that it is r
   --trust FILE            the certificates (PEM) that functions trust, in place of this machine's
   --logs FOLDER           where the functions' logs go (into the state)
   --image FOLDER          run the media functions in their image, as cargo xtask image unpacks it (as root)
+  --sample FILE           a video to try things with, offered below /_local
   --count-calls           count the functions' calls of DynamoDB; GET /_local/calls and /_local/units tell
   --fresh                 throw the kept data away first
   --until-stdin-closes    end when stdin closes, not only on Ctrl-C
@@ -94,6 +95,7 @@ fn options(arguments: &mut lexopt::Parser) -> anyhow::Result<(Options, Manner)> 
             Long("logs") => options.logs = Some(PathBuf::from(arguments.value()?)),
             Long("image") => options.image = Some(PathBuf::from(arguments.value()?)),
             Long("bin-dir") => options.bin_dir = PathBuf::from(arguments.value()?),
+            Long("sample") => options.sample = Some(PathBuf::from(arguments.value()?)),
             Long("count-calls") => options.count_calls = true,
             Long("fresh") => options.fresh = true,
             Long("until-stdin-closes") => manner.until_stdin_closes = true,
@@ -134,7 +136,8 @@ async fn up((options, manner): (Options, Manner)) -> anyhow::Result<i32> {
 }
 
 fn greeting(info: &Info) -> String {
-    let Info { base_url, demo_api_key: key, logs, .. } = info;
+    let Info { base_url, demo_api_key: key, logs, sample_url, .. } = info;
+    let video = sample_url.as_deref().unwrap_or("https://example.com/video.mp4");
     format!(
         "
 The local cloud is ready.
@@ -142,13 +145,16 @@ The local cloud is ready.
   base URL   {base_url}
   demo key   {key}
   mail       {base_url}/_local/mail (nothing leaves this machine)
+  video      {video} (to try things with)
   logs       {logs}/ (one file per function)
   all ports  {base_url}/_local/info
 
   curl -s {base_url}/v1/clip -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
-    -d '{{\"url\": \"https://example.com/video.mp4\", \"start\": 1.5, \"end\": 4.25}}'
+    -d '{{\"url\": \"{video}\", \"start\": 1.5, \"end\": 4.25}}'
 
+All users are one here, so the hourly and the by-address limits are {limit} each; all others are as on AWS.
 Ctrl-C ends it. Its data stays for the next start.",
+        limit = devstack::LOCAL_LIMIT,
         logs = logs.display()
     )
 }

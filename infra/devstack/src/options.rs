@@ -41,6 +41,8 @@ pub struct Options {
     pub trust: Option<PathBuf>,
     /// Where the functions' logs go, instead of into the state folder.
     pub logs: Option<PathBuf>,
+    /// A video to try things with, which the front door offers.
+    pub sample: Option<PathBuf>,
     /// Count the functions' calls of DynamoDB; `/_local/calls` tells.
     pub count_calls: bool,
     /// Throw the state away first.
@@ -65,6 +67,7 @@ impl Options {
             faults: None,
             trust: None,
             logs: None,
+            sample: None,
             count_calls: false,
             fresh: false,
         })

@@ -1,9 +1,9 @@
-//! Registers the HTTP API's routes. SAM hands them to API Gateway inside an OpenAPI body, which ministack does
-//! not read: an API deployed there has no routes at all.
+//! Registers the HTTP API's routes, and what it answers browsers of other origins. SAM hands both to API Gateway inside an
+//! OpenAPI body, which ministack does not read: an API deployed there has no routes at all.
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::{Map, Value as Json, json};
 
 use crate::bend::Route;
@@ -51,6 +51,33 @@ pub(crate) async fn register(
         cloudformation::deploy(client, url, &name, template, &BTreeMap::new()).await.context("the routes")?;
     }
     Ok(apis)
+}
+
+/// Tells these APIs what to answer browsers of other origins; `cors` is as a template has it.
+pub(crate) async fn allow_origins(
+    client: &reqwest::Client,
+    url: &str,
+    apis: impl IntoIterator<Item = &String>,
+    cors: &Json,
+) -> anyhow::Result<()> {
+    let Some(cors) = cors.as_object() else { return Ok(()) };
+    // API Gateway's own names begin with a small letter, a template's with a capital.
+    let named =
+        |name: &str| name.chars().take(1).flat_map(char::to_lowercase).chain(name.chars().skip(1)).collect();
+    let cors: Map<String, Json> = cors.iter().map(|(name, value)| (named(name), value.clone())).collect();
+    for api in apis {
+        let answer = client
+            .patch(format!("{url}/v2/apis/{api}"))
+            .header("authorization", for_service("apigateway"))
+            .header("content-type", "application/json")
+            .body(json!({ "corsConfiguration": cors }).to_string())
+            .send()
+            .await?;
+        if !answer.status().is_success() {
+            bail!("the API {api} does not take its CORS configuration: {}", answer.status());
+        }
+    }
+    Ok(())
 }
 
 fn physical(resources: &BTreeMap<String, Resource>, id: &str) -> anyhow::Result<String> {

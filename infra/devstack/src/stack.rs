@@ -19,7 +19,8 @@ use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
 use crate::s3::S3;
 use crate::{
-    Options, bend, bundle, cloudformation, front, grants, mail, nested, routes, secrets, seed, transform,
+    Options, bend, bundle, cloudformation, front, grants, mail, nested, resume, routes, secrets, seed,
+    transform,
 };
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
@@ -56,11 +57,16 @@ pub struct Info {
     pub queues: BTreeMap<String, String>,
     /// The demo account's API key.
     pub demo_api_key: String,
+    /// A video to try things with, if there is one.
+    pub sample_url: Option<String>,
     /// The folder with one log file per function.
     pub logs: PathBuf,
     /// The folder of everything that stays.
     pub state: PathBuf,
 }
+
+/// What the limits by account and hour, and by address, are raised to.
+pub const LOCAL_LIMIT: u32 = 1000;
 
 /// A running local cloud; dropping it ends it, [`Devstack::stop`] also waits until it is gone.
 #[derive(Debug)]
@@ -114,7 +120,7 @@ impl Devstack {
             ministack_url: ministack.url.clone(),
             dynamodb_url: dynamodb.url.clone(),
             s3_url: s3.url.clone(),
-            base_url,
+            base_url: base_url.clone(),
             region: REGION.to_owned(),
             access_key_id: ACCESS_KEY.to_owned(),
             secret_access_key: SECRET_KEY.to_owned(),
@@ -127,14 +133,23 @@ impl Devstack {
                 .collect(),
             logs,
             state: options.state.clone(),
+            sample_url: options.sample.as_ref().map(|_| format!("{base_url}{}", front::SAMPLE)),
             ..Info::default()
         };
         deploy(&options, &client, &bent, &mut info).await?;
         // Who reads the logs later learns whose they are.
         std::fs::write(info.logs.join(grants::NAMES), serde_json::to_vec(&info)?)?;
         info.demo_api_key = seed::demo_account(&info).await.context("cannot make the demo account")?;
+        let open =
+            resume::look_after_jobs(&info, &client).await.context("cannot look after jobs of last time")?;
+        if open > 0 {
+            tracing::info!(
+                "{open} jobs were under way when the last local cloud ended: they begin or end now"
+            );
+        }
         let counted = meter.as_ref().map(Meter::counted);
-        let front = front::serve(listener, info.clone(), client, Arc::clone(&s3.lifecycle), counted);
+        let lifecycle = Arc::clone(&s3.lifecycle);
+        let front = front::serve(listener, (info.clone(), options.sample), client, lifecycle, counted);
         Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, _lock: lock })
     }
 
@@ -245,9 +260,9 @@ async fn deploy(
         ("Release".to_owned(), "0000000000".to_owned()),
         ("AllowPrivateSources".to_owned(), "true".to_owned()),
         // One person's machine: all that runs here is one account or one address.
-        ("ClipJobsPerHour".to_owned(), "1000".to_owned()),
-        ("OpenRequestsPerMinute".to_owned(), "1000".to_owned()),
-        ("MailsPerHour".to_owned(), "1000".to_owned()),
+        ("ClipJobsPerHour".to_owned(), LOCAL_LIMIT.to_string()),
+        ("OpenRequestsPerMinute".to_owned(), LOCAL_LIMIT.to_string()),
+        ("MailsPerHour".to_owned(), LOCAL_LIMIT.to_string()),
         ("MailFrom".to_owned(), mail::SENDER.to_owned()),
         ("PublicUrl".to_owned(), info.base_url.clone()),
         // There is none: container functions are bent.
@@ -270,6 +285,7 @@ async fn deploy(
     info.queues = of_kind("AWS::SQS::Queue");
     let place = (options.stack_name.as_str(), bucket.as_str());
     let apis = routes::register(client, &info.ministack_url, place, &bent.routes, &resources).await?;
+    routes::allow_origins(client, &info.ministack_url, apis.values(), &bent.cors).await?;
     if apis.len() > 1 {
         bail!("the front door serves one HTTP API, the template has {}", apis.len());
     }

@@ -18,7 +18,10 @@ pub(crate) fn definition(areas: &[Area]) -> Value {
         for row in &area.rows {
             for route in &row.routes {
                 let integration = integration(&area.name, row.name());
-                let method = text(route.method.to_lowercase());
+                let method = match route.method.as_str() {
+                    "ANY" => text("x-amazon-apigateway-any-method"),
+                    method => text(method.to_lowercase()),
+                };
                 let methods = match paths.iter_mut().find(|(path, _)| *path == route.path) {
                     Some((_, methods)) => methods,
                     None => {
@@ -28,7 +31,12 @@ pub(crate) fn definition(areas: &[Area]) -> Value {
                         methods
                     }
                 };
-                methods.insert(method, map([("x-amazon-apigateway-integration", integration)]));
+                let integration = ("x-amazon-apigateway-integration", integration);
+                let operation = match row.is_rest() {
+                    true => map([("isDefaultRoute", Value::Bool(true)), integration]),
+                    false => map([integration]),
+                };
+                methods.insert(method, operation);
             }
         }
     }

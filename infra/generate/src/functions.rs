@@ -221,7 +221,12 @@ impl Writer<'_> {
                     map([("Type", text("ScheduleV2")), ("Properties", Value::Mapping(properties))]),
                 )]))
             }
-            CalledBy::Open | CalledBy::Page | CalledBy::Key | CalledBy::Session | CalledBy::Stage => None,
+            CalledBy::Open
+            | CalledBy::Page
+            | CalledBy::Rest
+            | CalledBy::Key
+            | CalledBy::Session
+            | CalledBy::Stage => None,
         })
     }
 

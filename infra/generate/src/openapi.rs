@@ -18,7 +18,8 @@ pub const FILE: &str = "infra/openapi.json";
 pub fn document(areas: &[Area]) -> anyhow::Result<Value> {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut schemas = BTreeMap::from([("Problem".to_owned(), problem_schema())]);
-    for endpoint in areas.iter().flat_map(|area| &area.rows) {
+    let rows = areas.iter().flat_map(|area| &area.rows);
+    for endpoint in rows.filter(|endpoint| !endpoint.is_rest()) {
         let Some(route) = endpoint.routes.first() else { continue };
         let operation = endpoint.operation.as_ref().with_context(|| {
             format!("{} is not described: its row wants `.described(describe!(…))`", endpoint.handler)

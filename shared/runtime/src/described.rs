@@ -38,6 +38,8 @@ pub enum CalledBy {
     Open,
     /// Anyone in a browser, through the API.
     Page,
+    /// Anyone, by a request that no route takes.
+    Rest,
     /// The owner of a key, through the API.
     Key,
     /// A browser that has signed in, through the API.
@@ -86,6 +88,12 @@ impl Described {
         self.handler.split_once('.').map_or(&self.handler, |(_, name)| name)
     }
 
+    /// Whether it answers what no other endpoint does.
+    #[must_use]
+    pub fn is_rest(&self) -> bool {
+        self.caller == CalledBy::Rest
+    }
+
     /// Whether people see its answers.
     #[must_use]
     pub fn is_page(&self) -> bool {
@@ -127,6 +135,7 @@ fn called_by(trigger: Trigger) -> CalledBy {
     match trigger {
         Trigger::Open(..) => CalledBy::Open,
         Trigger::Page(..) => CalledBy::Page,
+        Trigger::Rest(_) => CalledBy::Rest,
         Trigger::Keyed(..) => CalledBy::Key,
         Trigger::Session(..) => CalledBy::Session,
         Trigger::Stage(_) => CalledBy::Stage,

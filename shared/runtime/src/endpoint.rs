@@ -81,6 +81,9 @@ impl Route {
     }
 }
 
+/// What no other route takes, as API Gateway has it in a definition.
+const REST: Route = Route { method: "ANY", path: "/$default" };
+
 /// When a timer calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -103,9 +106,10 @@ type ScheduleHandler = fn(Arc<App>) -> Answer<(), StageError>;
 pub enum Trigger {
     /// A request through API Gateway, by anyone. It counts for the client's address.
     Open(Route, OpenHandler),
-    /// A page that anyone opens in a browser: GET, and HEAD for whoever only looks whether it is there. It counts for the
-    /// client's address, and what goes wrong is a page, too.
+    /// A page that anyone opens in a browser. It counts for the client's address, and what goes wrong is a page, too.
     Page(Route, OpenHandler),
+    /// A request that no route takes, by anyone. It counts for nobody: nothing is read or written for it.
+    Rest(OpenHandler),
     /// A request through API Gateway, by the owner of a key that has the right. It counts for the key, as the limit
     /// says.
     Keyed(Route, Scope, Limit, KeyedHandler),
@@ -144,6 +148,12 @@ impl Endpoint {
     #[must_use]
     pub const fn page(handler: &'static str, route: Route, answers: OpenHandler) -> Self {
         Self::new(handler, Trigger::Page(route, answers))
+    }
+
+    /// One for what no route takes: [`Trigger::Rest`].
+    #[must_use]
+    pub const fn rest(handler: &'static str, answers: OpenHandler) -> Self {
+        Self::new(handler, Trigger::Rest(answers))
     }
 
     /// One for owners of keys with a right: [`Trigger::Keyed`].
@@ -238,7 +248,7 @@ impl Endpoint {
         let by_caller: &[Grant] = match self.trigger {
             Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) => &[Grant::Table(&[Item::Update])],
             Trigger::Session(..) => &[Grant::Table(&[Item::Get])],
-            Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => &[],
+            Trigger::Rest(_) | Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => &[],
         };
         [by_caller, self.grants].concat()
     }
@@ -268,15 +278,18 @@ impl Endpoint {
             | Trigger::Page(route, _)
             | Trigger::Keyed(route, ..)
             | Trigger::Session(route, _) => Some(route),
+            Trigger::Rest(_) => Some(REST),
             Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => None,
         }
     }
 
-    /// Every route that leads to it.
+    /// Every route that leads to it: HEAD is answered like GET without the body (RFC 9110, section 9.3.2), for which an
+    /// HTTP API needs a route of its own.
     #[must_use]
     pub fn routes(&self) -> Vec<Route> {
         let head = |route| Route { method: "HEAD", ..route };
-        self.route().into_iter().chain(self.route().filter(|_| self.is_page()).map(head)).collect()
+        let own = self.route();
+        own.into_iter().chain(own.filter(|route| route.method == "GET").map(head)).collect()
     }
 
     /// Whether people see its answers.

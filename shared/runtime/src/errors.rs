@@ -31,6 +31,8 @@ pub struct ApiError {
     internal: Option<String>,
     /// The limit that refused the request.
     limit: Option<Decision>,
+    /// The methods that the path knows.
+    allow: Option<Box<str>>,
 }
 
 /// What went wrong, for people.
@@ -44,7 +46,7 @@ struct Page<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: sentence(&detail.into()), internal: None, limit: None }
+        Self { status, code, detail: sentence(&detail.into()), internal: None, limit: None, allow: None }
     }
 
     /// 400: the request is wrong; `detail` says what to change.
@@ -111,6 +113,21 @@ impl ApiError {
     /// 404: there is no such thing, or it belongs to somebody else.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
+    }
+
+    /// 404: no endpoint has this path.
+    #[must_use]
+    pub fn no_such_path() -> Self {
+        let detail = "There is nothing at this path. `GET /openapi.json` describes what there is.";
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405: the path knows these methods and not this one.
+    #[must_use]
+    pub fn method_not_allowed(method: &str, allowed: &[String]) -> Self {
+        let detail = format!("This path does not know {method}. It knows {}.", allowed.join(" and "));
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Self { allow: Some(allowed.join(", ").into()), ..problem }
     }
 
     /// 404: the source has no captions.
@@ -224,6 +241,9 @@ impl ApiError {
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response = response.with_header("retry-after", "1");
+        }
+        if let Some(allow) = &self.allow {
+            response = response.with_header("allow", allow);
         }
         if let Some(limit) = self.limit {
             response = response.limited(limit).with_header("retry-after", &limit.retry_after.to_string());

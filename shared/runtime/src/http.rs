@@ -49,6 +49,18 @@ impl ApiRequest {
         self.0.query_string_parameters().first(name).map(str::to_owned)
     }
 
+    /// The path as it was asked for, percent-encoded.
+    #[must_use]
+    pub fn raw_path(&self) -> &str {
+        self.0.raw_http_path()
+    }
+
+    /// The query as it was asked for, if there is one.
+    #[must_use]
+    pub fn raw_query(&self) -> Option<&str> {
+        self.0.uri().query()
+    }
+
     /// The address that API Gateway was called from. Headers do not tell: anyone may send them.
     #[must_use]
     pub fn client(&self) -> Option<IpAddr> {
@@ -79,7 +91,7 @@ impl ApiRequest {
         if keys.next().is_some() {
             return Err(ApiError::bad_request("send one `Idempotency-Key`, not several"));
         }
-        let (method, path) = (self.0.method().as_str(), self.0.raw_http_path());
+        let (method, path) = (self.0.method().as_str(), self.raw_path());
         Ok(Some(Intention::new(key.as_bytes(), method, path, self.body()?)?))
     }
 

@@ -10,7 +10,7 @@ use domain::rate::Decision;
 use futures_util::FutureExt;
 use lambda_http::{
     Body, Request, RequestExt, Response,
-    http::{Method, StatusCode},
+    http::{HeaderMap, Method, StatusCode, header},
 };
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -93,6 +93,8 @@ async fn answer(
     // Not the path: that of a clip's page is its secret.
     let (method, route) = (request.method().clone(), endpoint.route().map(|route| route.path));
     let parameters = request.path_parameters();
+    let seen_by_people =
+        endpoint.is_page() || (matches!(endpoint.trigger, Trigger::Rest(_)) && wants_page(request.headers()));
     let invocation =
         Invocation::begin(&app, endpoint, request.lambda_context_ref(), parameters.first("job_id"));
     let request_id = invocation.request_id();
@@ -102,7 +104,7 @@ async fn answer(
         .await
         .unwrap_or_else(|panic| Err(ApiError::internal(panic)));
     let internal = response.as_ref().err().and_then(ApiError::internals).map(str::to_owned);
-    let response = response.unwrap_or_else(|problem| match endpoint.is_page() {
+    let response = response.unwrap_or_else(|problem| match seen_by_people {
         true => problem.page(request_id),
         false => problem.response(request_id),
     });
@@ -120,6 +122,12 @@ async fn answer(
     Ok(response.with_header("x-request-id", request_id).into_lambda())
 }
 
+/// Whether this is a browser that somebody has typed an address into.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
 /// The answer of the endpoint's handler, or why it was not asked. `limits` gets what the request was counted in, so
 /// that every answer from there on tells of it.
 async fn handle(
@@ -134,6 +142,7 @@ async fn handle(
             within(limits)?;
             run(app, request).await
         }
+        Trigger::Rest(run) => run(app, request).await,
         Trigger::Keyed(_, scope, limit, run) => {
             let (caller, decisions) = authenticate(request.headers(), limit, &app).await?;
             limits.extend(decisions);
@@ -201,7 +210,11 @@ async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<
             }
             serde_json::to_value(answer).map_err(|error| StageError::Passing(error.to_string()))
         }
-        Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) | Trigger::Session(..) => {
+        Trigger::Open(..)
+        | Trigger::Page(..)
+        | Trigger::Rest(_)
+        | Trigger::Keyed(..)
+        | Trigger::Session(..) => {
             Err(StageError::Passing("this endpoint answers HTTP requests only".to_owned()))
         }
     }

@@ -29,14 +29,16 @@ const PAGE: &str = include_str!("player.html");
 async fn played(clip: &Path, places: &[f64]) -> Value {
     let media = served(clip).await;
     let page = PAGE.replace("{CLIP}", media.url()).replace("{PLACES}", &json!(places).to_string());
+    opened(Router::new().route("/", get(async move || Html(page)))).await
+}
+
+/// Opens the root of a site in the browser; answers what its page reports by a POST to `/report`.
+pub(crate) async fn opened(site: Router) -> Value {
     let (report, mut reports) = mpsc::channel(1);
-    let app = Router::new()
-        .route("/", get(async move || Html(page)))
-        .route("/report", post(told))
-        .with_state(Arc::new(report));
+    let told = site.merge(Router::new().route("/report", post(told)).with_state(Arc::new(report)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    let server = tokio::spawn(async move { axum::serve(listener, told).await });
 
     let profile = tempfile::tempdir().unwrap();
     let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());

@@ -57,7 +57,7 @@ pub(crate) async fn none_is_stored_or_logged(cloud: &Cloud) -> Known {
 /// Both secrets still sign on the cloud that was started again.
 pub(crate) async fn none_has_changed(cloud: &Cloud, known: Known) {
     let Known { account, receiver, hook: made, second } = known;
-    let account = account.on(cloud);
+    let account = account.moved_to(cloud);
     let (status, sent) = act(&account, &made.id, "test").await;
     assert_eq!((status, &sent["event"]), (200, &json!("webhook.test")));
     let hit = receiver.heard(2).await.remove(1);
