@@ -13,12 +13,20 @@ use crate::stack::{Account, cloud};
 
 /// Runs a client of `tests/conformance` and fetches the link that it prints.
 async fn run(program: &str, client: &str) {
-    let account: Account = cloud().account(Amount::cents(20)).await;
-    let server = served(&usual()).await;
     let path = root().join("tests/conformance").join(client);
     assert!(Path::new(&path).exists(), "{client}");
+    prints_a_link(program, |command, _, _| {
+        command.arg(&path);
+    })
+    .await;
+}
+
+/// Runs a program for an account and a source, and fetches the link that it prints.
+async fn prints_a_link(program: &str, client: impl FnOnce(&mut Command, &Account, &str)) {
+    let account: Account = cloud().account(Amount::cents(20)).await;
+    let server = served(&usual()).await;
     let mut command = Command::new(program);
-    command.arg(&path);
+    client(&mut command, &account, server.url());
     command
         .env("BASE_URL", &cloud().info.base_url)
         .env("API_KEY", account.key.reveal())
@@ -53,4 +61,25 @@ async fn the_javascript_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_curl_client() {
     run("bash", "client.sh").await;
+}
+
+/// README's program, with another address, key and video.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readmes_python() {
+    let readme = crate::root::read("README.md");
+    let (_, rest) = readme.split_once("```python\n").unwrap();
+    let (program, _) = rest.split_once("```").unwrap();
+    prints_a_link(&crate::root::tool("PYTHON"), |command, account, url| {
+        let mut program = program.to_owned();
+        for (from, to) in [
+            ("http://127.0.0.1:4000", cloud().info.base_url.as_str()),
+            (cloud().info.demo_api_key.as_str(), account.key.reveal()),
+            ("f\"{base}/_local/test-picture.mp4\"", &format!("{url:?}")),
+        ] {
+            assert!(program.contains(from), "README's program has no {from}: {program}");
+            program = program.replace(from, to);
+        }
+        command.args(["-c", &program]);
+    })
+    .await;
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail};
@@ -17,6 +18,10 @@ use crate::{http, say, setup};
 
 /// A job that takes longer than this has a problem that waiting does not solve.
 const JOB_MAX: Duration = Duration::from_secs(45 * 60);
+/// How long a cancellation may take.
+const CANCEL_MAX: Duration = Duration::from_secs(10);
+/// The exit code of a program that Ctrl-C has ended, as shells have it.
+const INTERRUPTED: i32 = 130;
 /// How long the service may hold one status request open.
 const WAIT_S: u64 = 20;
 
@@ -92,13 +97,22 @@ struct Service {
 impl Service {
     fn find(options: &Options) -> anyhow::Result<Self> {
         if let Some(base_url) = &options.base_url {
-            let key = options.key.clone().context("--base-url needs --key")?;
-            return Ok(Self { base_url: base_url.trim_end_matches('/').to_owned(), key, cloud: None });
+            let base_url = base_url.trim_end_matches('/');
+            return match (Cloud::at(base_url), &options.key) {
+                (Some(cloud), _) => Ok(Self::of(cloud, options)),
+                (None, Some(key)) => {
+                    Ok(Self { base_url: base_url.to_owned(), key: key.clone(), cloud: None })
+                }
+                (None, None) => bail!("{base_url} is no local cloud: it needs --key"),
+            };
         }
-        let cloud = Cloud::find_or_start()?;
+        Ok(Self::of(Cloud::find_or_start()?, options))
+    }
+
+    fn of(cloud: Cloud, options: &Options) -> Self {
         let text = |name: &str| cloud.info[name].as_str().unwrap_or_default().to_owned();
         let key = options.key.clone().unwrap_or_else(|| text("demo_api_key"));
-        Ok(Self { base_url: text("base_url"), key, cloud: Some(cloud) })
+        Self { base_url: text("base_url"), key, cloud: Some(cloud) }
     }
 }
 
@@ -130,6 +144,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         }
     };
 
+    let under_way = cancel_on_ctrl_c(&service)?;
     let posted = SystemTime::now();
     let accepted = http::call(
         &agent,
@@ -139,6 +154,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     )?;
     let answered = SystemTime::now();
     let id = accepted["job_id"].as_str().context("the service answered without a job id")?.to_owned();
+    let _ = under_way.set(id.clone());
     let job = follow(&agent, &service, &id)?;
     let linked = SystemTime::now();
 
@@ -151,6 +167,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         say::answer(&timings::table(&cloud.info, &id, &Marks { posted, answered, linked })?)?;
     }
     Ok(())
+}
+
+/// Has Ctrl-C cancel the job whose id is set in what is returned, and say so.
+fn cancel_on_ctrl_c(service: &Service) -> anyhow::Result<Arc<OnceLock<String>>> {
+    let under_way = Arc::new(OnceLock::<String>::new());
+    let (job, base, key) = (Arc::clone(&under_way), service.base_url.clone(), service.key.clone());
+    let interrupted = move || {
+        if let Some(id) = job.get() {
+            let url = format!("{base}/v1/clip/{id}/cancel");
+            let outcome = http::call(&http::agent(CANCEL_MAX), &url, &key, Some(&json!({})));
+            say::line(&match outcome {
+                Ok(_) => format!("\nxtask: cancelled the job {id}; it costs nothing"),
+                Err(problem) => format!("\nxtask: the job {id} is not cancelled: {problem:#}"),
+            });
+        }
+        std::process::exit(INTERRUPTED);
+    };
+    ctrlc::set_handler(interrupted).context("cannot listen for Ctrl-C")?;
+    Ok(under_way)
 }
 
 /// How ffmpeg makes a video to be clipped when none is given: a moving test picture that counts its seconds, with a tone.
@@ -178,7 +213,7 @@ const OWN_VIDEO: [&str; 20] = [
 ];
 
 /// A video of our own, made once per machine.
-fn own_video() -> anyhow::Result<String> {
+pub(crate) fn own_video() -> anyhow::Result<String> {
     setup::media_tools()?;
     let folder = places::Entry::new("test-video")?.text(&OWN_VIDEO.join(" ")).get(|folder| {
         std::fs::create_dir_all(folder)?;

@@ -24,11 +24,19 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
+    /// The local cloud that runs at `base_url`; `None` if there is none.
+    pub(crate) fn at(base_url: &str) -> Option<Self> {
+        let agent = http::agent(Duration::from_secs(2));
+        let mut answer = agent.get(format!("{base_url}/_local/info")).call().ok()?;
+        let info: Json = answer.body_mut().read_json().ok()?;
+        info["base_url"].is_string().then_some(Self { info, _started: None })
+    }
+
     /// Uses the running one, or starts one.
     pub(crate) fn find_or_start() -> anyhow::Result<Self> {
-        if let Some(info) = running() {
+        if let Some(running) = Self::at(&format!("http://127.0.0.1:{PORT}")) {
             say::line(&format!("xtask: using the local cloud at http://127.0.0.1:{PORT}"));
-            return Ok(Self { info, _started: None });
+            return Ok(running);
         }
         setup::cloud()?;
         // Something else may sit on the usual port; any free one will do then.
@@ -39,13 +47,6 @@ impl Cloud {
         let info = serde_json::from_str(&line).context("the local cloud answered strangely")?;
         Ok(Self { info, _started: Some(started) })
     }
-}
-
-fn running() -> Option<Json> {
-    let agent = http::agent(Duration::from_secs(2));
-    let mut answer = agent.get(format!("http://127.0.0.1:{PORT}/_local/info")).call().ok()?;
-    let info: Json = answer.body_mut().read_json().ok()?;
-    info["base_url"].is_string().then_some(info)
 }
 
 fn up() -> anyhow::Result<Command> {
@@ -65,7 +66,9 @@ pub(crate) struct Kept {
 impl Kept {
     /// Starts it; returns its first line of output, which says that it is ready.
     pub(crate) fn start(mut command: Command) -> anyhow::Result<(Self, String)> {
+        // Ctrl-C is for us alone: what we started is needed to the end.
         let mut child = command
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -100,7 +103,7 @@ pub(crate) fn dev(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     }
     setup::cloud()?;
     let mut command = up()?;
-    command.args(["--greeting", "--port", &port]);
+    command.args(["--greeting", "--port", &port, "--sample", &crate::clip::own_video()?]);
     if fresh {
         command.arg("--fresh");
     }

@@ -35,9 +35,10 @@ clip <URL or file> --start S --end E    cut a clip of this video
     --out FILE             where to write it (default: the name that the service gives it)
     --upload               send the file to the service first, instead of offering it by a URL
     --timings              also print where the time went
-    --base-url URL --key KEY   use this service instead of the local cloud
+    --base-url URL --key KEY   use this service; for a local cloud on another port without a key
 
 signup EMAIL               an account and an API key on the local cloud, by the mail that it sends
+    --base-url URL         the local cloud on another port
 
 dev                        the local cloud in the foreground at http://127.0.0.1:4000, Ctrl-C ends it
     --port PORT            another port
@@ -101,12 +102,7 @@ fn run() -> anyhow::Result<()> {
     match command {
         Value(name) => match name.to_str() {
             Some("clip") => clip::run(&clip::Options::parse(&mut arguments)?),
-            Some("signup") => {
-                let Some(Value(email)) = arguments.next()? else {
-                    bail!("which address? Give an e-mail address")
-                };
-                signup::run(&email.string()?)
-            }
+            Some("signup") => signup::run(&mut arguments),
             Some("dev") => cloud::dev(&mut arguments),
             Some("setup") => test::set_up().and_then(|_| lint::set_up()),
             Some("lint") => lint::run(),
@@ -141,8 +137,9 @@ fn generate(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    // The areas' binaries tell what is in them.
-    let mut packages: Vec<String> = setup::areas()?.into_iter().map(|area| area.package).collect();
+    // The areas' binaries tell what is in them. The local cloud comes along: without it, cargo would build all of them anew
+    // with fewer features.
+    let mut packages = setup::binaries()?;
     packages.push("clipwright-generate".to_owned());
     setup::build(&packages.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut program = Command::new(setup::beside("generate")?);

@@ -62,7 +62,7 @@ pub(crate) fn capital(word: &str) -> String {
 }
 
 /// The packages whose binaries the local cloud runs.
-fn binaries() -> anyhow::Result<Vec<String>> {
+pub(crate) fn binaries() -> anyhow::Result<Vec<String>> {
     let areas = areas()?.into_iter().map(|area| area.package);
     Ok(areas.chain(["clipwright-devstack".to_owned()]).collect())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lexopt::prelude::*;
 
 use crate::cloud::Cloud;
 use crate::{http, say};
@@ -10,9 +11,24 @@ use crate::{http, say};
 /// No single call takes longer.
 const CALL_MAX: Duration = Duration::from_secs(30);
 
-/// Signs `email` up, or in if it has an account, and prints a new key with the balance behind it.
-pub(crate) fn run(email: &str) -> anyhow::Result<()> {
-    let cloud = Cloud::find_or_start()?;
+/// Signs the address of the command line up, or in if it has an account, and prints a new key with the balance behind it.
+pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    let (mut email, mut base_url) = (None, None);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("base-url") => base_url = Some(arguments.value()?.string()?),
+            Value(value) if email.is_none() => email = Some(value.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let email = &email.context("which address? Give an e-mail address")?;
+    let cloud = match &base_url {
+        Some(base_url) => {
+            let base_url = base_url.trim_end_matches('/');
+            Cloud::at(base_url).with_context(|| format!("there is no local cloud at {base_url}"))?
+        }
+        None => Cloud::find_or_start()?,
+    };
     let base = cloud.info["base_url"].as_str().context("the local cloud has no address")?.to_owned();
     let agent = http::agent(CALL_MAX);
 

@@ -7,8 +7,6 @@ use std::io::{BufRead, BufReader, Read};
 
 use serde_json::Value as Json;
 
-use crate::say;
-
 /// What came of one program.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Outcome {
@@ -33,11 +31,15 @@ pub(crate) struct Failure {
 
 impl Outcome {
     /// Follows a program's output to its end, and shows each test as it ends.
-    pub(crate) fn follow(program: &str, output: impl Read) -> anyhow::Result<Self> {
+    pub(crate) fn follow(
+        program: &str,
+        output: impl Read,
+        show: impl Fn(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         let mut outcome = Self { program: program.to_owned(), ..Self::default() };
         for line in BufReader::new(output).split(b'\n') {
             if let Some(shown) = outcome.heard(&String::from_utf8_lossy(&line?)) {
-                say::answer(&shown)?;
+                show(&shown)?;
             }
         }
         Ok(outcome)
@@ -112,7 +114,7 @@ words of a test
 
     #[test]
     fn tests_are_counted_timed_and_heard() {
-        let outcome = Outcome::follow("x", LINES.as_bytes()).unwrap().closed(false, 2.0);
+        let outcome = Outcome::follow("x", LINES.as_bytes(), |_| Ok(())).unwrap().closed(false, 2.0);
         assert_eq!((outcome.passed, outcome.failed, outcome.ignored), (1, 1, 1));
         assert_eq!(outcome.failures, [Failure { name: "a::two".to_owned(), output: "left: 1\n".to_owned() }]);
         let named: Vec<_> = outcome.named().collect();
@@ -122,11 +124,11 @@ words of a test
     #[test]
     fn a_program_that_dies_is_a_failure_whatever_passed() {
         let cut = LINES.lines().take(4).collect::<Vec<_>>().join("\n");
-        let outcome = Outcome::follow("x", cut.as_bytes()).unwrap().closed(false, 1.0);
+        let outcome = Outcome::follow("x", cut.as_bytes(), |_| Ok(())).unwrap().closed(false, 1.0);
         assert_eq!(outcome.failed, 1);
         let ended_well_and_then_crashed =
             r#"{"type": "suite", "event": "ok", "passed": 1, "failed": 0, "ignored": 0}"#;
-        let outcome = Outcome::follow("x", ended_well_and_then_crashed.as_bytes()).unwrap();
+        let outcome = Outcome::follow("x", ended_well_and_then_crashed.as_bytes(), |_| Ok(())).unwrap();
         assert_eq!(outcome.clone().closed(true, 1.0).failed, 0);
         assert_eq!(outcome.closed(false, 1.0).failed, 1);
     }

@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use super::events::Outcome;
 use super::words::Words;
-use crate::setup;
+use crate::{say, setup};
 
 /// The package whose tests wait for the local cloud.
 const STACK: &str = "clipwright-tests";
@@ -116,7 +116,9 @@ impl Programs {
         let mut packages: Vec<&Program> = Vec::new();
         for program in &self.0 {
             let known = packages.iter().any(|known| known.package == program.package);
-            if !known && has_examples(&program.folder.join("src"))? {
+            let library = program.folder.join("src");
+            // The tests of the stack are a package without a library.
+            if !known && library.is_dir() && has_examples(&library)? {
                 packages.push(program);
             }
         }
@@ -147,7 +149,8 @@ fn outcome(name: &str, command: &mut Command) -> anyhow::Result<Outcome> {
     let begun = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = child.with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    let outcome = Outcome::follow(name, child.stdout.take().context("the tests have no output")?)?;
+    let outcome =
+        Outcome::follow(name, child.stdout.take().context("the tests have no output")?, say::answer)?;
     let well = child.wait()?.success();
     Ok(outcome.closed(well, begun.elapsed().as_secs_f64()))
 }
