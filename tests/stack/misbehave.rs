@@ -2,6 +2,7 @@
 //! costs nothing. Never does a broken clip come out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::money::Amount;
 use futures_util::future::join_all;
@@ -44,6 +45,21 @@ fn later(say: impl Fn(&Asked, &[u8]) -> Say + Send + Sync + 'static) -> Script {
     script(move |asked, file| match asked.range(file.len()) {
         Some(part) if part.start >= HEAD => say(asked, file),
         _ => Say::Bytes(good(asked, file, &[TAG])),
+    })
+}
+
+/// A server that has another file of the same length once the job fetches its span.
+fn replaced(say: impl Fn(&Asked, &[u8]) -> Say + Send + Sync + 'static) -> Script {
+    let is_replaced = AtomicBool::new(false);
+    script(move |asked, file| {
+        if asked.range(file.len()).is_some_and(|part| part.start >= HEAD) {
+            is_replaced.store(true, Ordering::Relaxed);
+        }
+        if !is_replaced.load(Ordering::Relaxed) {
+            return Say::Bytes(good(asked, file, &[TAG]));
+        }
+        let other: Vec<u8> = file.iter().map(|byte| !byte).collect();
+        say(asked, &other)
     })
 }
 
@@ -134,8 +150,8 @@ async fn faults_that_last_fail_the_job() {
         ),
         (later(|_, _| Say::Bytes(answer("500 Internal Server Error", &[], b""))), "answered 500"),
         (later(|_, _| Say::Bytes(answer("404 Not Found", &[], b""))), "answered 404"),
-        (later(|asked, file| Say::Bytes(good(asked, file, &[("ETag", "\"two\"")]))), "changed"),
-        (later(|_, file| Say::Bytes(answer("200 OK", &[("ETag", "\"two\"")], file))), "changed"),
+        (replaced(|asked, other| Say::Bytes(good(asked, other, &[("ETag", "\"two\"")]))), "changed"),
+        (replaced(|_, other| Say::Bytes(answer("200 OK", &[("ETag", "\"two\"")], other))), "changed"),
         (
             later(|_, file| {
                 let range = format!("bytes 7-106/{}", file.len());
@@ -181,7 +197,7 @@ async fn sources_that_cannot_be_looked_at() {
         (script(|_, _| Say::Bytes(answer("302 Found", &[("Location", "/video.mp4")], b""))), "redirects"),
         (
             script(|_, _| Say::Bytes(answer("302 Found", &[("Location", "file:///etc/passwd")], b""))),
-            "leads to no address",
+            "the scheme file is not fetched",
         ),
         (script(|_, _| Say::Bytes(b"220 mail.example.com ESMTP\r\n".to_vec())), "web server"),
         (script(|_, _| Say::Dribble(bare("200 OK", &[], b""), 7)), "too slowly"),
@@ -191,7 +207,7 @@ async fn sources_that_cannot_be_looked_at() {
             script(move |_, _| {
                 Say::Endless(bare("200 OK", &[("Transfer-Encoding", "chunked")], b""), endless.clone())
             }),
-            "the source ",
+            "source ",
         ),
     ];
     join_all(scripts.map(|(say, word)| {

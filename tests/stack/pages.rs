@@ -251,7 +251,7 @@ async fn a_whole_video_and_one_that_went_away() {
     let job = account.ask(&json!({ "url": site.url("/leaves"), "start": 1, "end": 2 })).await;
     let answer = account.finish(&job).await;
     assert_eq!(answer["status"], "failed", "{answer}");
-    assert!(answer["error"].as_str().unwrap().contains("not there"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("gone"), "{answer}");
     assert_eq!(account.audit().await, (Amount::cents(95), Amount::ZERO));
 }
 

@@ -201,5 +201,5 @@ async fn bodies_that_are_too_much() {
     let twice = r#"{"url":"https://example.com/a.mp4","start":1,"end":2,"end":3}"#;
     let (status, answer) = post("application/json", twice.to_owned()).await;
     assert_eq!(status, 400, "{answer}");
-    assert!(answer["detail"].as_str().unwrap().contains("duplicate"), "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("is there twice"), "{answer}");
 }

@@ -15,6 +15,8 @@ use crate::stack::queue::accept;
 use crate::stack::source::{served, usual};
 use crate::stack::{Account, cloud};
 
+/// The one release of a local cloud.
+const RELEASE: &str = "0000000000";
 /// What a job costs here, in micro-dollars.
 const PRICE: u64 = 100_000;
 
@@ -146,6 +148,7 @@ fn is_well_formed(line: &Value) {
                     Dimension::Area => {
                         assert!(AREAS.iter().any(|area| area.name == value), "{value}: {line}")
                     }
+                    Dimension::Release => assert_eq!(value, RELEASE, "{line}"),
                     _ => assert!(dimension.values().contains(&value), "{value}: {line}"),
                 }
             }

@@ -145,9 +145,9 @@ mod tests {
             (
                 "ERROR: [youtube] x: Video unavailable. This video has been removed by the uploader",
                 "source_unavailable",
-                "not there",
+                "gone",
             ),
-            ("ERROR: [youtube] x: Video unavailable", "source_unavailable", "not there"),
+            ("ERROR: [youtube] x: Video unavailable", "source_unavailable", "gone"),
             ("ERROR: [youtube] x: This live event will begin in 3 hours.", "source_unsupported", "live"),
             ("ERROR: [youtube] x: Premieres in 20 minutes", "source_unsupported", "live"),
             (
@@ -169,7 +169,7 @@ mod tests {
             (
                 "ERROR: [generic] 404: Unable to download webpage: HTTP Error 404: Not Found (caused by <HTTPError 404: Not Found>)",
                 "source_unavailable",
-                "not there",
+                "gone",
             ),
             (
                 "ERROR: [generic] a: Unable to download webpage: HTTP Error 403: Forbidden",
