@@ -48,8 +48,9 @@ impl Kind {
     }
 }
 
-/// By how much a packet may be off the time that it has if all are as long as most are: what rounding makes of it.
-const OFF_MAX: MediaTime = MediaTime(4_000);
+/// By how much a packet may be off the time that it has if all of them are equally long: what rounding makes of it. A pause
+/// moves packets by half of its length at least.
+const OFF_MAX: MediaTime = MediaTime(2_000);
 
 /// Packets of one track.
 pub(super) struct Sound {
@@ -163,8 +164,9 @@ fn packets(samples: &Samples, kind: &Kind, track: &Track, heard: &Range<i64>) ->
     let begins = begin.max(shown.start) <= heard.start;
     let ends = until(last).min(shown.end) + packet >= heard.end;
     // A packet that is announced as longer than the others is followed by a pause, which players may leave out.
-    let zero = list.get(from)?.pts();
-    let off = |(n, sample): (i64, &Sample)| (sample.pts() - zero - n * usual).abs();
+    let (zero, all) = (list.get(from)?.pts(), list.get(last)?.pts());
+    let count = i64::try_from(last - from).ok()?.max(1);
+    let off = |(n, sample): (i64, &Sample)| (sample.pts() - zero - n * (all - zero) / count).abs();
     let off_max = (0..).zip(list.get(packets.clone())?).map(off).max().unwrap_or(0);
     let steady = usual > 0 && MediaTime::from_ticks(off_max, track.timescale) <= OFF_MAX;
     (samples.description == 1 && one_offset && begins && ends && steady).then_some(packets)
