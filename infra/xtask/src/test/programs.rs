@@ -20,8 +20,7 @@ use crate::{say, setup};
 
 /// The package whose tests wait for the local cloud.
 const STACK: &str = "clipwright-tests";
-/// How many of these run at once, for each processor. With two, all are as fast, and each is so slow that deadlines are
-/// missed: the local cloud computes, too.
+/// How many of these run at once, for each processor. With two, jobs missed their deadlines: the local cloud computes, too.
 const STACK_THREADS_PER_PROCESSOR: usize = 1;
 /// So that the harness tells the time of each test; see `events`.
 const HARNESS: [&str; 5] = ["--format", "json", "--report-time", "-Z", "unstable-options"];
