@@ -74,7 +74,7 @@ async fn make(
                     let warm = fetch(objects, &key, &cut).await?;
                     in_time(cut_around(&cut, around, (warm, fraction))).await?
                 }
-                Spec::Download(_) => {
+                Spec::Download(_) | Spec::Moments(_) => {
                     objects.get_file(&key, &source).await?;
                     let tools = Tools { time_limit: time_limits::CONVERT, ..Tools::default() };
                     let made = whole::convert(&tools, &cut, &|done| fraction.set(done)).await;

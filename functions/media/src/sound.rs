@@ -52,7 +52,7 @@ pub(crate) async fn index(
     }
     let span = match &job.spec {
         Spec::Clip(clip) => clip.span,
-        Spec::Download(_) => {
+        Spec::Download(_) | Spec::Moments(_) => {
             Span { start: MediaTime::ZERO, end: FRONT.min(job.source.duration).max(MediaTime(1)) }
         }
     };

@@ -104,21 +104,7 @@ impl ClipSpec {
         format: Option<&str>,
         quality: Option<&str>,
     ) -> Result<Self, Refusal> {
-        let format = match format {
-            None => Format::Mp4,
-            Some(word) => Format::parse(word).ok_or_else(|| {
-                bad(format!("`format` must be mp4, mp3, gif, m4a, wav or flac, not {:?}", clipped(word)))
-            })?,
-        };
-        let quality = match quality {
-            None if format == Format::Gif => Quality::P720,
-            None => Quality::P1080,
-            Some(word) => Quality::parse(word).ok_or_else(|| {
-                bad(format!("`quality` must be 720p, 1080p or 4k (or medium, high), not {:?}", clipped(word)))
-            })?,
-        };
-        // A GIF comes in 720p or 1080p; a wish for more is met as well as can be, as it is where the source has less.
-        let quality = if format == Format::Gif { quality.min(Quality::P1080) } else { quality };
+        let (format, quality) = form(format, quality)?;
         if span.end <= span.start {
             return Err(bad(format!("`end` ({}) must be after `start` ({})", span.end, span.start)));
         }
@@ -130,7 +116,12 @@ impl ClipSpec {
                 format.extension(),
             )));
         }
-        Ok(Self {
+        Ok(Self::plain(location, span, format, quality))
+    }
+
+    /// A clip without wishes, which the caller knows to be within bounds.
+    pub(crate) const fn plain(location: Location, span: Span, format: Format, quality: Quality) -> Self {
+        Self {
             location,
             span,
             format,
@@ -139,7 +130,7 @@ impl ClipSpec {
             audio: None,
             max_bytes: None,
             asked_end: None,
-        })
+        }
     }
 
     /// The same with the `precision` that a request names; `exact` is the default.
@@ -203,13 +194,7 @@ impl ClipSpec {
     /// [`Refusal::BadRequest`] for a span beyond the end and a sound that is not there, [`Refusal::Source`] for a source
     /// that is too long or lacks what the format needs.
     pub fn check_source(&self, source: &SourceInfo) -> Result<(), Refusal> {
-        if source.duration > limits::SOURCE_DURATION_MAX {
-            return Err(Refusal::Source(format!(
-                "the source is {} long; clips are cut from sources of up to {}",
-                source.duration,
-                limits::SOURCE_DURATION_MAX,
-            )));
-        }
+        must_be_short(source)?;
         if self.format.has_picture() && source.picture.is_none() {
             return Err(Refusal::Source("the source has no video; ask for mp3, m4a, wav or flac".to_owned()));
         }
@@ -244,6 +229,37 @@ impl ClipSpec {
         let clock = |time: crate::time::MediaTime| time.to_string().replace(':', "-");
         format!("clip_{}-{}.{}", clock(self.span.start), clock(self.span.end), self.format.extension())
     }
+}
+
+/// The format and the quality that a request's words mean. MP4 at 1080p and GIF at 720p are the defaults.
+pub(crate) fn form(format: Option<&str>, quality: Option<&str>) -> Result<(Format, Quality), Refusal> {
+    let format = match format {
+        None => Format::Mp4,
+        Some(word) => Format::parse(word).ok_or_else(|| {
+            bad(format!("`format` must be mp4, mp3, gif, m4a, wav or flac, not {:?}", clipped(word)))
+        })?,
+    };
+    let quality = match quality {
+        None if format == Format::Gif => Quality::P720,
+        None => Quality::P1080,
+        Some(word) => Quality::parse(word).ok_or_else(|| {
+            bad(format!("`quality` must be 720p, 1080p or 4k (or medium, high), not {:?}", clipped(word)))
+        })?,
+    };
+    // A GIF comes in 720p or 1080p; a wish for more is met as well as can be, as it is where the source has less.
+    Ok((format, if format == Format::Gif { quality.min(Quality::P1080) } else { quality }))
+}
+
+/// Checks that a source is no longer than those that clips are cut from.
+pub(crate) fn must_be_short(source: &SourceInfo) -> Result<(), Refusal> {
+    if source.duration <= limits::SOURCE_DURATION_MAX {
+        return Ok(());
+    }
+    Err(Refusal::Source(format!(
+        "the source is {} long; clips are cut from sources of up to {}",
+        source.duration,
+        limits::SOURCE_DURATION_MAX,
+    )))
 }
 
 /// Checks that `text` is an absolute http or https address, and returns it in its normal form.

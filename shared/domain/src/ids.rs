@@ -77,6 +77,18 @@ macro_rules! id {
 }
 
 id!(JobId);
+
+impl JobId {
+    /// The id of the part `number` of this job: always the same, and who knows it does not learn the job's.
+    #[must_use]
+    pub fn part(&self, number: usize) -> Self {
+        let digest = Sha256::digest(format!("{self}#{number}").as_bytes());
+        let mut bytes = [0; ID_LENGTH];
+        bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self::from_random(bytes)
+    }
+}
+
 id!(AccountId);
 id!(KeyId);
 id!(FileId);

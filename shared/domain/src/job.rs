@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cut::Span,
     ids::{AccountId, JobId},
+    moments::{Found, Moment},
     money::Amount,
     prices::PriceBook,
     quality::{Format, PictureSize},
@@ -306,12 +307,26 @@ pub struct Job {
     pub cost: Option<Amount>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// What was found, of a job that looks for moments, once that is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+    /// How many jobs make the clips of what was found: see [`Job::parts`].
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub parts: usize,
+    /// The job that this one is a part of, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<JobId>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// When the sweeper looks after it, unless it has ended by then.
     pub due_at: Timestamp,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
+const fn is_none(parts: &usize) -> bool {
+    *parts == 0
 }
 
 /// A job that has not started this long after it got its slot is started again by the sweeper.
@@ -349,18 +364,65 @@ impl Job {
             output: None,
             cost: None,
             failure: None,
+            found: None,
+            parts: 0,
+            part_of: None,
             created_at: now,
             updated_at: now,
             due_at: Self::start_due(now),
         }
     }
 
-    /// What is charged when `picture` was delivered: never more than was set aside, nor than the owner allows. A picture
-    /// that came out larger than foreseen is our gift.
+    /// What is charged when files with these `pictures` were delivered: never more than was set aside, nor than the owner
+    /// allows. A picture that came out larger than foreseen is our gift.
     #[must_use]
-    pub fn charge(&self, book: &PriceBook, picture: Option<PictureSize>) -> Amount {
-        let price = self.spec.price(book, picture).min(self.reserved);
+    pub fn charge(&self, book: &PriceBook, pictures: &[Option<PictureSize>]) -> Amount {
+        let price = self.spec.price(book, self.source.duration, pictures).min(self.reserved);
         self.max_cost.map_or(price, |max_cost| price.min(max_cost))
+    }
+
+    /// The ids of its parts, in the order of what was found.
+    pub fn part_ids(&self) -> impl Iterator<Item = JobId> {
+        (0..self.parts).map(|number| self.id.part(number))
+    }
+
+    /// The jobs that make the clips of `found`, one each. A part has no hold, no place and no events of its own: it is
+    /// ended by the transaction that ends the job that it is a part of.
+    #[must_use]
+    pub fn divided(&self, found: &Found, now: Timestamp) -> Vec<Self> {
+        let Spec::Moments(spec) = &self.spec else { return Vec::new() };
+        if spec.clips.is_none() {
+            return Vec::new();
+        }
+        let part = |(number, moment): (usize, &Moment)| {
+            let price = (self.price_book.clone(), Amount::ZERO);
+            let (id, clip) = (self.id.part(number), spec.clip(moment.span));
+            let part = Self::accepted(id, self.account.clone(), clip, self.source.clone(), price, now);
+            Self { part_of: Some(self.id.clone()), ..part }
+        };
+        found.moments.iter().enumerate().map(part).collect()
+    }
+
+    /// Where the job stands, as its parts tell as long as it has not ended.
+    #[must_use]
+    pub fn following<'a>(mut self, parts: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let count = parts.clone().count();
+        if self.status.is_final() || count == 0 {
+            return self;
+        }
+        let done =
+            parts.clone().map(|part| if part.status.is_final() { 100 } else { usize::from(part.progress) });
+        let mean = u8::try_from(done.sum::<usize>() / count).unwrap_or(100);
+        let status = if parts.clone().all(|part| part.status >= Status::Uploading) {
+            Status::Uploading
+        } else if parts.clone().any(|part| part.status >= Status::Processing) {
+            Status::Processing
+        } else {
+            Status::Downloading
+        };
+        let (from, to) = status.scale();
+        (self.status, self.progress) = (status, self.progress.max(mean.clamp(from, to)));
+        self
     }
 
     /// Whether a clip came of it that is in the history, unless it was deleted since.
@@ -413,7 +475,63 @@ mod tests {
         assert_eq!(serde_json::from_value::<Job>(record).unwrap(), bounded);
     }
 
+    fn looking(parts: usize) -> (Job, Found) {
+        let wish = crate::moments::Wish { query: "q", ..crate::moments::Wish::default() };
+        let location = crate::source::Location::Url("https://example.com/a.mp4".to_owned());
+        let spec = crate::moments::MomentsSpec::auto(location, wish, None, None).unwrap();
+        let (id, account) = (JobId::from_random([1; 16]), AccountId::from_random([2; 16]));
+        let price = ("fastclip-2026-11".to_owned(), Amount::cents(20));
+        let job = Job::accepted(id, account, spec, SourceInfo::default(), price, Timestamp(0));
+        let moment = |second: i64| Moment {
+            span: Span { start: MediaTime(second), end: MediaTime(second + 1) },
+            excerpt: String::new(),
+            confidence: crate::moments::Confidence::default(),
+            why: None,
+        };
+        let found = Found { moments: (0..20).take(parts).map(moment).collect(), ..Found::default() };
+        (Job { parts, ..job }, found)
+    }
+
+    #[test]
+    fn a_job_is_divided_among_others_that_nobody_can_tell_from_it() {
+        let (job, found) = looking(20);
+        let parts = job.divided(&found, Timestamp(1));
+        let ids: Vec<JobId> = parts.iter().map(|part| part.id.clone()).collect();
+        assert_eq!(ids, job.part_ids().collect::<Vec<_>>());
+        let different: std::collections::BTreeSet<_> =
+            ids.iter().chain([&job.id]).map(JobId::as_str).collect();
+        assert_eq!(different.len(), 21);
+        for (part, moment) in parts.iter().zip(&found.moments) {
+            assert_eq!((part.spec.kind(), part.spec.span(&part.source)), ("clip", moment.span));
+            assert_eq!((part.reserved, part.part_of.as_ref()), (Amount::ZERO, Some(&job.id)));
+            let record = serde_json::to_value(part).unwrap();
+            assert_eq!(&serde_json::from_value::<Job>(record).unwrap(), part);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_job_never_goes_back_while_its_parts_go_on(
+            steps in prop::collection::vec((0usize..3, 0usize..4, 0f64..1.0), 1..40),
+        ) {
+            let (job, found) = looking(3);
+            let job = Job { status: Status::Analyzing, progress: 5, ..job };
+            let mut parts = job.divided(&found, Timestamp(1));
+            let mut last = (job.status, job.progress);
+            for (which, next, fraction) in steps {
+                let status = [Status::Downloading, Status::Processing, Status::Uploading, Status::Failed][next];
+                let part = &mut parts[which];
+                let progress = status.progress(fraction);
+                if !part.status.is_final() && progress > part.progress {
+                    (part.status, part.progress) = (status, if status.is_final() { part.progress } else { progress });
+                }
+                let now = job.clone().following(parts.iter());
+                prop_assert!(now.status >= last.0 && now.progress >= last.1, "{last:?} {now:?}");
+                prop_assert!(now.status < Status::Complete && now.progress < 100);
+                last = (now.status, now.progress);
+            }
+        }
+
         #[test]
         fn progress_never_goes_back_from_state_to_state(a in -0.5f64..1.5, b in -0.5f64..1.5) {
             let order = [Status::Pending, Status::Analyzing, Status::Downloading, Status::Processing,

@@ -30,8 +30,14 @@ impl Quote {
     /// Prices `spec` by what will be delivered from `source`.
     #[must_use]
     pub fn of(spec: &Spec, source: &SourceInfo, book: &PriceBook) -> Self {
+        Self::of_files(1, spec, source, book)
+    }
+
+    /// Prices `spec` if so many files are delivered of `source`.
+    #[must_use]
+    pub fn of_files(files: usize, spec: &Spec, source: &SourceInfo, book: &PriceBook) -> Self {
         let picture = spec.delivered_picture(source);
-        let cost = spec.price(book, picture);
+        let cost = spec.price(book, source.duration, &vec![picture; files]);
         Self { price_book: book.version.clone(), cost, picture, duration: spec.span(source).duration() }
     }
 }
@@ -126,7 +132,7 @@ mod tests {
             if within(trued, max_cost).is_ok() {
                 job.reserved = trued;
             }
-            let charged = job.charge(book, delivered);
+            let charged = job.charge(book, &[delivered]);
             prop_assert!(charged <= job.reserved);
             prop_assert!(max_cost.is_none_or(|max| charged <= max));
         }

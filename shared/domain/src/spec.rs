@@ -1,4 +1,4 @@
-//! What a job was asked to make: a clip, or a whole video.
+//! What a job was asked for: a clip, a whole video, or moments.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,7 @@ use crate::{
     clip::{ClipSpec, Refusal},
     cut::Span,
     download::DownloadSpec,
+    moments::MomentsSpec,
     money::Amount,
     prices::PriceBook,
     quality::{Format, PictureSize, Quality},
@@ -14,7 +15,7 @@ use crate::{
     tracks::AudioWish,
 };
 
-/// A request of either kind. They are told apart by their fields: only a clip has a span.
+/// A request of any kind. They are told apart by their fields: only a clip has a span, only moments have a search.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Spec {
@@ -22,6 +23,8 @@ pub enum Spec {
     Clip(ClipSpec),
     /// A whole video.
     Download(DownloadSpec),
+    /// Moments that fit a description, with or without clips of them.
+    Moments(MomentsSpec),
 }
 
 impl From<ClipSpec> for Spec {
@@ -36,6 +39,12 @@ impl From<DownloadSpec> for Spec {
     }
 }
 
+impl From<MomentsSpec> for Spec {
+    fn from(spec: MomentsSpec) -> Self {
+        Self::Moments(spec)
+    }
+}
+
 impl Spec {
     /// The word by which the state machine chooses its way.
     #[must_use]
@@ -43,6 +52,8 @@ impl Spec {
         match self {
             Self::Clip(_) => "clip",
             Self::Download(_) => "download",
+            Self::Moments(MomentsSpec { clips: Some(_), .. }) => "auto",
+            Self::Moments(_) => "analyze",
         }
     }
 
@@ -52,6 +63,7 @@ impl Spec {
         match self {
             Self::Clip(spec) => &spec.location,
             Self::Download(spec) => &spec.location,
+            Self::Moments(spec) => &spec.location,
         }
     }
 
@@ -64,12 +76,14 @@ impl Spec {
         }
     }
 
-    /// What to deliver.
+    /// What to deliver; without meaning where no file is.
     #[must_use]
     pub const fn format(&self) -> Format {
         match self {
             Self::Clip(spec) => spec.format,
             Self::Download(spec) => spec.format,
+            Self::Moments(MomentsSpec { clips: Some(form), .. }) => form.format,
+            Self::Moments(_) => Format::Mp4,
         }
     }
 
@@ -79,6 +93,8 @@ impl Spec {
         match self {
             Self::Clip(spec) => spec.quality,
             Self::Download(spec) => spec.quality,
+            Self::Moments(MomentsSpec { clips: Some(form), .. }) => form.quality,
+            Self::Moments(_) => Quality::P1080,
         }
     }
 
@@ -87,16 +103,17 @@ impl Spec {
     pub const fn span(&self, source: &SourceInfo) -> Span {
         match self {
             Self::Clip(spec) => spec.span,
-            Self::Download(_) => Span { start: MediaTime::ZERO, end: source.duration },
+            Self::Download(_) | Self::Moments(_) => Span { start: MediaTime::ZERO, end: source.duration },
         }
     }
 
-    /// Whether the result is in the history.
+    /// Whether the result is in the history. The clips of moments are those of the job's parts.
     #[must_use]
     pub const fn saved_to_library(&self) -> bool {
         match self {
             Self::Clip(_) => true,
             Self::Download(spec) => spec.save_to_library,
+            Self::Moments(_) => false,
         }
     }
 
@@ -106,6 +123,7 @@ impl Spec {
         match self {
             Self::Clip(spec) => spec.audio.as_ref(),
             Self::Download(spec) => spec.audio.as_ref(),
+            Self::Moments(_) => None,
         }
     }
 
@@ -114,7 +132,7 @@ impl Spec {
     pub const fn bytes_max(&self) -> Option<u64> {
         match self {
             Self::Clip(spec) => spec.max_bytes,
-            Self::Download(_) => None,
+            Self::Download(_) | Self::Moments(_) => None,
         }
     }
 
@@ -133,6 +151,7 @@ impl Spec {
         match self {
             Self::Clip(spec) => spec.fitted(source).map(Self::Clip),
             Self::Download(spec) => spec.check_source(source).map(|()| Self::Download(spec)),
+            Self::Moments(spec) => spec.check_source(source).map(|()| Self::Moments(spec)),
         }
     }
 
@@ -144,6 +163,7 @@ impl Spec {
         match self {
             Self::Clip(spec) => spec.check_source(source),
             Self::Download(spec) => spec.check_source(source),
+            Self::Moments(spec) => spec.check_source(source),
         }
     }
 
@@ -153,15 +173,18 @@ impl Spec {
         match self {
             Self::Clip(spec) => spec.delivered_picture(source),
             Self::Download(spec) => spec.delivered_picture(source),
+            Self::Moments(spec) => spec.delivered_picture(source),
         }
     }
 
-    /// What it costs when `picture` is delivered.
+    /// What it costs when files with these `pictures` are delivered from a source of this length: one but for moments.
     #[must_use]
-    pub fn price(&self, book: &PriceBook, picture: Option<PictureSize>) -> Amount {
+    pub fn price(&self, book: &PriceBook, source: MediaTime, pictures: &[Option<PictureSize>]) -> Amount {
+        let picture = pictures.first().copied().flatten();
         match self {
             Self::Clip(spec) => spec.price(book, picture),
             Self::Download(spec) => spec.price(book, picture),
+            Self::Moments(spec) => spec.price(book, source, pictures),
         }
     }
 
@@ -171,6 +194,7 @@ impl Spec {
         match self {
             Self::Clip(spec) => spec.file_name(),
             Self::Download(spec) => spec.file_name(source),
+            Self::Moments(_) => format!("moments.{}", self.format().extension()),
         }
     }
 }
@@ -178,17 +202,22 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::FileId;
+    use crate::{ids::FileId, moments};
 
     #[test]
-    fn both_kinds_read_back_as_what_they_are() {
+    fn every_kind_reads_back_as_what_it_is() {
         let span = Span { start: MediaTime(1), end: MediaTime(2_000_000) };
         let url = Location::Url("https://example.com/a".to_owned());
         let upload = Location::Upload(FileId::from_random([7; 16]));
         for (location, field) in [(url, "url"), (upload, "file_id")] {
             let clip: Spec = ClipSpec::of(location.clone(), span, None, None).unwrap().into();
             let download: Spec = DownloadSpec::of(location.clone(), None, None, true).unwrap().into();
-            for spec in [clip, download] {
+            let wish = moments::Wish { query: "all of it", ..moments::Wish::default() };
+            let auto: Spec = MomentsSpec::auto(location.clone(), wish, None, None).unwrap().into();
+            let analyze: Spec = MomentsSpec::analyze(location.clone(), wish).unwrap().into();
+            for (spec, kind) in [(clip, "clip"), (download, "download"), (auto, "auto"), (analyze, "analyze")]
+            {
+                assert_eq!(spec.kind(), kind);
                 let record = serde_json::to_value(&spec).unwrap();
                 assert!(record[field].is_string(), "{record}");
                 assert_eq!(serde_json::from_value::<Spec>(record).unwrap(), spec);

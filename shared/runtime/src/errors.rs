@@ -19,6 +19,8 @@ use crate::{env::ConfigError, http::ApiResponse};
 
 /// The word for a job that costs more than its owner allows.
 const MAX_COST_EXCEEDED: &str = "max_cost_exceeded";
+/// The word for a job that costs more than its key may spend.
+const DAILY_CAP_REACHED: &str = "daily_cap_reached";
 
 /// An error answer: RFC 9457 `application/problem+json`, with FastClip's `detail` as the standard member.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +90,7 @@ impl ApiError {
     #[must_use]
     pub fn daily_cap() -> Self {
         let detail = "this would spend more than this API key may in a day (UTC); its owner sets the cap";
-        Self::new(StatusCode::PAYMENT_REQUIRED, "daily_cap_reached", detail)
+        Self::new(StatusCode::PAYMENT_REQUIRED, DAILY_CAP_REACHED, detail)
     }
 
     /// 403: the key is good, but not for this.
@@ -261,6 +263,7 @@ impl From<StoreError> for ApiError {
                 format!("Insufficient balance: this costs {required}, {available} is available"),
             ),
             StoreError::TooDear(problem) => problem.into(),
+            StoreError::Capped => Self::daily_cap(),
             StoreError::Busy => {
                 let detail = "too many changes to this account at once; try again in a second";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
@@ -312,6 +315,7 @@ impl From<Failure> for ApiError {
             "source_forbidden",
             "source_too_large",
             "transcript_too_long",
+            "no_transcript",
         ];
         let code = known.into_iter().find(|code| *code == failure.code).unwrap_or("source_unsupported");
         Self::unprocessable(code, failure.message)
@@ -374,6 +378,11 @@ impl From<StoreError> for StageError {
                 message: format!(
                     "The source is not what it was when the job was accepted: {problem}. You were not charged."
                 ),
+            }),
+            StoreError::Capped => Self::Job(Failure {
+                code: DAILY_CAP_REACHED.to_owned(),
+                message: "The job costs more than its API key may spend in a day. You were not charged."
+                    .to_owned(),
             }),
             StoreError::Ledger(LedgerError::Resolved(_)) => Self::Ended,
             other => Self::Passing(other.to_string()),

@@ -103,16 +103,21 @@ impl Table {
         Ok(self.get(&keys::storage(account)).await?.unwrap_or_default())
     }
 
-    /// The actions that write a new clip.
-    pub(crate) fn add_clip(&self, clip: &Clip) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let pointer = ClipPointer { clip: clip.id.clone(), expires_at: clip.expires_at };
-        let mut actions = vec![
-            self.create(&keys::clip(&clip.id), clip)?,
-            self.create(&keys::account_clip(&clip.account, clip.created_at, &clip.id), &pointer)?,
-            self.update(&keys::storage(&clip.account), Changes::default().count("clips"))?,
-        ];
-        if let Some(expires) = clip.expires_at {
-            actions.push(self.will_expire(clip, expires)?);
+    /// The actions that write new clips of one account.
+    pub(crate) fn add_clips(&self, clips: &[Clip]) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let mut actions = Vec::new();
+        for clip in clips {
+            let pointer = ClipPointer { clip: clip.id.clone(), expires_at: clip.expires_at };
+            actions.push(self.create(&keys::clip(&clip.id), clip)?);
+            let listed = keys::account_clip(&clip.account, clip.created_at, &clip.id);
+            actions.push(self.create(&listed, &pointer)?);
+            if let Some(expires) = clip.expires_at {
+                actions.push(self.will_expire(clip, expires)?);
+            }
+        }
+        if let Some(clip) = clips.first() {
+            let more = Changes::default().add("clips", signed(clips.len() as u64));
+            actions.push(self.update(&keys::storage(&clip.account), more)?);
         }
         Ok(actions)
     }

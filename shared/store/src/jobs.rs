@@ -6,6 +6,7 @@ use domain::{
     ids::{AccountId, JobId},
     job::{Failure, Job, Output, Status},
     ledger::{Hold, LedgerError, Resolution, Wallet},
+    moments::Found,
     money::{Amount, WalletKind},
     quote,
     time::Timestamp,
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clips::Clip,
     keys, leftovers,
-    rate::respend,
+    rate::{respend, spend},
     shelves::chore_id,
     table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
     webhooks::DeliveryKey,
@@ -42,12 +43,12 @@ pub(crate) struct WaitRecord {
 /// How a job ends.
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// The clip is published: charge this much.
+    /// What was asked for is there: charge this much.
     Complete {
         /// What is charged, at most what is held.
         cost: Amount,
-        /// The clip's own record; `None` for what stays out of the history.
-        clip: Option<Box<Clip>>,
+        /// The records of the clips; none for what stays out of the history.
+        clips: Vec<Clip>,
     },
     /// No clip: give everything back.
     Failed {
@@ -94,6 +95,74 @@ impl Table {
             None => None,
         };
         Ok((job, clip))
+    }
+
+    /// The parts of a job, and the clips that they made and that are still there, in the order of what was found. One
+    /// round trip.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn parts(&self, job: &Job) -> Result<Vec<(Job, Option<Clip>)>, StoreError> {
+        if job.parts == 0 {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = job.part_ids().flat_map(|id| [keys::job(&id), keys::clip(&id)]).collect();
+        let items = self.get_many(&keys.iter().collect::<Vec<_>>()).await?;
+        let mut parts = Vec::new();
+        for pair in items.chunks_exact(2) {
+            if let [Some(part), clip] = pair {
+                let clip = clip.clone().map(serde_dynamo::from_item).transpose()?;
+                parts.push((serde_dynamo::from_item(part.clone())?, clip));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Writes down what was found for a job. `false` if the job has ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_found(&self, id: &JobId, found: &Found) -> Result<bool, StoreError> {
+        let change = not_ended(Changes::default().set("found", found)?);
+        Ok(self.update_one(&keys::job(id), change).await?.is_some())
+    }
+
+    /// Divides a job: writes down what is made of what was found, and the parts that make it, once. `false` if the job has
+    /// ended, or was divided before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn divide(&self, id: &JobId, found: &Found, parts: &[Job]) -> Result<bool, StoreError> {
+        let mut attempts = Attempts::default();
+        let divided = Changes::default().set("found", found)?.set("parts", &parts.len())?;
+        let divided = not_ended(divided.when("attribute_not_exists(#parts)", ["parts"], []));
+        let mut division = Transaction::default().with(Role::Once, self.update(&keys::job(id), divided)?);
+        for part in parts {
+            let open = (keys::OPEN, AttributeValue::S(keys::OPEN_PART.to_owned()));
+            division = division.and([self.create_with(&keys::job(&part.id), part, [open])?]);
+        }
+        loop {
+            match self.transact(division.clone()).await {
+                Ok(()) => return Ok(true),
+                Err(Refused::Conditions(failed)) if failed.has(Role::Once) => return Ok(false),
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives up one part of a job, whose other parts go on. `false` if it had ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lose_part(&self, id: &JobId, failure: &Failure, now: Timestamp) -> Result<bool, StoreError> {
+        let lost = Changes::default().set("status", &Status::Failed)?.set("failure", failure)?;
+        let lost = lost.when(
+            "#open = :part",
+            [keys::OPEN],
+            [("part", AttributeValue::S(keys::OPEN_PART.to_owned()))],
+        );
+        Ok(self.update_one(&keys::job(id), closed(lost, now)?).await?.is_some())
     }
 
     /// Gives the oldest waiting job of an account a free slot, if there are both. Returns the job to start.
@@ -241,8 +310,8 @@ impl Table {
     /// Makes a job's hold larger or smaller, once the true price is known.
     ///
     /// # Errors
-    /// [`StoreError::TooDear`] if that is more than the job may cost, [`StoreError::Ledger`] if the balance does not
-    /// cover a larger hold, or the hold is resolved already.
+    /// [`StoreError::TooDear`] if that is more than the job may cost, [`StoreError::Capped`] if it is more than its key may
+    /// spend, [`StoreError::Ledger`] if the balance does not cover a larger hold, or the hold is resolved already.
     pub async fn true_up(&self, id: &JobId, amount: Amount, now: Timestamp) -> Result<(), StoreError> {
         let mut attempts = Attempts::default();
         loop {
@@ -255,14 +324,24 @@ impl Table {
             let held = standing.record.hold.amount;
             let reserved = not_ended(Changes::default().set("reserved", &amount)?);
             let payer = (&standing.record.account, WALLET);
-            let cap = standing.job.cap.as_ref().map(|cap| respend(self, cap, (held, amount)));
-            let transaction = Transaction::default()
+            let mut transaction = Transaction::default()
                 .and([self.update(&keys::hold(id), hold_becomes(hold, held)?)?])
                 .and([self.update(&keys::job(id), reserved)?])
-                .and(cap.transpose()?)
                 .join(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?);
+            if let Some(cap) = &standing.job.cap {
+                let counted = match amount.checked_sub(held) {
+                    // More is spent only within the cap, as at acceptance.
+                    Some(more) => {
+                        let room = cap.amount.checked_sub(more).ok_or(StoreError::Capped)?;
+                        spend(self, cap, (more, room))?
+                    }
+                    None => respend(self, cap, (held, amount))?,
+                };
+                transaction = transaction.with(Role::Cap, counted);
+            }
             match self.transact(transaction).await {
                 Ok(()) => return Ok(()),
+                Err(Refused::Conditions(failed)) if failed.has(Role::Cap) => return Err(StoreError::Capped),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
             }
@@ -295,10 +374,13 @@ impl Table {
             };
             let held = standing.record.hold.amount;
             let cap = standing.job.cap.as_ref().map(|cap| respend(self, cap, (held, hold.posted)));
-            let clip = match ending {
-                Ending::Complete { clip: Some(clip), .. } => self.add_clip(clip)?,
+            let clips = match ending {
+                Ending::Complete { clips, .. } => self.add_clips(clips)?,
                 _ => Vec::new(),
             };
+            let parts = self.parts(&standing.job).await?;
+            let open = parts.iter().map(|(part, _)| part).filter(|part| !part.status.is_final());
+            let parts: Result<Vec<_>, _> = open.map(|part| self.end_part(part, ending, now)).collect();
             let chore = match ending {
                 Ending::Cancelled => {
                     Some(self.write_chore(&chore_id()?, leftovers::all(&standing.job).iter(), now)?)
@@ -311,10 +393,11 @@ impl Table {
             let (news, orders) = self.tell(account, &event, standing.job.webhook.as_deref()).await?;
             let transaction = Transaction::default()
                 .and([self.update(&keys::hold(id), hold_becomes(hold, held)?)?])
-                .and([self.update(&keys::job(id), ended(ending, now)?)?])
+                .and([self.update(&keys::job(id), ended_undivided(ending, &standing.job, now)?)?])
                 .and(self.leave_place(&standing.job)?)
                 .and(cap.transpose()?)
-                .and(clip)
+                .and(clips)
+                .and(parts?)
                 .and(chore)
                 .join(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?)
                 .and(news);
@@ -324,6 +407,20 @@ impl Table {
                 Err(Refused::Error(error)) => return Err(error),
             }
         }
+    }
+
+    /// The action that ends a part as the job ends that it is a part of.
+    fn end_part(&self, part: &Job, ending: &Ending, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
+        let change = match ending {
+            Ending::Complete { .. } => {
+                Changes::default().set("status", &Status::Complete)?.set("progress", &100)?
+            }
+            Ending::Failed { failure, .. } => {
+                Changes::default().set("status", &Status::Failed)?.set("failure", failure)?
+            }
+            Ending::Cancelled => Changes::default().set("status", &Status::Cancelled)?,
+        };
+        self.update(&keys::job(&part.id), closed(change, now)?)
     }
 
     /// The actions that free a job's slot and take it out of the queue. Which of the two it has may change while
@@ -396,6 +493,17 @@ fn ended(ending: &Ending, now: Timestamp) -> Result<Changes, StoreError> {
             Changes::default().set("status", &Status::Cancelled)?.set("cost", &Amount::ZERO)?
         }
     };
+    closed(change, now)
+}
+
+/// The same, on the condition that a job that had no parts has none: they would be left behind.
+fn ended_undivided(ending: &Ending, job: &Job, now: Timestamp) -> Result<Changes, StoreError> {
+    let change = ended(ending, now)?;
+    Ok(if job.parts > 0 { change } else { change.when("attribute_not_exists(#parts)", ["parts"], []) })
+}
+
+/// The change as the last one of a job, or of a part.
+fn closed(change: Changes, now: Timestamp) -> Result<Changes, StoreError> {
     Ok(not_ended(
         change
             .set("updated_at", &now)?

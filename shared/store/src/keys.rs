@@ -69,6 +69,8 @@ pub const OPEN: &str = "open";
 pub const OPEN_JOB: &str = "job";
 /// The value of [`OPEN`] of a job that waits for a slot, of which there may be many.
 pub const OPEN_WAITING: &str = "waiting";
+/// The value of [`OPEN`] of a part of a job: no sweeper looks after it, because it ends with the job.
+pub const OPEN_PART: &str = "part";
 /// The value of [`OPEN`] of a clip that expires.
 pub const OPEN_CLIP: &str = "clip";
 /// The value of [`OPEN`] of a chore.
@@ -409,6 +411,20 @@ pub fn parts_object(job: &JobId, shard: u64) -> String {
 #[must_use]
 pub fn index_object(version: &str) -> String {
     format!("index/{}", digest(version))
+}
+
+/// Bucket key of what is said in a source, in one language or the spoken one; expires after 7 days. `version` tells the
+/// source and its version and stays secret, as that of [`index_object`].
+#[must_use]
+pub fn words_object(version: &str, language: Option<&str>) -> String {
+    format!("words/{}/transcript.json", digest(&format!("{version}\n{}", language.unwrap_or_default())))
+}
+
+/// Bucket key of what the finder makes of the words at `words` with one model; expires as they do.
+#[must_use]
+pub fn vectors_object(words: &str, model: &str) -> String {
+    let folder = words.rsplit_once('/').map_or(words, |(folder, _)| folder);
+    format!("{folder}/{model}")
 }
 
 /// Bucket key of an answer that is given again and is too large for the table; expires after 1 day.

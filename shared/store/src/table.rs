@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The job would cost more than its owner allows.
     #[error(transparent)]
     TooDear(#[from] TooDear),
+    /// The key that the job was asked for with may not spend so much in a day.
+    #[error("more than the key may spend in a day")]
+    Capped,
     /// The item is not there.
     #[error("not found")]
     NotFound,

@@ -38,7 +38,7 @@ fn job(number: u8) -> Job {
 }
 
 fn complete(job: &Job) -> Ending {
-    Ending::Complete { cost: Amount::new(6), clip: Some(Box::new(clip(&job.id, account(), NOW))) }
+    Ending::Complete { cost: Amount::new(6), clips: vec![clip(&job.id, account(), NOW)] }
 }
 
 /// Tries all the endings at once; returns which of them, by their places, were told that they came first.

@@ -44,7 +44,7 @@ async fn made(table: &Table, number: u8, size: u64, now: Timestamp) -> Clip {
     assert!(matches!(making::accept(table, job, 9).await, Acceptance::Accepted(_)));
     let mut clip = making::clip(&id, account(), now);
     clip.output.size_bytes = size;
-    let ending = Ending::Complete { cost: Amount::new(1), clip: Some(Box::new(clip.clone())) };
+    let ending = Ending::Complete { cost: Amount::new(1), clips: vec![clip.clone()] };
     assert!(table.end(&id, &ending, now).await.unwrap().is_some());
     clip
 }

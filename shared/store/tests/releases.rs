@@ -77,7 +77,7 @@ async fn write(table: &Table) {
     let grant = Immediate::Grant(EntryKind::Gift, Amount::new(1000));
     assert!(table.transfer("grant", (&id, USD), grant, NOW).await.unwrap());
     let endings = [
-        Ending::Complete { cost: Amount::new(6), clip: Some(Box::new(clip(&job_id(1)))) },
+        Ending::Complete { cost: Amount::new(6), clips: vec![clip(&job_id(1))] },
         Ending::Failed { failure: Failure::internal(), expired: false },
         Ending::Cancelled,
     ];
@@ -125,7 +125,7 @@ async fn carry_on(table: &Table, release: &str) {
     // The running job ends, the waiting one gets its slot and ends too, and the books balance.
     let running = table.job(&job_id(4)).await.unwrap().unwrap();
     assert!(running.has_slot && !running.status.is_final(), "{release}");
-    let whole = Ending::Complete { cost: Amount::new(6), clip: Some(Box::new(clip(&job_id(4)))) };
+    let whole = Ending::Complete { cost: Amount::new(6), clips: vec![clip(&job_id(4))] };
     assert!(table.end(&job_id(4), &whole, later).await.unwrap().is_some(), "{release}");
     assert!(table.end(&job_id(5), &Ending::Cancelled, later).await.unwrap().is_some(), "{release}");
     let Finding::Fine(Wallet { available, held, .. }) = table.look_at(&id, USD).await.unwrap() else {

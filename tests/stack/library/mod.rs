@@ -63,7 +63,7 @@ pub(crate) async fn kept(cloud: &Cloud, account: &Account, size: u64, created: T
     };
     let table = cloud.table();
     assert!(table.set_output(&job.id, &clip.output).await.unwrap());
-    let ending = Ending::Complete { cost: Amount::cents(1), clip: Some(Box::new(clip.clone())) };
+    let ending = Ending::Complete { cost: Amount::cents(1), clips: vec![clip.clone()] };
     assert!(table.end(&job.id, &ending, created).await.unwrap().is_some());
     clip
 }

@@ -74,7 +74,7 @@ impl Fetch<'_> {
         };
         let origin = match &room.job.spec {
             Spec::Clip(_) => origin,
-            Spec::Download(_) => MediaTime::ZERO,
+            Spec::Download(_) | Spec::Moments(_) => MediaTime::ZERO,
         };
         room.put(&path, SOURCE).await?;
         Ok(Plan::whole(origin))

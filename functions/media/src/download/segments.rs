@@ -95,7 +95,9 @@ impl Fetch<'_> {
     pub(super) async fn run(&self) -> Result<Plan, StageError> {
         let (span, grows) = match &self.room.job.spec {
             Spec::Clip(clip) => (clip.span, clip.precision == Precision::Keyframe),
-            Spec::Download(_) => (Span { start: MediaTime::ZERO, end: MediaTime(i64::MAX) }, false),
+            Spec::Download(_) | Spec::Moments(_) => {
+                (Span { start: MediaTime::ZERO, end: MediaTime(i64::MAX) }, false)
+            }
         };
         self.must_reach(span)?;
         let mut taken = Vec::new();

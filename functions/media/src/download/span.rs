@@ -138,6 +138,8 @@ impl Cutting<'_> {
                 let wanted = Wanted { video: download.format.has_picture(), audio: true };
                 return Ok(Whole::plan(self.index, wanted).ok().map(|whole| (None, SpanFile::from(whole))));
             }
+            // Its parts are fetched, each for itself.
+            Spec::Moments(_) => return Ok(None),
         };
         let wanted = Wanted { video: clip.format.has_picture(), audio: clip.format != Format::Gif };
         // A picture that changes its size cannot be copied.
@@ -184,7 +186,7 @@ pub(super) fn part(spec: &Spec) -> Part {
     match spec {
         Spec::Clip(clip) if clip.precision == Precision::Keyframe => Part::Span(keyframe::widest(clip.span)),
         Spec::Clip(clip) => Part::Span(clip.span),
-        Spec::Download(_) => Part::Whole,
+        Spec::Download(_) | Spec::Moments(_) => Part::Whole,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     money::Amount,
     quality::PictureSize,
     sentence::sentence,
+    spec::Spec,
     time::Timestamp,
 };
 
@@ -102,6 +103,13 @@ impl Event {
             data.insert("duration".to_owned(), json!(output.duration.seconds()));
             data.insert("file_name".to_owned(), json!(output.file_name));
             data.insert("file_size".to_owned(), json!(output.size_bytes));
+        }
+        if let (Spec::Moments(_), Some(data)) = (&job.spec, data.as_object_mut()) {
+            // They are fetched with the job: which of them came of it, and for how long they are kept.
+            data.insert(
+                "segments".to_owned(),
+                json!(job.found.as_ref().map_or(0, |found| found.moments.len())),
+            );
         }
         Self { topic: Topic::JobCompleted, at, data }
     }
