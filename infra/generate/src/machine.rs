@@ -3,7 +3,8 @@
 //! Amazon's language has no defaults: each task carries its own `Retry`, each state its own `Catch`. A source has them at
 //! its top. Every task gets the retries `Verdict` (a stage's last word), `Busy` (Lambda turns calls away) and `Passing`
 //! (anything else), the last one changed by the task's own `Passing`; every state that can fail gets `Catch`, except the
-//! one that it leads to, whose work is done whatever the verdict was.
+//! one that it leads to, whose work is done whatever the verdict was. The states within a Map get one only if its
+//! `ItemProcessor` has its own; else what fails there fails the Map.
 
 use std::path::Path;
 
@@ -41,16 +42,9 @@ pub fn machine(source: &str) -> Result<String, String> {
     let mut machine: Map<String, Value> = serde_json::from_str(source).map_err(|error| error.to_string())?;
     let mut take = |name: &str| machine.remove(name).ok_or_else(|| format!("the source has no `{name}`"));
     let (retry, catch) = (take("Retry")?, take("Catch")?);
-    let last = catch[0]["Next"].as_str().ok_or("`Catch` leads nowhere")?.to_owned();
-    let defaults = Defaults { retry, catch, last };
     let states =
         machine.get_mut("States").and_then(Value::as_object_mut).ok_or("the source has no states")?;
-    for (name, state) in states {
-        defaults.complete(name, state)?;
-        if name != &defaults.last && can_fail(state) {
-            state["Catch"] = defaults.catch.clone();
-        }
-    }
+    Defaults { retry, lasts: Vec::new() }.within(states, Some(&catch))?;
     Ok(serde_json::to_string_pretty(&machine).map_err(|error| error.to_string())? + "\n")
 }
 
@@ -60,23 +54,35 @@ fn can_fail(state: &Value) -> bool {
 
 struct Defaults {
     retry: Value,
-    catch: Value,
-    /// The state that whatever fails leads to.
-    last: String,
+    /// The states that whatever fails leads to.
+    lasts: Vec<String>,
 }
 
 impl Defaults {
+    /// Gives the states of a machine, or of a Map, their retries and, if there is one, their catch.
+    fn within(&mut self, states: &mut Map<String, Value>, catch: Option<&Value>) -> Result<(), String> {
+        let last = catch.map(|catch| catch[0]["Next"].as_str().ok_or("`Catch` leads nowhere")).transpose()?;
+        self.lasts.extend(last.map(str::to_owned));
+        for (name, state) in states {
+            self.complete(name, state)?;
+            if let Some(catch) = catch.filter(|_| Some(name.as_str()) != last && can_fail(state)) {
+                state["Catch"] = catch.clone();
+            }
+        }
+        Ok(())
+    }
+
     /// Gives a state, and those within it, their retries.
-    fn complete(&self, name: &str, state: &mut Value) -> Result<(), String> {
-        if let Some(states) = state.pointer_mut("/ItemProcessor/States").and_then(Value::as_object_mut) {
-            for (name, state) in states {
-                self.complete(name, state)?;
+    fn complete(&mut self, name: &str, state: &mut Value) -> Result<(), String> {
+        if let Some(inner) = state.get_mut("ItemProcessor").and_then(Value::as_object_mut) {
+            let catch = inner.remove("Catch");
+            if let Some(states) = inner.get_mut("States").and_then(Value::as_object_mut) {
+                self.within(states, catch.as_ref())?;
             }
         }
         for branch in state.get_mut("Branches").and_then(Value::as_array_mut).into_iter().flatten() {
-            let states = branch.get_mut("States").and_then(Value::as_object_mut);
-            for (name, state) in states.into_iter().flatten() {
-                self.complete(name, state)?;
+            if let Some(states) = branch.get_mut("States").and_then(Value::as_object_mut) {
+                self.within(states, None)?;
             }
         }
         if state["Type"] != "Task" {
@@ -87,7 +93,8 @@ impl Defaults {
         for (word, value) in own.as_ref().and_then(Value::as_object).into_iter().flatten() {
             passing[word] = value.clone();
         }
-        let verdict = if name == self.last { None } else { Some(self.part("Verdict")?) };
+        let verdict =
+            if self.lasts.iter().any(|last| last == name) { None } else { Some(self.part("Verdict")?) };
         let retry: Vec<Value> = verdict.into_iter().chain([self.part("Busy")?, passing]).collect();
         state["Retry"] = json!(retry);
         Ok(())
@@ -110,6 +117,7 @@ mod tests {
             "States": {
                 "Reserve": { "Type": "Task", "Passing": { "MaxAttempts": 4 } },
                 "Each": { "Type": "Map", "ItemProcessor": { "States": { "One": { "Type": "Task" } } } },
+                "Several": { "Type": "Map", "ItemProcessor": { "Catch": [{ "Next": "Lose" }], "States": { "Two": { "Type": "Task" }, "Lose": { "Type": "Task" } } } },
                 "Both": { "Type": "Parallel", "Branches": [{ "States": { "Left": { "Type": "Task" } } }] },
                 "Which": { "Type": "Choice" },
                 "Release": { "Type": "Task" },
@@ -124,6 +132,10 @@ mod tests {
         let states = json!({
             "Reserve": { "Type": "Task", "Retry": own, "Catch": catch },
             "Each": { "Type": "Map", "Catch": catch, "ItemProcessor": { "States": { "One": { "Type": "Task", "Retry": usual } } } },
+            "Several": { "Type": "Map", "Catch": catch, "ItemProcessor": { "States": {
+                "Two": { "Type": "Task", "Retry": usual, "Catch": [{ "Next": "Lose" }] },
+                "Lose": { "Type": "Task", "Retry": [busy, passing] },
+            } } },
             "Both": { "Type": "Parallel", "Catch": catch, "Branches": [{ "States": { "Left": { "Type": "Task", "Retry": usual } } }] },
             "Which": { "Type": "Choice" },
             "Release": { "Type": "Task", "Retry": [busy, passing] },
