@@ -132,6 +132,15 @@ pub(crate) async fn check_as(
     let mut ask = json!({ "start": start, "end": end, "format": "mp4", "quality": "1080p" });
     ask.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
     let (answer, bytes) = account.clip(&ask).await;
+    compare(&bytes, name, path, start, end);
+    let length = answer["duration"].as_f64().unwrap();
+    assert!((length - (end - start)).abs() < 0.15, "{name}: {length} s for [{start}, {end})");
+    assert_eq!(account.balance().await, 0.9, "{name}");
+    answer
+}
+
+/// Compares an mp4 with the frames and the sound of the file `path` from `start` to `end`.
+pub(crate) fn compare(bytes: &[u8], name: &str, path: &Path, start: f64, end: f64) {
     let clip = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
     std::fs::write(clip.path(), bytes).unwrap();
 
@@ -154,12 +163,8 @@ pub(crate) async fn check_as(
         let drift = cut_times[position] + zero - times[original];
         assert!(drift.abs() < 0.001, "{name}: frame {position} is shown {drift} s off");
     }
-    let length = answer["duration"].as_f64().unwrap();
-    assert!((length - (end - start)).abs() < 0.15, "{name}: {length} s for [{start}, {end})");
     let has_audio = !ffprobe(path, "a", "stream=codec_name").is_empty();
     assert_eq!(!ffprobe(clip.path(), "a", "stream=codec_name").is_empty(), has_audio, "{name}: sound");
-    assert_eq!(account.balance().await, 0.9, "{name}");
-    answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
