@@ -40,7 +40,7 @@ fn every_task_has_a_time_limit_and_a_retry() {
     let machine = machine();
     assert!(machine["TimeoutSeconds"].as_u64().unwrap() <= 3600);
     let tasks: Vec<_> = states(&machine).into_iter().filter(|(_, state)| state["Type"] == "Task").collect();
-    assert_eq!(tasks.len(), 10);
+    assert_eq!(tasks.len(), 18);
     for (name, task) in tasks {
         let limit = task["TimeoutSeconds"].as_u64().unwrap_or_else(|| panic!("{name} has no TimeoutSeconds"));
         assert!((1..=910).contains(&limit), "{name}: a function runs for 15 minutes at most");
@@ -78,9 +78,21 @@ fn whatever_fails_is_released() {
     assert_eq!(machine()["States"]["Release"]["Next"], "Failed");
 }
 
+/// Of several clips each fails for itself.
+#[test]
+fn whatever_fails_of_a_clip_of_several_is_lost_alone() {
+    let clips = machine()["States"]["Clips"].clone();
+    for (name, state) in clips["ItemProcessor"]["States"].as_object().unwrap() {
+        let can_fail = matches!(state["Type"].as_str().unwrap(), "Task" | "Map") && name != "Lose";
+        assert_eq!(state["Catch"][0]["Next"] == "Lose", can_fail, "{name}");
+    }
+}
+
 #[test]
 fn the_job_is_never_retried_for_a_verdict() {
-    for (name, task) in states(&machine()).iter().filter(|(name, s)| s["Type"] == "Task" && name != "Release")
+    for (name, task) in states(&machine())
+        .iter()
+        .filter(|(name, s)| s["Type"] == "Task" && name != "Release" && name != "Lose")
     {
         let first = &task["Retry"][0];
         assert_eq!(first["ErrorEquals"], serde_json::json!(["JobFailure", "JobEnded"]), "{name}");
@@ -118,7 +130,9 @@ fn tasks_outlast_their_functions_only_by_what_lambda_allows() {
 fn what_one_job_starts_many_of_may_be_bounded() {
     let template = template();
     let machine = machine();
-    let maps = machine["States"].as_object().unwrap().values().filter(|state| state["Type"] == "Map");
+    // The clips of one job are as few at once as the jobs of one account.
+    let maps = states(&machine).into_iter().map(|(_, state)| state);
+    let maps = maps.filter(|state| state["MaxConcurrency"].as_u64().is_some_and(|at_once| at_once > 5));
     let shared: BTreeSet<String> = maps
         .flat_map(|map| states(&map["ItemProcessor"]))
         .map(|(_, task)| task["Resource"].to_string())

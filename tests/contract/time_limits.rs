@@ -31,7 +31,7 @@ fn functions_run_as_long_as_their_work_and_its_waits_may_take() {
             assert_eq!(limit, seconds(time_limits::API_FUNCTION), "{name}");
         }
         let expected = match name {
-            "media.probe" | "media.captions" => time_limits::API_FUNCTION,
+            "media.probe" | "media.captions" | "media.words" => time_limits::API_FUNCTION,
             "media.inspect" | "media.plan" | "media.upload" => time_limits::INSPECT_FUNCTION,
             _ if endpoint.area() == "media" && endpoint.caller == CalledBy::Stage => {
                 time_limits::STAGE_FUNCTION

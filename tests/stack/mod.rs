@@ -19,6 +19,7 @@ mod library;
 mod limits;
 mod local;
 mod misbehave;
+mod moments;
 mod money;
 mod open_groups;
 mod pages;

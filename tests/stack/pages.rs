@@ -109,6 +109,13 @@ async fn a_secret_that_is_gone_is_no_reason_to_stop() {
     assert_eq!(job["status"], "complete");
     let (status, refusal) = account.post("/v1/transcript", &json!({ "url": url })).await;
     assert_eq!(status, 404, "no captions, and not a fault of ours: {refusal}");
+    for (path, expected) in [("/v1/clip/analyze", 422), ("/v1/clip/auto", 200)] {
+        let (status, answer) = account.post(path, &json!({ "url": url, "query": "anything" })).await;
+        assert_eq!(status, expected, "{answer}");
+        if let Some(job) = answer["job_id"].as_str().and_then(domain::ids::JobId::parse) {
+            assert_eq!(account.finish(&job).await["error_code"], "no_transcript");
+        }
+    }
     assert_eq!(account.audit().await, (Amount::cents(90), Amount::ZERO));
 }
 

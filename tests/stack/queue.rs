@@ -74,6 +74,17 @@ async fn jobs_beyond_the_slots_wait_their_turn() {
         finished.push(cloud.table().job(job).await.unwrap().unwrap().updated_at);
     }
     assert!(finished.is_sorted(), "the oldest comes first: {finished:?}");
+    // So do moments. There are none here, which costs nothing.
+    let mut jobs = Vec::new();
+    for path in ["/v1/clip/auto", "/v1/clip/analyze", "/v1/clip/auto"] {
+        let request = account.request(reqwest::Method::POST, path).header("prefer", "respond-async");
+        let body = json!({ "url": server.url(), "query": "anything" });
+        let (_, answer) = crate::stack::cloud::answer(request.json(&body)).await;
+        jobs.push(JobId::parse(answer["job_id"].as_str().unwrap()).unwrap());
+    }
+    for job in &jobs {
+        assert_eq!(account.finish(job).await["error_code"], "no_transcript");
+    }
     assert_eq!(account.audit().await, (Amount::cents(55), Amount::ZERO));
 }
 

@@ -15,7 +15,7 @@ use domain::{
     webhook,
 };
 use look::prober;
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, StatusCode};
 use serde::Serialize;
 use store::accept::{Acceptance, Terms};
 use tracing::{error, info};
@@ -33,6 +33,27 @@ pub struct Accepted {
     /// `pending`.
     #[schema(example = "pending")]
     pub status: &'static str,
+    /// Dollars that are held for it; for clips that are found by a description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 0.3)]
+    pub reserved: Option<f64>,
+    /// The path at which to follow it; for moments that are found by a description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/v1/clip/a1b2c3d4e5f6g7h8")]
+    pub poll: Option<String>,
+}
+
+/// The answer to a request that has become a job.
+fn accepted(job: &Job) -> ApiResponse {
+    let (is_auto, is_analysis) = (job.spec.kind() == "auto", job.spec.kind() == "analyze");
+    let accepted = Accepted {
+        job_id: job.id.to_string(),
+        status: Status::Pending.word(),
+        reserved: is_auto.then(|| job.reserved.dollars()),
+        poll: is_analysis.then(|| format!("/v1/clip/{}", job.id)),
+    };
+    // An analysis is answered with what was found: that it is not is said by the status.
+    ApiResponse::json(if is_analysis { StatusCode::ACCEPTED } else { StatusCode::OK }, &accepted)
 }
 
 /// What a request asks for, as far as can be told without its source.
@@ -87,6 +108,30 @@ pub(crate) async fn accept(
     request: &ApiRequest,
     ask: Ask,
 ) -> Result<ApiResponse, ApiError> {
+    accept_or_look(app, caller, request, ask, None).await
+}
+
+/// As [`accept`], where the source has been looked at by [`price`].
+///
+/// # Errors
+/// As [`accept`].
+pub(crate) async fn accept_looked(
+    app: &App,
+    caller: Caller,
+    request: &ApiRequest,
+    ask: Ask,
+    looked: (SourceInfo, Quote),
+) -> Result<ApiResponse, ApiError> {
+    accept_or_look(app, caller, request, ask, Some(looked)).await
+}
+
+async fn accept_or_look(
+    app: &App,
+    caller: Caller,
+    request: &ApiRequest,
+    ask: Ask,
+    looked: Option<(SourceInfo, Quote)>,
+) -> Result<ApiResponse, ApiError> {
     let intention = request.intention()?;
     let (table, quota) = (app.table()?, app.config().clip_jobs()?);
     // Before the source is looked at: it may be gone by the time a client repeats itself.
@@ -100,16 +145,18 @@ pub(crate) async fn accept(
     if let Some(webhook) = &ask.webhook {
         app.may_send_to(webhook).await?;
     }
-    let (ask, source, quote) = price(app, &caller.account, ask).await?;
+    let (ask, source, quote) = match looked {
+        Some((source, quote)) => (ask, source, quote),
+        None => price(app, &caller.account, ask).await?,
+    };
 
     let id = JobId::from_random(random()?);
-    let accepted = Accepted { job_id: id.to_string(), status: Status::Pending.word() };
-    let response = ApiResponse::ok(&accepted);
-    let answer = response.to_answer();
     let priced = (quote.price_book, quote.cost);
     let mut job = Job::accepted(id, caller.account, ask.spec, source, priced, app.now());
     (job.cap, job.max_cost) = (caller.cap, ask.max_cost);
     job.webhook = ask.webhook.map(String::from);
+    let response = accepted(&job);
+    let answer = response.to_answer();
     let terms = Terms {
         slots_max: app.config().clip_slots()?,
         quota,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use domain::{
     ids::JobId,
     job::{Job, Status},
+    spec::Spec,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use store::{StoreError, jobs::Ending};
@@ -36,7 +37,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     match job.status {
         Status::Cancelled => {
             hurry(&app, &job).await;
-            Ok(ApiResponse::ok(&view(&app, &job, None).await?))
+            Ok(ApiResponse::ok(&view(&app, &job, None, &[]).await?))
         }
         Status::Complete => Err(ApiError::conflict("job_complete", complete(&job))),
         Status::Failed => Err(ApiError::conflict(
@@ -48,9 +49,11 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     }
 }
 
-/// A job of the caller's. Somebody else's gets the same 404 as an unknown one.
+/// A job of the caller's. Somebody else's gets the same 404 as an unknown one, and so does a part of another job, which
+/// ends with that.
 async fn owned(app: &App, caller: &Caller, id: &JobId) -> Result<Job, ApiError> {
-    let job = app.table()?.job(id).await?.filter(|job| job.account == caller.account);
+    let job =
+        app.table()?.job(id).await?.filter(|job| job.account == caller.account && job.part_of.is_none());
     job.ok_or_else(|| ApiError::not_found("job"))
 }
 
@@ -67,9 +70,12 @@ async fn hurry(app: &App, job: &Job) {
 
 fn complete(job: &Job) -> String {
     let told = "this job is complete and was charged: there is nothing to cancel";
-    match job.spec.saved_to_library() {
-        true => format!("{told}; delete its clip with DELETE /v1/clips/{}", job.id),
-        false => format!("{told}; its file expires within a day"),
+    match &job.spec {
+        Spec::Moments(_) => told.to_owned(),
+        spec if spec.saved_to_library() => {
+            format!("{told}; delete its clip with DELETE /v1/clips/{}", job.id)
+        }
+        _ => format!("{told}; its file expires within a day"),
     }
 }
 

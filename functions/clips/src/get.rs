@@ -19,6 +19,8 @@ use serde::Serialize;
 use store::clips::Clip;
 use utoipa::ToSchema;
 
+use crate::moments::{MomentView, Part, alternates, in_time, paired};
+
 /// Longest wait that a client may ask for; API Gateway itself gives up after 30 s.
 const WAIT_SECONDS_MAX: u64 = 25;
 /// How often a waiting request looks at the job: each look is one read.
@@ -30,7 +32,8 @@ pub struct JobView {
     /// The job.
     #[schema(example = "a1b2c3d4e5f6g7h8")]
     pub job_id: String,
-    /// `pending`, `downloading`, `processing`, `uploading`, then `complete`, `failed` or `cancelled`.
+    /// `pending`, `analyzing` (where moments are looked for), `downloading`, `processing`, `uploading`, then `complete`,
+    /// `failed` or `cancelled`.
     #[schema(example = "complete")]
     pub status: &'static str,
     /// 0 to 100, never going back.
@@ -38,10 +41,11 @@ pub struct JobView {
     pub progress: u8,
     /// A sentence for people.
     #[schema(example = "Done!")]
-    pub status_message: &'static str,
-    /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`.
+    pub status_message: String,
+    /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`; left out where no file is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "mp4")]
-    pub format: &'static str,
+    pub format: Option<&'static str>,
     /// The delivered quality once complete, until then the best that will be delivered; null for sound.
     #[schema(example = "1080p")]
     pub quality: Option<String>,
@@ -57,6 +61,22 @@ pub struct JobView {
     /// The finished clip.
     #[serde(flatten)]
     pub clip: Option<ClipView>,
+    /// The finished clips of what was found, in the order of time. Those that were deleted since are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clips: Option<Vec<MadeView>>,
+    /// What was found and could not be made a clip of. It cost nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_segments: Vec<LostView>,
+    /// How many moments were found beyond those that the balance, or what may be spent, covered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    pub segments_left: Option<usize>,
+    /// What was found, where only that was asked for, in the order of time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Vec<MomentView>>,
+    /// What else might have been meant, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alternates: Option<Vec<MomentView>>,
     /// What is otherwise than asked for, in sentences; also where the source is damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -118,6 +138,38 @@ pub struct ClipView {
     pub expires_at: String,
 }
 
+/// A clip of a moment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeView {
+    /// The moment.
+    #[serde(flatten)]
+    pub moment: MomentView,
+    /// The delivered quality; null for sound.
+    #[schema(example = "1080p")]
+    pub quality: Option<String>,
+    /// Link to a still picture of it, unless it is sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_url: Option<String>,
+    /// Where the source is damaged, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The clip.
+    #[serde(flatten)]
+    pub clip: ClipView,
+}
+
+/// A moment that could not be made a clip of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LostView {
+    /// The moment.
+    #[serde(flatten)]
+    pub moment: MomentView,
+    /// Why not.
+    pub error: String,
+    /// A stable word for that.
+    pub error_code: String,
+}
+
 /// Answers `GET /v1/clip/{job_id}`; with `?wait=1..25` as soon as status or progress change, or at the end of the
 /// wait.
 ///
@@ -126,7 +178,7 @@ pub struct ClipView {
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let until = Instant::now() + wait(request.query("wait").as_deref())?;
     let id = JobId::parse(&request.path("job_id")).ok_or_else(|| ApiError::not_found("job"))?;
-    let (mut job, mut clip) = followed(&app, &caller, &id).await?;
+    let (mut job, mut clip, mut parts) = followed(&app, &caller, &id).await?;
     let seen = (job.status, job.progress);
     while !job.status.is_final() && (job.status, job.progress) == seen {
         let rest = until.saturating_duration_since(Instant::now());
@@ -134,17 +186,22 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
             break;
         }
         tokio::time::sleep(LOOK_EVERY.min(rest)).await;
-        (job, clip) = followed(&app, &caller, &id).await?;
+        (job, clip, parts) = followed(&app, &caller, &id).await?;
     }
-    Ok(ApiResponse::ok(&view(&app, &job, clip.as_ref()).await?))
+    Ok(ApiResponse::ok(&view(&app, &job, clip.as_ref(), &parts).await?))
 }
 
-/// A job of the caller's, and its clip as it is now: it may have been renamed, moved or deleted since. Somebody else's
-/// job is answered like none, so that ids cannot be guessed.
-async fn followed(app: &App, caller: &Caller, id: &JobId) -> Result<(Job, Option<Clip>), ApiError> {
+/// A job of the caller's, its clip as it is now, which may have been renamed, moved or deleted since, and its parts, by
+/// which it stands. Somebody else's job is answered like none, so that ids cannot be guessed.
+async fn followed(
+    app: &App,
+    caller: &Caller,
+    id: &JobId,
+) -> Result<(Job, Option<Clip>, Vec<Part>), ApiError> {
     let (job, clip) = app.table()?.job_and_clip(id).await?;
     let job = job.filter(|job| job.account == caller.account).ok_or_else(|| ApiError::not_found("job"))?;
-    Ok((job, clip))
+    let parts = app.table()?.parts(&job).await?;
+    Ok((job.following(parts.iter().map(|(part, _)| part)), clip, parts))
 }
 
 fn wait(parameter: Option<&str>) -> Result<Duration, ApiError> {
@@ -155,26 +212,75 @@ fn wait(parameter: Option<&str>) -> Result<Duration, ApiError> {
     })
 }
 
-/// A job as its owner sees it, `clip` being its record if it has one.
-pub(crate) async fn view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<JobView, ApiError> {
+/// A job as its owner sees it, `clip` being its record if it has one, and `parts` what it is made of, if it is.
+pub(crate) async fn view(
+    app: &App,
+    job: &Job,
+    clip: Option<&Clip>,
+    parts: &[Part],
+) -> Result<JobView, ApiError> {
     let delivered =
         job.output.as_ref().filter(|_| job.status == Status::Complete).map(|output| output.picture);
     let picture = delivered.unwrap_or_else(|| job.spec.delivered_picture(&job.source));
+    let is_complete = job.status == Status::Complete;
+    let is_analysis = job.spec.kind() == "analyze";
+    let found = job.found.as_ref().filter(|_| is_complete);
+    let (clips, failed_segments) =
+        if is_complete { made(app, job, parts).await? } else { Default::default() };
     Ok(JobView {
         job_id: job.id.to_string(),
         status: job.status.word(),
         progress: job.progress,
-        status_message: job.status.message(),
-        format: job.spec.format().extension(),
+        status_message: message(job, parts),
+        format: (!is_analysis).then(|| job.spec.format().extension()),
         quality: picture.map(PictureSize::label),
         reserved: (!job.status.is_final()).then(|| job.reserved.dollars()),
         cost: job.cost.map(domain::money::Amount::dollars),
-        source_bytes_read: job.source_bytes_read,
+        source_bytes_read: job.source_bytes_read
+            + parts.iter().map(|(part, _)| part.source_bytes_read).sum::<u64>(),
         clip: clip_view(app, job, clip).await?,
+        clips: (!parts.is_empty() && is_complete).then_some(clips),
+        failed_segments,
+        segments_left: found.map(|found| found.left).filter(|left| *left > 0),
+        segments: found.filter(|_| is_analysis).map(|found| in_time(&found.moments)),
+        alternates: found.and_then(alternates),
         warnings: [job.spec.warnings(), job.output.iter().flat_map(damage).collect()].concat(),
         error: job.failure.as_ref().map(|failure| sentence(&failure.message)),
         error_code: job.failure.as_ref().map(|failure| failure.code.clone()),
     })
+}
+
+/// The clips of a complete job's parts, and those that could not be made.
+async fn made(app: &App, job: &Job, parts: &[Part]) -> Result<(Vec<MadeView>, Vec<LostView>), ApiError> {
+    let (mut clips, mut lost) = (Vec::new(), Vec::new());
+    for (moment, (part, clip)) in paired(job, parts) {
+        let moment = MomentView::from(moment);
+        if let Some(failure) = &part.failure {
+            let (error, error_code) = (sentence(&failure.message), failure.code.clone());
+            lost.push(LostView { moment, error, error_code });
+            continue;
+        }
+        let Some(alive) = clip.as_ref().filter(|clip| clip.is_alive(app.now())) else { continue };
+        let Some(clip) = clip_view(app, part, Some(alive)).await? else { continue };
+        let seconds = expiry::link_seconds(alive.expires_at, app.now());
+        let thumbnail_url = match &alive.output.poster_key {
+            Some(key) => Some(app.objects()?.link_for(key, seconds).await?),
+            None => None,
+        };
+        let quality = alive.output.picture.map(PictureSize::label);
+        let warnings = damage(&alive.output).collect();
+        clips.push(MadeView { moment, quality, thumbnail_url, warnings, clip });
+    }
+    Ok((clips, lost))
+}
+
+/// A sentence for people: of several clips, which one is made.
+fn message(job: &Job, parts: &[Part]) -> String {
+    if job.status != Status::Processing || parts.is_empty() {
+        return job.status.message().to_owned();
+    }
+    let done = parts.iter().filter(|(part, _)| part.status > Status::Processing).count();
+    format!("Processing segment {}/{}", (done + 1).min(parts.len()), parts.len())
 }
 
 /// Where the source is damaged, in sentences.

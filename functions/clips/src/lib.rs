@@ -1,5 +1,5 @@
 //! `/v1/clip`, `/v1/download`, `/v1/transcript` and what belongs to them: look at a source, ask for a price, a clip, a
-//! whole video or what is said in it, follow or cancel the job, read the balance; `/v1/clips` and `/v1/storage`, what
+//! whole video, what is said in it or when, follow or cancel the job, read the balance; `/v1/clips` and `/v1/storage`, what
 //! came of it.
 
 use domain::{account::Scope, rate::Limit};
@@ -8,7 +8,10 @@ use runtime::{
 };
 
 pub mod accept;
+pub mod analyze;
+mod at_once;
 pub mod audio;
+pub mod auto;
 pub mod balance;
 pub mod cancel;
 pub mod create;
@@ -17,6 +20,7 @@ pub mod get;
 pub mod info;
 pub mod library;
 pub mod max_cost;
+pub mod moments;
 pub mod quote;
 pub mod storage;
 pub mod transcript;
@@ -67,6 +71,34 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .settings(ACCEPT_SETTINGS)
     .may(ACCEPT),
     Endpoint::keyed(
+        "clips.auto",
+        Route::post("/v1/clip/auto"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(auto::handle; app, caller, request),
+    )
+    .described(describe!(auto::operation))
+    .settings(ACCEPT_SETTINGS)
+    .may(ACCEPT),
+    Endpoint::keyed(
+        "clips.analyze",
+        Route::post("/v1/clip/analyze"),
+        Scope::ClipsWrite,
+        Limit::Requests,
+        handler!(analyze::handle; app, caller, request),
+    )
+    .described(describe!(analyze::operation))
+    .settings(ACCEPT_SETTINGS)
+    .may(&[
+        Grant::Table(&[Item::BatchGet, Item::Get, Item::Put]),
+        Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
+        Grant::Invoke(Function::Probe),
+        Grant::Invoke(Function::Words),
+        Grant::Invoke(Function::Find),
+        Grant::Queue(Queue::Dispatch),
+        Grant::Start,
+    ]),
+    Endpoint::keyed(
         "clips.download",
         Route::post("/v1/download"),
         Scope::ClipsWrite,
@@ -95,7 +127,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     )
     .described(describe!(cancel::operation))
     .may(&[
-        Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
+        Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put]),
         Grant::Queue(Queue::Dispatch),
         Grant::Queue(Queue::Webhooks),
         Grant::Executions(&[ExecutionCall::Stop]),

@@ -1,10 +1,11 @@
-//! `POST /v1/clip/quote`: what a clip or a download would cost. Free: nothing is spent, held, started or kept.
+//! `POST /v1/clip/quote`: what a clip, a download or moments would cost. Free: nothing is spent, held, started or kept.
 
 use std::{borrow::Cow, sync::Arc};
 
 use domain::{money::WalletKind, quality::PictureSize};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
+use serde_json::Value;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -17,11 +18,13 @@ use crate::{
     accept::{Ask, price},
     create::ClipRequest,
     download::DownloadRequest,
+    moments::MomentsRequest,
 };
 
-/// The body of `POST /v1/clip`, or, without `start` and `end`, of `POST /v1/download`.
+/// The body of `POST /v1/clip`; without `start` and `end`, of `POST /v1/download`; with a `query`, of
+/// `POST /v1/clip/auto`, or, with `"kind": "analyze"`, of `POST /v1/clip/analyze`.
 ///
-/// Only describes the body, which is read as one of the two.
+/// Only describes the body, which is read as one of them.
 #[derive(Debug)]
 pub struct QuoteRequest;
 
@@ -29,9 +32,13 @@ impl PartialSchema for QuoteRequest {
     fn schema() -> RefOr<Schema> {
         let reference = |name: Cow<'static, str>| Ref::from_schema_name(name);
         AnyOfBuilder::new()
-            .description(Some("A clip, or, without `start` and `end`, a whole video."))
+            .description(Some(
+                "A clip; without `start` and `end`, a whole video; with a `query`, clips of what is found, or, with \
+                 `\"kind\": \"analyze\"`, only its times.",
+            ))
             .item(reference(ClipRequest::name()))
             .item(reference(DownloadRequest::name()))
+            .item(reference(MomentsRequest::name()))
             .into()
     }
 }
@@ -40,16 +47,17 @@ impl ToSchema for QuoteRequest {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((ClipRequest::name().into_owned(), ClipRequest::schema()));
         schemas.push((DownloadRequest::name().into_owned(), DownloadRequest::schema()));
+        schemas.push((MomentsRequest::name().into_owned(), MomentsRequest::schema()));
     }
 }
 
 /// The price of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QuoteView {
-    /// `clip`, or `download` for a body without `start` and `end`.
+    /// `clip`, `download`, `auto` or `analyze`.
     #[schema(example = "clip")]
     pub kind: &'static str,
-    /// Dollars that the job reserves; it is charged no more.
+    /// Dollars that the job reserves; it is charged no more, but for a tenth for each further clip of what is found.
     #[schema(example = 0.1)]
     pub cost: f64,
     /// `usd`.
@@ -58,9 +66,9 @@ pub struct QuoteView {
     /// The edition of the price list.
     #[schema(example = "fastclip-2026-11")]
     pub price_book: String,
-    /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`.
+    /// `mp4`, `mp3`, `gif`, `m4a`, `wav` or `flac`; null where no file is made.
     #[schema(example = "mp4")]
-    pub format: &'static str,
+    pub format: Option<&'static str>,
     /// The quality that will be delivered, which a smaller source bounds; null for sound.
     #[schema(example = "1080p")]
     pub quality: Option<String>,
@@ -74,13 +82,17 @@ pub struct QuoteView {
     pub sufficient: bool,
 }
 
-/// Only a clip has a span.
+/// Only a clip has a span, and only moments have a query.
 #[derive(Deserialize)]
 struct Kind {
     #[serde(default, deserialize_with = "present")]
     start: bool,
     #[serde(default, deserialize_with = "present")]
     end: bool,
+    #[serde(default, deserialize_with = "present")]
+    query: bool,
+    #[serde(default)]
+    kind: Option<Value>,
 }
 
 /// Accepts any value: the request's own type says what is wrong with it.
@@ -102,7 +114,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         cost: quote.cost.dollars(),
         currency: "usd",
         price_book: quote.price_book,
-        format: ask.spec.format().extension(),
+        format: (ask.spec.kind() != "analyze").then(|| ask.spec.format().extension()),
         quality: quote.picture.map(PictureSize::label),
         duration: quote.duration.seconds(),
         balance: wallet.available.dollars(),
@@ -112,7 +124,11 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 
 fn read(request: &ApiRequest) -> Result<Ask, ApiError> {
     match request.json::<Kind>() {
-        Ok(Kind { start: false, end: false }) => request.json::<DownloadRequest>()?.ask(),
+        Ok(Kind { query: true, kind, .. }) => {
+            let moments = request.json::<MomentsRequest>()?;
+            if kind.is_some_and(|kind| kind == "analyze") { moments.analyze() } else { moments.auto() }
+        }
+        Ok(Kind { start: false, end: false, .. }) => request.json::<DownloadRequest>()?.ask(),
         // Also for a body that does not read: its error is that of a clip.
         _ => request.json::<ClipRequest>()?.ask(),
     }
@@ -121,7 +137,7 @@ fn read(request: &ApiRequest) -> Result<Ask, ApiError> {
 /// The endpoint in the API's description.
 #[must_use]
 pub fn operation() -> Operation {
-    Operation::new("Ask what a clip or a whole video would cost")
+    Operation::new("Ask what a clip, a whole video or moments would cost")
         .takes::<QuoteRequest>()
         .answers::<QuoteView>()
         .problems(&[400, 402, 404, 409, 413, 415, 422])

@@ -1,37 +1,22 @@
 //! `POST /v1/transcript`: what is said in a video, from the captions that it has.
 //!
 //! It is done within the request, and paid when it is done: without captions nothing is charged.
-//!
-//! The charge and the stored response for an `Idempotency-Key` are one transaction; a large response lies in `work/`.
 
 use std::sync::Arc;
 
-use domain::{
-    ids::JobId,
-    ledger::LedgerError,
-    money::{Amount, WalletKind},
-    prices::PriceBook,
-    source::Location,
-    transcript::{ANSWER_BYTES_MAX, formatted},
-};
+use domain::{prices::PriceBook, source::Location, transcript::formatted};
 use look::{CaptionsAnswer, CaptionsRequest, captions};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::{Deserialize, Serialize};
-use store::{
-    StoreError,
-    idempotency::{Answer, Earlier},
-    keys,
-    purchase::{Purchase, Purchased},
-};
-use tracing::info;
 use utoipa::ToSchema;
 
-use crate::upload;
+use crate::{
+    at_once::{charged, earlier, must_have},
+    upload,
+};
 
 /// The longest language tag, in bytes; RFC 5646 asks for 35 at least.
 const LANGUAGE_BYTES_MAX: usize = 35;
-/// An item of the table holds 400 KB. A larger answer that may be given again lies in the bucket.
-const INLINE_BYTES_MAX: usize = 256 << 10;
 
 /// Which video to read.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -87,11 +72,9 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let ask: TranscriptRequest = request.json()?;
     let location = Location::named(ask.url.as_deref(), ask.file_id.as_deref())?;
     let language = ask.language.map(language).transpose()?;
-    let (table, intention) = (app.table()?, request.intention()?);
-    if let Some(intention) = &intention
-        && let Some(earlier) = table.earlier(&caller.account, intention, app.now()).await?
-    {
-        return again(&app, earlier).await;
+    let intention = request.intention()?;
+    if let Some(answer) = earlier(&app, &caller, intention.as_ref()).await? {
+        return Ok(answer);
     }
     let price =
         PriceBook::current().ok_or_else(|| ApiError::internal("there is no price book"))?.transcript();
@@ -116,58 +99,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         CaptionsAnswer::Failure(failure) => return Err(failure.into()),
     };
     let response = ApiResponse::ok(&transcript);
-    let mut answer = response.to_answer();
-    if answer.body.len() > ANSWER_BYTES_MAX {
-        let detail = "the captions of this video are too long to be sent in one answer";
-        return Err(ApiError::unprocessable("transcript_too_long", detail));
-    }
-    let reference = format!("transcript-{}", JobId::from_random(random()?));
-    if intention.is_some() && answer.body.len() > INLINE_BYTES_MAX {
-        let object = keys::answer_object(&reference);
-        let body = std::mem::take(&mut answer.body).into_bytes();
-        app.objects()?.put_bytes(&object, body, "application/json").await?;
-        answer.object = Some(object);
-    }
-    let purchase = Purchase {
-        reference: &reference,
-        account: &caller.account,
-        wallet: WalletKind::Usd,
-        amount: price,
-        storage_gb: 0,
-        cap: caller.cap.as_ref(),
-        intention: intention.as_ref().map(|intention| (intention, &answer)),
-        now: app.now(),
-    };
-    match table.purchase(&purchase).await? {
-        Purchased::Paid => {
-            info!(account = %caller.account, reference, charged = price.units(), "transcript delivered");
-            Ok(response)
-        }
-        Purchased::Earlier(earlier) => again(&app, earlier).await,
-        Purchased::Capped => Err(ApiError::daily_cap()),
-    }
-}
-
-/// Who cannot pay is told before any work is done.
-async fn must_have(app: &App, caller: &Caller, price: Amount) -> Result<(), ApiError> {
-    if caller.cap.as_ref().is_some_and(|cap| cap.amount < price) {
-        return Err(ApiError::daily_cap());
-    }
-    let wallet = app.table()?.wallet(&caller.account, WalletKind::Usd).await?;
-    let charged = wallet.charge(price).map(drop);
-    charged.map_err(|problem: LedgerError| StoreError::from(problem).into())
-}
-
-/// The answer to a request that was carried out before.
-async fn again(app: &App, earlier: Earlier) -> Result<ApiResponse, ApiError> {
-    let earlier = match earlier {
-        Earlier::Same(Answer { status, object: Some(object), .. }) => {
-            let body = app.objects()?.get_bytes(&object).await?;
-            Earlier::Same(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), object: None })
-        }
-        earlier => earlier,
-    };
-    ApiResponse::replayed(earlier)
+    charged(&app, &caller, intention.as_ref(), ("transcript", price), response).await
 }
 
 /// A tag as RFC 5646 forms them: letters and digits, with hyphens between.
@@ -178,12 +110,6 @@ fn language(tag: String) -> Result<String, ApiError> {
         return Ok(tag);
     }
     Err(ApiError::bad_request("`language` must be a language tag like `en` or `pt-BR`"))
-}
-
-fn random() -> Result<[u8; 16], ApiError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|problem| ApiError::internal(problem.to_string()))?;
-    Ok(bytes)
 }
 
 /// The endpoint in the API's description.

@@ -30,7 +30,7 @@ use crate::{
     ytdlp,
 };
 
-const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 128 << 20 };
+pub(crate) const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 128 << 20 };
 /// Lambda hands on 6 MB; JSON makes a little more of it.
 const ANSWER_BYTES_MAX: usize = 5_500_000;
 /// What a segment's times and names take in JSON, at most.
@@ -54,14 +54,21 @@ pub(crate) struct Found {
 /// [`StageError::Passing`].
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let request: CaptionsRequest = serde_json::from_value(input).map_err(passing)?;
-    let found = tokio::time::timeout(time_limits::CAPTIONS, find(&app, &request)).await;
-    let answer = match found.unwrap_or_else(|_| Err(SourceError::Stalled.into())) {
-        Ok(Some(found)) => told(&request, found),
-        Ok(None) => none(&request),
-        Err(StageError::Job(failure)) => CaptionsAnswer::Failure(failure),
-        Err(error) => return Err(error),
-    };
-    serde_json::to_value(answer).map_err(passing)
+    serde_json::to_value(read(&app, &request).await?).map_err(passing)
+}
+
+/// The captions that `request` asks for.
+///
+/// # Errors
+/// [`StageError::Passing`].
+pub(crate) async fn read(app: &App, request: &CaptionsRequest) -> Result<CaptionsAnswer, StageError> {
+    let found = tokio::time::timeout(time_limits::CAPTIONS, find(app, request)).await;
+    match found.unwrap_or_else(|_| Err(SourceError::Stalled.into())) {
+        Ok(Some(found)) => Ok(told(request, found)),
+        Ok(None) => Ok(none(request)),
+        Err(StageError::Job(failure)) => Ok(CaptionsAnswer::Failure(failure)),
+        Err(error) => Err(error),
+    }
 }
 
 fn told(request: &CaptionsRequest, found: Found) -> CaptionsAnswer {

@@ -19,6 +19,7 @@ mod source;
 mod stream;
 pub mod transfer;
 pub mod upload;
+pub mod words;
 mod work;
 mod ytdlp;
 
@@ -35,6 +36,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .may(&[
             Grant::Table(&[Item::Get]),
             Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Secret(Secret::Page),
+        ]),
+    Endpoint::stage("media.words", handler!(words::handle; app, input))
+        .memory_mb(1769)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Words, &[Object::Get, Object::Put]),
             Grant::Secret(Secret::Page),
         ]),
     Endpoint::queue("media.inspect", Queue::Uploads, handler!(inspect::handle; app, message))

@@ -1,10 +1,12 @@
-//! The stages of a job that need no ffmpeg, and the nets below them: reserve, settle, release, dispatch, sweep,
-//! reconcile.
+//! The stages of a job that need no ffmpeg, and the nets below them: reserve, choose, lose, settle, release, dispatch,
+//! sweep, reconcile.
 
 use runtime::{Endpoint, ExecutionCall, Grant, Item, Object, Prefix, Queue, Schedule, Var, handler};
 
+pub mod choose;
 pub mod dispatch;
 mod end;
+pub mod lose;
 pub mod reconcile;
 pub mod release;
 pub mod release_aborted;
@@ -14,7 +16,7 @@ pub mod sweep;
 
 /// The grants to end a job: read it, move its money, raise its events, wake `dispatch`, clear its work files.
 const END: &[Grant] = &[
-    Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+    Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put, Item::Update]),
     Grant::Objects(Prefix::Work, &[Object::Delete]),
     Grant::Queue(Queue::Dispatch),
     Grant::Queue(Queue::Webhooks),
@@ -22,7 +24,7 @@ const END: &[Grant] = &[
 
 /// The same, and to give up an upload in parts.
 const FAIL: &[Grant] = &[
-    Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+    Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put, Item::Update]),
     Grant::Objects(Prefix::Clips, &[Object::Abort]),
     Grant::Objects(Prefix::Work, &[Object::Delete]),
     Grant::Queue(Queue::Dispatch),
@@ -42,6 +44,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         Item::Put,
         Item::Update,
     ])]),
+    Endpoint::stage("stages.choose", handler!(choose::handle; app, input)).may(&[Grant::Table(&[
+        Item::Get,
+        Item::Put,
+        Item::Update,
+    ])]),
+    Endpoint::stage("stages.lose", handler!(lose::handle; app, input))
+        .may(&[Grant::Table(&[Item::Get, Item::Update])]),
     Endpoint::stage("stages.settle", handler!(settle::handle; app, input)).may(END),
     Endpoint::stage("stages.release", handler!(release::handle; app, input)).may(FAIL),
     Endpoint::queue(
@@ -58,7 +67,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .memory_mb(1024)
         .timeout_s(60)
         .may(&[
-            Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
+            Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put, Item::Update]),
             Grant::OpenIndex,
             Grant::Objects(Prefix::Clips, &[Object::Abort]),
             Grant::Objects(Prefix::Clips, &[Object::Delete]),

@@ -21,7 +21,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 
 /// What to tell the owner. A stage's own verdict travels as JSON within the cause's JSON (`errorMessage` of
 /// Lambda's error object); anything else is our fault and told without internals.
-fn failure(input: &Value) -> Failure {
+pub(crate) fn failure(input: &Value) -> Failure {
     let told = || {
         let error = input.get("error")?;
         if error.get("Error")?.as_str()? != "JobFailure" {

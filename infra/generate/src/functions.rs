@@ -34,7 +34,9 @@ pub(crate) fn root_value(name: &str, parameters: &Mapping) -> anyhow::Result<Val
         "MediaBucketArn" => attribute("MediaBucket", "Arn"),
         "ClipMachineArn" => reference("ClipMachine"),
         "ClipMachineName" => attribute("ClipMachine", "Name"),
-        "ProbeFunction" | "CaptionsFunction" => reference(&format!("{name}.Alias")),
+        "ProbeFunction" | "CaptionsFunction" | "WordsFunction" | "FindFunction" => {
+            reference(&format!("{name}.Alias"))
+        }
         "WebhooksSecretArn" => attribute("WebhooksSecret", "Id"),
         // Without a secret the policy names one that there is not.
         "PageSecret" => choice("HasPageSecret", reference("PageSecretArn"), sub(NO_SECRET)),

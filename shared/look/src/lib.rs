@@ -5,6 +5,7 @@
 mod captions;
 mod index;
 mod probe;
+pub mod words;
 
 pub use captions::{CaptionsAnswer, CaptionsRequest, captions};
 pub use index::{Remote, protected, read_index, read_index_for};

@@ -208,8 +208,8 @@ fn copy(source: Option<&str>, bucket: Option<&str>, key: Option<&str>) -> Vec<Ne
 
 /// The part of an object's key that is the same for all accounts, without ids.
 fn shelf(key: &str) -> String {
-    const FOLDERS: [&str; 8] =
-        ["work/", "answers/", "index/", "uploads/", "clips/", "24h/", "pinned/", "edits/"];
+    const FOLDERS: [&str; 9] =
+        ["work/", "answers/", "index/", "uploads/", "clips/", "24h/", "pinned/", "edits/", "words/"];
     key.split_inclusive('/').take_while(|folder| FOLDERS.contains(folder)).collect()
 }
 

@@ -43,6 +43,10 @@ pub enum Var {
     ProbeFunction,
     /// Name of the function that finds captions.
     CaptionsFunction,
+    /// Name of the function that keeps what is said in sources.
+    WordsFunction,
+    /// Name of the function that finds moments in it.
+    FindFunction,
     /// How many clip jobs of one account run at once.
     ClipSlots,
     /// How many clip jobs one account may ask for in an hour.
@@ -61,7 +65,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -77,6 +81,8 @@ impl Var {
         Self::PageUrl,
         Self::ProbeFunction,
         Self::CaptionsFunction,
+        Self::WordsFunction,
+        Self::FindFunction,
         Self::ClipSlots,
         Self::ClipJobsPerHour,
         Self::OpenRequestsPerMinute,
@@ -105,6 +111,8 @@ impl Var {
             Self::PageUrl => "PAGE_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
             Self::CaptionsFunction => "CAPTIONS_FUNCTION",
+            Self::WordsFunction => "WORDS_FUNCTION",
+            Self::FindFunction => "FIND_FUNCTION",
             Self::ClipSlots => "CLIP_SLOTS",
             Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
@@ -136,9 +144,12 @@ impl Var {
             }
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
-            Self::TableName | Self::MediaBucket | Self::ProbeFunction | Self::CaptionsFunction => {
-                !value.is_empty()
-            }
+            Self::TableName
+            | Self::MediaBucket
+            | Self::ProbeFunction
+            | Self::CaptionsFunction
+            | Self::WordsFunction
+            | Self::FindFunction => !value.is_empty(),
         };
         if fine { Ok(()) } else { Err(self.expected()) }
     }
@@ -162,9 +173,12 @@ impl Var {
             }
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
-            Self::TableName | Self::MediaBucket | Self::ProbeFunction | Self::CaptionsFunction => {
-                "must not be empty"
-            }
+            Self::TableName
+            | Self::MediaBucket
+            | Self::ProbeFunction
+            | Self::CaptionsFunction
+            | Self::WordsFunction
+            | Self::FindFunction => "must not be empty",
         }
     }
 }

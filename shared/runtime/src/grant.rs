@@ -97,6 +97,8 @@ words! {
         Index => "index/",
         /// What clients have uploaded.
         Uploads => "uploads/",
+        /// What is said in sources, and what the finder makes of it.
+        Words => "words/",
         /// Files of jobs that are under way.
         Work => "work/",
     }
@@ -129,6 +131,10 @@ words! {
         Probe => "ProbeFunction",
         /// Finds captions.
         Captions => "CaptionsFunction",
+        /// Keeps what is said in sources.
+        Words => "WordsFunction",
+        /// Finds moments in it.
+        Find => "FindFunction",
     }
 }
 
@@ -178,6 +184,8 @@ impl Grant {
             Self::Queue(queue) => return queue.var(),
             Self::Invoke(Function::Probe) => Var::ProbeFunction,
             Self::Invoke(Function::Captions) => Var::CaptionsFunction,
+            Self::Invoke(Function::Words) => Var::WordsFunction,
+            Self::Invoke(Function::Find) => Var::FindFunction,
             Self::Start | Self::Executions(_) => Var::ClipMachineArn,
             Self::Secret(Secret::Page) => Var::PageSecretArn,
             Self::Secret(Secret::Webhooks) => Var::WebhooksSecretArn,

@@ -17,6 +17,9 @@ pub const API_FUNCTION: Duration = seconds(29);
 pub const LOOK: Duration = seconds(27);
 /// Asking another function, in one attempt: a second one would start a second container while the first is at work.
 pub const INVOKE: Duration = seconds(26);
+/// Finding moments within a request, the look at their source included. What takes longer becomes a job, for which there
+/// must be time left.
+pub const AT_ONCE: Duration = seconds(20);
 /// The part of a look in which a function reads an MP4 file's index itself.
 pub const NATIVE_LOOK: Duration = seconds(20);
 /// How long a container may take until it begins with what it is asked.
@@ -81,6 +84,7 @@ mod tests {
             (API_FUNCTION, SDK_OPERATION, SDK_OPERATION),
             (LOOK, INVOKE, none),
             (LOOK, NATIVE_LOOK, SILENCE - seconds(2)),
+            (API_FUNCTION, AT_ONCE, SDK_ATTEMPT),
             (INVOKE, PROBE, COLD_START),
             (INVOKE, CAPTIONS, COLD_START),
             (PROBE, PAGE, seconds(4)),
