@@ -15,7 +15,6 @@ use domain::{
 use kit::{cut, frames, lag, remake, sound, source, span};
 use media::{
     engine::{Cut, Output},
-    ffmpeg::Tools,
     mp4::{Index, LocalFile},
     remux, ts,
 };
@@ -184,7 +183,7 @@ async fn a_part_without_a_key_picture_is_not_taken_for_a_stream() {
         let part = |n| std::fs::read(dir.path().join(format!("list{n}.ts"))).unwrap();
         range.flat_map(part).collect::<Vec<u8>>()
     };
-    let tools = Tools::default();
+    let tools = kit::tools();
     let copy = dir.path().join("copy.mp4");
     let at = dir.path().join("some.ts");
     // Sets in front of the first picture are what the whole stream tells.
@@ -233,7 +232,7 @@ async fn a_download_is_copied_and_its_damage_told() {
             encode: false,
             out_dir: &out_dir,
         };
-        let made = media::whole::convert(&Tools::default(), &job, &|_| {}).await.unwrap();
+        let made = media::whole::convert(&kit::tools(), &job, &|_| {}).await.unwrap();
         let [one] = made.damage[..] else { panic!("{:?}", made.damage) };
         assert!(
             made.method == "copy" && place.start <= one.span.start && one.span.end <= place.end,

@@ -14,7 +14,6 @@ use kit::{compare_pictures, frames, lag, remake, sound, source, span};
 use media::{
     engine::{self, Cut, Output},
     fan_out::{FanOut, Joining, join},
-    ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt as _, SpanFile, Wanted},
 };
 
@@ -34,7 +33,7 @@ async fn span_file(source: &Path, span: Span, wanted: Wanted, out: PathBuf) -> (
 async fn shared(source: &Path, span: Span, shares: usize, dir: &Path) -> (Output, FanOut) {
     let index = Index::read(&LocalFile::open(source).unwrap()).await.unwrap();
     let fan_out = FanOut::among(&index, span, Quality::P1080, shares).unwrap();
-    let (tools, mut encoded) = (Tools::default(), Vec::new());
+    let (tools, mut encoded) = (kit::tools(), Vec::new());
     for (n, share) in fan_out.shares.iter().enumerate() {
         let out_dir = dir.join(n.to_string());
         std::fs::create_dir_all(&out_dir).unwrap();
@@ -93,13 +92,13 @@ async fn exact(path: &Path, span: Span, shares: usize, chirp: Option<f64>) {
         encode: true,
         out_dir: whole.path(),
     };
-    let one = engine::cut(&Tools::default(), &cut, &|_| {}).await.unwrap();
+    let one = engine::cut(&kit::tools(), &cut, &|_| {}).await.unwrap();
     let one = frames(&one.media, "null");
     let times =
         |frames: &kit::Frames| frames.list.iter().map(|f| f.pts * 90_000 / frames.den).collect::<Vec<_>>();
     assert_eq!(times(&one), times(&clip));
     for at in ["0.2", "1.1", "2.3"] {
-        kit::run("ffmpeg", &["-ss", at, "-i", output.media.to_str().unwrap(), "-f", "null", "-"]);
+        kit::read("ffmpeg", &["-ss", at, "-i", output.media.to_str().unwrap(), "-f", "null", "-"]);
     }
 }
 

@@ -13,7 +13,7 @@ use domain::{
 use kit::{BOTH, chirp, cut, fetch, frames, lag, remake, run, sound, source, span};
 use media::{
     engine::{self, Cut, EngineError},
-    ffmpeg::{ProbeError, Tools},
+    ffmpeg::ProbeError,
 };
 
 const X264: &str = "-c:v libx264 -preset veryfast -c:a aac";
@@ -59,7 +59,7 @@ async fn mp3_of_other_rates_and_channels() {
         &["-y", "-f", "lavfi", "-i", &chirp(5.0), "-ac", "6", "-ar", "96000", path.to_str().unwrap()],
     );
     let output = cut(&path, MediaTime::ZERO, span(1000, 3000), Format::Mp3, dir.path()).await.unwrap();
-    let probe = Tools::default().probe(&output.media).await.unwrap();
+    let probe = kit::tools().probe(&output.media).await.unwrap();
     let audio = probe.audio.unwrap();
     assert_eq!((audio.sample_rate, audio.channels), (48_000, 2));
     assert!(
@@ -103,7 +103,7 @@ async fn wav_and_flac_have_the_very_samples_of_the_source() {
             let output = cut(&path, MediaTime::ZERO, span(1510, 4250), format, dir.path()).await.unwrap();
             assert_eq!(output.verified.duration, MediaTime(2_740_000), "{name} {format:?}");
             assert_eq!(output.method, "encode");
-            let audio = Tools::default().probe(&output.media).await.unwrap().audio.unwrap();
+            let audio = kit::tools().probe(&output.media).await.unwrap().audio.unwrap();
             assert_eq!(
                 (audio.sample_rate as usize, audio.channels as usize, audio.bits),
                 (rate, channels, bits)
@@ -215,7 +215,7 @@ async fn larger_pictures_are_scaled_and_pixels_made_square() {
             encode: false,
             out_dir: dir.path(),
         };
-        let output = engine::cut(&Tools::default(), &job, &|_| {}).await.unwrap();
+        let output = engine::cut(&kit::tools(), &job, &|_| {}).await.unwrap();
         let picture = output.verified.picture.unwrap();
         assert_eq!((picture.width, picture.height), wanted);
         let numbers: Vec<u32> = frames(&output.media, "null").list.iter().map(kit::Frame::number).collect();
@@ -241,7 +241,7 @@ async fn progress_rises_to_one() {
             encode: false,
             out_dir: dir.path(),
         };
-        engine::cut(&Tools::default(), &job, &|at| seen.lock().unwrap().push(at)).await.unwrap();
+        engine::cut(&kit::tools(), &job, &|at| seen.lock().unwrap().push(at)).await.unwrap();
         let seen = seen.into_inner().unwrap();
         assert!(seen.is_sorted(), "{seen:?}");
         assert!(seen.first().is_some_and(|at| *at >= 0.0) && seen.last() == Some(&1.0), "{seen:?}");
@@ -285,7 +285,7 @@ async fn a_file_that_names_other_files_is_not_opened() {
     ] {
         let path = dir.path().join(file);
         std::fs::write(&path, text).unwrap();
-        let result = Tools::default().probe(&path).await;
+        let result = kit::tools().probe(&path).await;
         assert!(matches!(result, Err(ProbeError::NotAVideo(_))), "{result:?}");
     }
 }

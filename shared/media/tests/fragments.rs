@@ -9,7 +9,7 @@ use std::{
     sync::LazyLock,
 };
 
-use kit::{BOTH, Counting, remake, run, same_pictures, source, span};
+use kit::{BOTH, Counting, read, remake, same_pictures, source, span};
 use media::mp4::{Index, LocalFile, Part, ReadAt, SpanFile, Track};
 
 /// How FFmpeg writes fragments.
@@ -37,7 +37,7 @@ fn packets(path: &Path, stream: &str) -> Vec<(i64, i64, u32, u64, bool)> {
     let name = path.to_str().unwrap();
     let entries = "packet=pts,dts,size,pos,flags";
     let args = ["-select_streams", stream, "-show_entries", entries, "-of", "csv=p=0", name];
-    let text = String::from_utf8(run("ffprobe", &args)).unwrap();
+    let text = String::from_utf8(read("ffprobe", &args)).unwrap();
     let row = |line: &str| {
         let field: Vec<&str> = line.split(',').collect();
         assert!(!field[4].contains('D'), "{name}: nothing is thrown away");

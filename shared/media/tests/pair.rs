@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use domain::{quality::Format, time::MediaTime};
 use kit::{BOTH, compare_pictures, cut, frames, lag, remake, sound, source, span};
 use media::{
-    ffmpeg::Tools,
     mp4::{Index, LocalFile, Part, ReadAt, SpanFile},
     remux,
 };
@@ -61,7 +60,7 @@ async fn what_is_no_mp4_is_put_together_with_its_own_clocks() {
     let video = remake(&path, "v.webm", "", "-an -c copy");
     let audio = remake(&path, "s.webm", "", "-vn -c copy");
     let one = dir.path().join("one.mkv");
-    remux::join(&Tools::default(), (&video, &audio), &one).await.unwrap();
+    remux::join(&kit::tools(), (&video, &audio), &one).await.unwrap();
     let (all, wanted) = (frames(&video, "null"), span(1300, 3210));
     let out = cut(&one, MediaTime::ZERO, wanted, Format::Mp4, &dir.path().join("out")).await.unwrap();
     let zero = compare_pictures(&all, &frames(&out.media, "null"), wanted, true);

@@ -11,10 +11,9 @@ use domain::{
     quality::{Format, Quality},
     time::MediaTime,
 };
-use kit::{HEIGHT, WIDTH, cut, frames, run, source, span};
+use kit::{HEIGHT, WIDTH, cut, frames, read, run, source, span};
 use media::{
     engine::{self, Cut, Output},
-    ffmpeg::Tools,
     keyframe,
     mp4::{Index, LocalFile},
 };
@@ -24,7 +23,7 @@ fn told(path: &Path, entries: &str) -> String {
     let entries = format!("stream={entries}");
     let args =
         ["-select_streams", "v:0", "-show_entries", &entries, "-of", "csv=p=0", path.to_str().unwrap()];
-    String::from_utf8(run("ffprobe", &args)).unwrap().trim().trim_end_matches(',').to_owned()
+    String::from_utf8(read("ffprobe", &args)).unwrap().trim().trim_end_matches(',').to_owned()
 }
 
 /// Makes a file from a lavfi graph.
@@ -49,7 +48,7 @@ async fn cut_small(input: &Path, span: Span, format: Format, out_dir: &Path) -> 
         encode: false,
         out_dir,
     };
-    engine::cut(&Tools::default(), &job, &|_| {}).await.unwrap()
+    engine::cut(&kit::tools(), &job, &|_| {}).await.unwrap()
 }
 
 /// Width and height of [`rgb`].
@@ -71,7 +70,7 @@ fn rgb(path: &Path, guess: &str) -> Vec<u8> {
         "scale={width}:{height}:flags=area+accurate_rnd+full_chroma_int:in_range={range}{matrix},format=rgb24"
     );
     let name = path.to_str().unwrap();
-    run("ffmpeg", &["-i", name, "-map", "0:v:0", "-frames:v", "1", "-vf", &filter, "-f", "rawvideo", "-"])
+    read("ffmpeg", &["-i", name, "-map", "0:v:0", "-frames:v", "1", "-vf", &filter, "-f", "rawvideo", "-"])
 }
 
 /// How far the middles of seven bars are apart in two pictures, at most.
@@ -135,7 +134,7 @@ fn greys(luma: [u32; 5]) -> String {
 /// The first picture in grey, and its middle line at five places.
 fn middles(path: &Path) -> [u8; 5] {
     let name = path.to_str().unwrap();
-    let picture = run("ffmpeg", &["-i", name, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+    let picture = read("ffmpeg", &["-i", name, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
     [32, 96, 160, 224, 288].map(|x| picture[HEIGHT / 2 * WIDTH + x])
 }
 
@@ -190,7 +189,7 @@ async fn ten_bits_are_dithered_not_cut_off() {
 /// How unlike neighbouring lines are, on average, in pictures of upright bars: fields of different instants are.
 fn combing(path: &Path) -> f64 {
     let name = path.to_str().unwrap();
-    let raw = run("ffmpeg", &["-i", name, "-map", "0:v:0", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+    let raw = read("ffmpeg", &["-i", name, "-map", "0:v:0", "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
     let (mut sum, mut pixels) = (0.0, 0.0);
     for picture in raw.chunks_exact(352 * 288) {
         let (upper, lower) = (&picture[..352 * 287], &picture[352..]);
@@ -239,10 +238,10 @@ async fn thumbnails_show_their_instants() {
     for (group, slack) in [(25, 0), (250, 2)] {
         let path = source(dir.path(), "a.mp4", "25", 14.0, &format!("{X264} -g {group}"));
         let output = cut(&path, MediaTime::ZERO, span(1000, 11_500), Format::Mp4, dir.path()).await.unwrap();
-        let sprite = engine::sprite(&Tools::default(), &output, "x.jpg").await.unwrap().unwrap();
+        let sprite = engine::sprite(&kit::tools(), &output, "x.jpg").await.unwrap().unwrap();
         assert_eq!(told(&sprite.picture, "codec_name,width,height"), "mjpeg,1600,180");
         let name = sprite.picture.to_str().unwrap();
-        let raw = run("ffmpeg", &["-i", name, "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
+        let raw = read("ffmpeg", &["-i", name, "-f", "rawvideo", "-pix_fmt", "gray", "-"]);
         let cues = std::fs::read_to_string(&sprite.cues).unwrap();
         let places: Vec<Vec<usize>> = cues
             .lines()
@@ -261,7 +260,7 @@ async fn thumbnails_show_their_instants() {
     }
     let path = dir.path().join("a.mp4");
     let short = cut(&path, MediaTime::ZERO, span(1000, 3000), Format::Mp4, dir.path()).await.unwrap();
-    assert_eq!(engine::sprite(&Tools::default(), &short, "x.jpg").await.unwrap(), None);
+    assert_eq!(engine::sprite(&kit::tools(), &short, "x.jpg").await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -6,10 +6,7 @@ mod kit;
 
 use domain::{cut::Span, quality::PictureSize, time::MediaTime};
 use kit::{BOTH, Counting, Memory, fetch, remake, same_pictures, source, span};
-use media::{
-    ffmpeg::Tools,
-    mp4::{Index, IndexError, LocalFile, ReadAt, SpanError, SpanFile, Wanted},
-};
+use media::mp4::{Index, IndexError, LocalFile, ReadAt, SpanError, SpanFile, Wanted};
 
 #[tokio::test]
 async fn pictures_are_identical_to_the_whole_files() {
@@ -67,7 +64,7 @@ async fn only_what_is_wanted_and_there_is_taken() {
     let path = source(dir.path(), "a.mp4", "25", 4.0, "-c:v libx264 -preset veryfast -c:a aac");
     let (sound, plan) = fetch(&path, span(1000, 2000), Wanted { video: false, audio: true }).await;
     assert_eq!(plan.frames, None);
-    let probe = Tools::default().probe(&sound).await.unwrap();
+    let probe = kit::tools().probe(&sound).await.unwrap();
     assert!(probe.video.is_none() && probe.audio.is_some());
     let index = Index::read(&LocalFile::open(&path).unwrap()).await.unwrap();
     let silent = SpanFile::plan(&index, span(1000, 2000), Wanted { video: true, audio: false }).unwrap();
@@ -85,7 +82,7 @@ async fn the_index_and_ffprobe_tell_the_same() {
     let options = "-c:v libx264 -preset veryfast -vf setsar=4/3 -c:a aac -metadata title=Bunny -t 3";
     let path = source(dir.path(), "a.mp4", "25", 4.0, options);
     let index = Index::read(&LocalFile::open(&path).unwrap()).await.unwrap();
-    let (info, probe) = (index.info(), Tools::default().probe(&path).await.unwrap().info());
+    let (info, probe) = (index.info(), kit::tools().probe(&path).await.unwrap().info());
     assert_eq!(info.title, "Bunny");
     assert_eq!(info.picture, Some(PictureSize { width: 427, height: 180 }));
     assert_eq!((info.picture, info.has_audio, &info.title), (probe.picture, probe.has_audio, &probe.title));
@@ -103,7 +100,7 @@ async fn the_index_and_ffprobe_tell_the_same() {
     }
     std::fs::write(&plain, bytes).unwrap();
     let index = Index::read(&LocalFile::open(&plain).unwrap()).await.unwrap();
-    let probe = Tools::default().probe(&plain).await.unwrap().info();
+    let probe = kit::tools().probe(&plain).await.unwrap().info();
     assert_eq!(index.info().picture, probe.picture);
     assert!(!index.info().has_audio);
 }

@@ -7,7 +7,6 @@ mod kit;
 use domain::{quality::Format, time::MediaTime};
 use kit::{BOTH, compare_pictures, cut, frames, lag, remake, sound, source, span};
 use media::{
-    ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt, SpanFile},
     remux, ts,
 };
@@ -27,7 +26,7 @@ async fn segments_of_a_transport_stream_are_cut_smartly() {
     let some = dir.path().join("some.ts");
     std::fs::write(&some, (3..7).flat_map(segment).collect::<Vec<_>>()).unwrap();
 
-    let tools = Tools::default();
+    let tools = kit::tools();
     let copy = dir.path().join("some.mp4");
     let first = remux::probe(&tools, &some).await.unwrap().zero;
     let remuxed = remux::transport(&tools, &some, &copy).await.unwrap().zero.expect("the clock is kept");

@@ -10,7 +10,6 @@ use domain::quality::{Format, Quality};
 use kit::{BOTH, remake, run, source, span};
 use media::{
     engine::Cut,
-    ffmpeg::Tools,
     mp4::{Index, LocalFile, ReadAt, Wanted},
     whole::{self, Facts, Piece, Whole, pieces},
 };
@@ -92,7 +91,7 @@ async fn every_packet_is_the_sources() {
         let at = |kind: &[u8; 4]| head.windows(4).position(|four| four == kind).unwrap();
         assert!(at(b"moov") < at(b"mdat"), "{name}: the index is in front");
         let checked =
-            whole::check(&Tools::default(), &LocalFile::open(&copy).unwrap(), &ours, dir).await.unwrap();
+            whole::check(&kit::tools(), &LocalFile::open(&copy).unwrap(), &ours, dir).await.unwrap();
         assert_eq!(checked.damage, [], "{name}");
         let poster = kit::poster(&checked.first.unwrap()).await.unwrap();
         assert!(std::fs::metadata(poster).unwrap().len() > 1000, "{name}");
@@ -110,7 +109,7 @@ async fn a_damaged_copy_is_found() {
     std::fs::write(&copy, bytes).unwrap();
     let file = LocalFile::open(&copy).unwrap();
     let index = Index::read(&file).await.unwrap();
-    assert!(whole::check(&Tools::default(), &file, &index, folder.path()).await.is_err());
+    assert!(whole::check(&kit::tools(), &file, &index, folder.path()).await.is_err());
 }
 
 #[tokio::test]
@@ -162,7 +161,7 @@ async fn other_containers_are_copied_or_encoded() {
             encode: false,
             out_dir: out.path(),
         };
-        let output = whole::convert(&Tools::default(), &cut, &|_| {}).await.unwrap();
+        let output = whole::convert(&kit::tools(), &cut, &|_| {}).await.unwrap();
         assert_eq!(output.method, method, "{name}");
         assert_eq!(output.verified.frames, Some(100), "{name}");
         let length = output.verified.duration.seconds();
