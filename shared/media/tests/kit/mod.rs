@@ -286,12 +286,12 @@ pub async fn cut(
     let quality = Quality::P1080;
     let (pace, audio, bytes_max, encode) = (None, None, None, false);
     let job = Cut { input, origin, span, pace, format, quality, audio, bytes_max, encode, out_dir };
-    engine::cut(&Tools::default(), &job, &|_| {}).await
+    engine::cut(&tools(), &job, &|_| {}).await
 }
 
 /// The poster of a clip.
 pub async fn poster(output: &Output) -> Option<PathBuf> {
-    media::engine::poster(&Tools::default(), output).await.unwrap()
+    media::engine::poster(&tools(), output).await.unwrap()
 }
 
 /// Plans and writes the small file of a span. Gives its path and plan.
