@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod kit;
+use crate::kit;
 
 use domain::{
     cut::{FrameRange, Span},

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
-mod kit;
+use crate::kit;
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod kit;
+use crate::kit;
 
 use domain::{quality::Format, time::MediaTime};
 use kit::{BOTH, compare_pictures, cut, frames, lag, remake, sound, source, span};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "kit/any.rs"]
+#[path = "../kit/any.rs"]
 mod any;
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod kit;
+use crate::kit;
 
 use domain::{cut::Span, quality::PictureSize, time::MediaTime};
 use kit::{BOTH, Counting, Memory, fetch, remake, same_pictures, source, span};
