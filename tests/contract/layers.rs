@@ -25,6 +25,7 @@ fn layers_hold() {
         ("clipwright-domain".to_owned(), of(&[])),
         ("clipwright-store".to_owned(), of(&["domain"])),
         ("clipwright-media".to_owned(), of(&["domain"])),
+        ("clipwright-moments".to_owned(), of(&["domain"])),
         ("clipwright-sources".to_owned(), of(&["domain"])),
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "sources"])),
         ("clipwright-look".to_owned(), of(&["domain", "store", "media", "sources", "runtime"])),
