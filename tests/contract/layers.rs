@@ -31,7 +31,7 @@ fn layers_hold() {
         ("clipwright-look".to_owned(), of(&["domain", "store", "media", "sources", "runtime"])),
         ("clipwright-places".to_owned(), of(&[])),
         ("clipwright-devstack".to_owned(), of(&["domain", "store", "places"])),
-        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources", "signup"])),
+        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "moments", "sources", "signup"])),
         ("clipwright-costs".to_owned(), of(&["places"])),
         ("clipwright-generate".to_owned(), of(&["domain", "runtime"])),
         ("clipwright-signup".to_owned(), of(&[])),

@@ -2,9 +2,22 @@
 //!
 //! Invariant: this crate knows no AWS, no network and no clock. The same transcript, model and question give the same answer.
 
+mod bm25;
+mod curves;
+mod edges;
 mod embed;
+mod intent;
 mod kept;
+mod lines;
+mod mentions;
+mod query;
+mod search;
+mod spans;
+mod text;
 mod transcript;
+mod units;
+mod weights;
+mod wordpiece;
 
 use domain::time::MediaTime;
 
@@ -108,8 +121,10 @@ pub struct Found {
 /// # Errors
 /// [`Error::TooLarge`] for a transcript above the bounds, [`Error::Model`] if the model fails.
 pub fn prepare(model: &Model, transcript: &Transcript) -> Result<Kept, Error> {
-    let _ = (model, transcript);
-    Ok(Kept { transcript: [0; 32] })
+    let lines = lines::read(transcript)?;
+    let texts = search::texts(&lines);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    Ok(Kept { transcript: lines::hash(transcript), model: model.id(), vectors: model.embed(&texts)? })
 }
 
 /// Finds moments: milliseconds.
@@ -118,6 +133,45 @@ pub fn prepare(model: &Model, transcript: &Transcript) -> Result<Kept, Error> {
 /// [`Error::Foreign`] if `kept` belongs to another transcript or model, [`Error::TooLarge`] for a transcript above the
 /// bounds, [`Error::Model`] if the model fails.
 pub fn find(model: &Model, transcript: &Transcript, kept: &Kept, ask: &Ask) -> Result<Found, Error> {
-    let _ = (model, transcript, kept, ask);
-    Ok(Found::default())
+    let lines = lines_of(model, transcript, kept)?;
+    Ok(search::Search::new(model, transcript, &lines, kept).find(ask)?)
+}
+
+/// The lines of the transcript that the vectors belong to.
+fn lines_of(model: &Model, transcript: &Transcript, kept: &Kept) -> Result<Vec<lines::Line>, Error> {
+    let lines = lines::read(transcript)?;
+    let same = kept.transcript == lines::hash(transcript) && kept.model == model.id();
+    let whole = units::divide(&lines).len() == kept.vectors.len();
+    if same && whole { Ok(lines) } else { Err(Error::Foreign) }
+}
+
+/// What measuring asks of the finder, whatever a query's intent.
+pub mod measure {
+    use domain::time::MediaTime;
+
+    use crate::{Error, Kept, Model, Transcript, lines_of, search};
+
+    /// The best spans for a query, best first; they may overlap, as sets with one right span a query want it.
+    ///
+    /// # Errors
+    /// As [`crate::find`].
+    pub fn ranked(
+        model: &Model,
+        transcript: &Transcript,
+        kept: &Kept,
+        query: &str,
+    ) -> Result<Vec<(MediaTime, MediaTime)>, Error> {
+        let lines = lines_of(model, transcript, kept)?;
+        let spans = search::Search::new(model, transcript, &lines, kept).ranked(query)?;
+        Ok(spans.into_iter().map(|(start, end)| (MediaTime(start), MediaTime(end))).collect())
+    }
+
+    /// How likely the source has what was asked for at all, from 0 to 1.
+    ///
+    /// # Errors
+    /// As [`crate::find`].
+    pub fn present(model: &Model, transcript: &Transcript, kept: &Kept, query: &str) -> Result<f64, Error> {
+        let lines = lines_of(model, transcript, kept)?;
+        Ok(search::Search::new(model, transcript, &lines, kept).present(query)?)
+    }
 }
