@@ -33,7 +33,10 @@ pub(crate) enum What {
     /// A sound that captions tell of in brackets: any of these words in them.
     Sound(Vec<String>),
     /// Whatever is worth seeing.
-    Anything,
+    Anything {
+        /// Whether it has to be funny.
+        fun: bool,
+    },
 }
 
 /// A query, understood.
@@ -248,6 +251,15 @@ fn stretch(query: &str, duration: f64) -> (String, Option<(f64, f64)>) {
 /// "All", or a number, and the query without it.
 fn ordinal(query: &str) -> (String, Which) {
     let cut = |rule: &Regex| rule.replace(query, "").trim().to_owned();
+    // "They first mention X"; the first mention of X comes below.
+    let verb = r"(?:mention|sa(?:y|ys|id)\b|talk|speak|discuss|bring|refer|introduc|appear)";
+    let somebody = r"(?:they|he|she|we|i|you|somebody|someone|anyone|people|is|are|was|were|the \w+)";
+    for (word, which) in [("first", Which::Nth(1)), ("last", Which::Last)] {
+        if is_match(&format!(r"\b{somebody} {word} {verb}"), query) {
+            let rule = pattern(&format!(r"\b{word} \b"));
+            return (rule.map_or_else(|| query.to_owned(), |rule| cut(&rule)), which);
+        }
+    }
     for (names, number) in ORDINALS {
         let counted = format!(
             r"(?:\b(?:the|das|la|le) )?\b(?:very )?(?:{names}) {TIME}\b(?: (?:that|when|where|of|to|que|wo|qu'))?"
@@ -260,14 +272,6 @@ fn ordinal(query: &str) -> (String, Which) {
         r"(?:\b(?:the|das|la|le) )?\b(?:very )?(?:last|final|letzte[nrsm]?|última|dernière) {TIME}\b(?: (?:that|when|where|of|to|que|wo))?"
     );
     if let Some(rule) = pattern(&last).filter(|rule| rule.is_match(query)) {
-        return (cut(&rule), Which::Last);
-    }
-    let verb =
-        r"(?:mention\w*|sa(?:y|ys|id)|talk\w*|speak\w*|discuss\w*|bring\w*|refer\w*|introduc\w*|appear\w*)";
-    if let Some(rule) = pattern(r"\bfirst \b").filter(|_| is_match(&format!(r"\bfirst {verb}"), query)) {
-        return (cut(&rule), Which::Nth(1));
-    }
-    if let Some(rule) = pattern(r"\blast \b").filter(|_| is_match(&format!(r"\blast {verb}"), query)) {
         return (cut(&rule), Which::Last);
     }
     let all = r"\b(all|every|each|whenever|alle|jede[snrm]?|todas|todos|cada|toutes|tous|chaque)\b";
@@ -289,7 +293,7 @@ fn what(query: &str, which: Which) -> What {
         return What::Sound(sound);
     }
     if is_anything(query) {
-        return What::Anything;
+        return What::Anything { fun: is_match(r"\b(funn|hilarious|laugh|joke)", query) };
     }
     if let Some(phrase) = phrase(query, which) {
         return phrase;

@@ -13,8 +13,8 @@ use crate::transcript::{Segment, Transcript};
 const WORDS_MAX: usize = 100_000;
 const SEGMENTS_MAX: usize = 100_000;
 const TEXT_BYTES_MAX: usize = 4_000_000;
-/// Words of a unit, and so of a line.
-pub(crate) const UNIT_WORDS: usize = 60;
+/// Words of a line, and so of a unit.
+pub(crate) const LINE_WORDS_MAX: usize = 60;
 
 /// A word with its time in microseconds; the text is in its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,9 @@ pub(crate) fn read(transcript: &Transcript) -> Result<Vec<Line>, Error> {
         at = start;
         let texts: Vec<&str> = segment.text.split_whitespace().collect();
         let times = times(segment, &texts, start, stop);
-        for (many, (texts, times)) in texts.chunks(UNIT_WORDS).zip(times.chunks(UNIT_WORDS)).enumerate() {
+        for (many, (texts, times)) in
+            texts.chunks(LINE_WORDS_MAX).zip(times.chunks(LINE_WORDS_MAX)).enumerate()
+        {
             let first = times.first().map_or(start, |word| word.start);
             lines.push(Line {
                 start: if many == 0 { start } else { first },

@@ -17,7 +17,9 @@ const QUOTE_SHARE_MIN: f64 = 0.7;
 /// Words that may stand between a quote's.
 const QUOTE_SLACK: usize = 4;
 /// What comes before the phrase.
-const BEFORE: &str = r"(?:mentions? of|mentions?|talks? about|says?|references? to|instances? of|occurrences? of|refers? to|discuss(?:es)?)\s+(.+)$";
+const BEFORE: &str = r"(?:mentions? of|mentions?|talks? about|says?|references? to|instances? of|occurrences? of|refers? to|discuss(?:es)?|erwähnungen? von|menci(?:ón|ones) de|mentions? de)\s+(.+)$";
+/// Articles that people put before a phrase that is said with others.
+const ARTICLES: [&str; 3] = ["the", "a", "an"];
 
 /// Lines [from, to) that mention what was looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +61,10 @@ fn said(lines: &[Line]) -> Vec<Said> {
 /// Where the phrase is said, in the order of time: in its own words, or in other numbers; in other forms where those are
 /// nowhere. A phrase may run over a line's end, but not over a sentence's.
 pub(crate) fn find(lines: &[Line], phrase: &str, tongue: &Tongue) -> Vec<Mention> {
-    let phrase: Vec<String> = words(phrase).into_iter().take(PHRASE_WORDS_MAX).collect();
+    let mut phrase: Vec<String> = words(phrase).into_iter().take(PHRASE_WORDS_MAX).collect();
+    if phrase.len() > 1 && ARTICLES.contains(&phrase[0].as_str()) {
+        phrase.remove(0);
+    }
     let Some(last) = phrase.len().checked_sub(1) else { return Vec::new() };
     let said = said(lines);
     let mut sure = vec![0.0f32; lines.len()];
@@ -132,7 +137,7 @@ pub(crate) fn quote(lines: &[Line], quote: &str) -> Vec<Mention> {
             _ => found.push(mention),
         }
     }
-    found
+    merged(lines, found.into_iter())
 }
 
 #[cfg(test)]

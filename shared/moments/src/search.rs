@@ -19,12 +19,14 @@ use crate::{Ask, Found, Kept, Moment, Transcript, Why, bm25};
 
 /// Below this, what was asked for is not in the video: of what is, 4 % are lost; of what isn't, two thirds.
 const PRESENT_MIN: f64 = 0.2;
+/// Who says where to look has seen it.
+const PRESENT_MIN_IN_STRETCH: f64 = 0.02;
 /// The same where words alone tell: their share, rare ones counting more.
 const COVER_MIN: f64 = 0.3;
 /// A further place must be worth this share of the best one: if the query asks for one, for several, for all.
-const WORTH_ONE: f64 = 0.5;
-const WORTH_SEVERAL: f64 = 0.35;
-const WORTH_ALL: f64 = 0.25;
+const WORTH_ONE: f64 = 0.75;
+const WORTH_SEVERAL: f64 = 0.55;
+const WORTH_ALL: f64 = 0.45;
 /// Moments that are told beside those answered.
 const ALTERNATES_MAX: usize = 5;
 /// The most that any query is answered with.
@@ -39,6 +41,9 @@ const SOUND_WORDS_MAX: usize = 6;
 /// Seconds of a moment that is worth seeing, and seconds of the source for each.
 const WORTH_SECONDS: (f64, f64) = (15.0, 75.0);
 const SECONDS_EACH: f64 = 120.0;
+/// What laughter or applause adds to a unit, in standard deviations.
+const LAUGHTER: f64 = 2.0;
+const LAUGHTER_FOR_FUN: f64 = 6.0;
 /// What people say when it is worth listening.
 const WORTH_SENTENCE: &str =
     "This is the most important and surprising point, the key insight of the whole story.";
@@ -86,7 +91,7 @@ impl<'a> Search<'a> {
                 if said.is_empty() { self.topic(phrase, &intent, ask)? } else { said }
             }
             What::Sound(stems) => self.sound(stems, &intent),
-            What::Anything => self.worth(&intent, ask)?,
+            What::Anything { fun } => self.worth(&intent, *fun, ask)?,
             What::Topic(topic) => self.topic(topic, &intent, ask)?,
         };
         Ok(self.answer(picks, &query, &intent, ask))
@@ -190,7 +195,12 @@ impl<'a> Search<'a> {
         let (curves, terms) = self.curves(topic)?;
         let stretch = self.in_stretch(intent);
         let (present, meaning, cover) = self.presence(&curves, &bm25::cover(&self.units, &terms), stretch);
-        if present < if self.tongue.is_english() { PRESENT_MIN } else { COVER_MIN } {
+        let least = match intent.stretch {
+            Some(_) => PRESENT_MIN_IN_STRETCH,
+            None if self.tongue.is_english() => PRESENT_MIN,
+            None => COVER_MIN,
+        };
+        if present < least {
             return Ok(Vec::new());
         }
         let fitted = Rules::fitted(&self.units);
@@ -277,7 +287,7 @@ impl<'a> Search<'a> {
     }
 
     /// What is worth seeing: rich in the video's own words, near its middle in meaning, and followed by laughter or applause.
-    fn worth(&self, intent: &Intent, ask: &Ask) -> Result<Vec<Pick>, ModelError> {
+    fn worth(&self, intent: &Intent, fun: bool, ask: &Ask) -> Result<Vec<Pick>, ModelError> {
         let units = &self.units;
         let count = units.len();
         let mut dense = vec![0.0; count];
@@ -299,7 +309,7 @@ impl<'a> Search<'a> {
             self.words.sounds(SOUND_WORDS_MAX, |text| reactions.iter().any(|stem| text.contains(stem)))
         {
             let unit = units.at(self.words.start[sound.from] as f64 / 1e6 + 0.001).saturating_sub(1);
-            score[unit] += 2.0;
+            score[unit] += if fun { LAUGHTER_FOR_FUN } else { LAUGHTER };
         }
         let (from, to) = intent.stretch.unwrap_or((f64::MIN, f64::MAX));
         let (shortest, longest) = (WORTH_SECONDS.0, WORTH_SECONDS.1.min(units.duration));
@@ -313,7 +323,11 @@ impl<'a> Search<'a> {
             spans::candidates(units, &rules).into_iter().map(|span| (worth(&span), span)).collect();
         open.sort_by(|one, other| other.0.total_cmp(&one.0));
         let by_length = (units.duration / SECONDS_EACH).ceil().max(1.0) as usize;
-        let wanted = intent.count.unwrap_or(by_length).min(ask.segments_max).min(MOMENTS_MAX);
+        let wanted = intent
+            .count
+            .unwrap_or(if intent.several { by_length } else { 1 })
+            .min(ask.segments_max)
+            .min(MOMENTS_MAX);
         let mut picks: Vec<Pick> = Vec::new();
         for (worth, span) in open {
             let range = self.of_units(span);

@@ -11,6 +11,12 @@ pub(crate) const SHORTEST_SECONDS: f64 = 20.0;
 const LONGEST_SECONDS: f64 = 1_300.0;
 /// A span has at most this share of the video.
 const SHARE_MAX: f64 = 0.5;
+/// The same of a video that is shorter than so many seconds: there were few to fit the weights on, and what is asked for was a
+/// tenth of these.
+const SHORT_SECONDS: f64 = 1_200.0;
+const SHARE_MAX_SHORT: f64 = 0.15;
+/// But always so many seconds.
+const LONGEST_SECONDS_MIN: f64 = 60.0;
 /// Each span from one beginning is longer than the one before it by this factor.
 const GROWTH: f64 = 1.07;
 /// Units of a span: more than 1,300 s of speech have, so that times that stand still cost no time.
@@ -54,7 +60,8 @@ pub(crate) struct Rules {
 impl Rules {
     /// As they were when the weights were fitted.
     pub(crate) fn fitted(units: &Units) -> Self {
-        let longest = LONGEST_SECONDS.min(SHARE_MAX * units.duration);
+        let share = if units.duration < SHORT_SECONDS { SHARE_MAX_SHORT } else { SHARE_MAX };
+        let longest = LONGEST_SECONDS.min((share * units.duration).max(LONGEST_SECONDS_MIN));
         Self { shortest: SHORTEST_SECONDS, longest, from: f64::MIN, to: f64::MAX, overlap: 0.99, count: 10 }
     }
 }

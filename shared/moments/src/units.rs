@@ -1,10 +1,10 @@
-//! A transcript as it is compared: units of whole lines, up to 60 words each, with prefix sums over all that is asked of
+//! A transcript as it is compared: units of whole lines, of 20 to 60 words each, with prefix sums over all that is asked of
 //! windows of them.
 
 use std::collections::BTreeMap;
 
 use crate::embed::{Vector, WIDTH};
-use crate::lines::{Line, UNIT_WORDS};
+use crate::lines::{LINE_WORDS_MAX, Line};
 use crate::text::Tongue;
 
 /// Seconds before and behind a unit that are compared to see whether the topic changes there.
@@ -14,11 +14,18 @@ const SHOULDER_UNITS_MAX: usize = 256;
 /// The shortest time a unit takes, for times that say none.
 const UNIT_SECONDS_MIN: f64 = 0.4;
 
+/// Units of a transcript, at least, as long as each has some words: the weights were fitted on hours of speech, and ten minutes
+/// are divided more finely, or windows of so many units would be all of it.
+const UNITS_MIN: usize = 60;
+const UNIT_WORDS_MIN: usize = 20;
+
 /// Lines [from, to) that make a unit: as many as fit.
 pub(crate) fn divide(lines: &[Line]) -> Vec<(usize, usize)> {
+    let all = lines.iter().map(|line| line.words.len()).sum::<usize>();
+    let most = (all / UNITS_MIN).clamp(UNIT_WORDS_MIN, LINE_WORDS_MAX);
     let (mut units, mut from, mut words) = (Vec::new(), 0, 0);
     for (at, line) in lines.iter().enumerate() {
-        if at > from && words + line.words.len() > UNIT_WORDS {
+        if at > from && words + line.words.len() > most {
             units.push((from, at));
             (from, words) = (at, 0);
         }

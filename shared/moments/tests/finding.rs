@@ -9,7 +9,7 @@ use moments::{Ask, Error, Kept, Model, Moment, Segment, Snap, Transcript, Word, 
 use proptest::prelude::*;
 
 /// Of the cases, at least so many are answered right.
-const RIGHT_MIN: usize = 60;
+const RIGHT_MIN: usize = 66;
 /// A place where something is said is no longer than this, in seconds.
 const PLACE_SECONDS_MAX: f64 = 50.0;
 
@@ -98,8 +98,12 @@ const CASES: &[(&str, &str, Want)] = &[
     ("council", "the third time somebody says the motion carries", Nothing),
     ("council", "the last time they say seconded", Places(&["I move to approve the dog"])),
     // Parts of the video.
-    ("bees", "what he says about the queen in the last three minutes", Places(&["They sit in a ball"])),
-    ("bees", "mentions of laughter in the first minute", Within(0.0, 75.0)),
+    (
+        "bees",
+        "what he says about the queen in the last three minutes",
+        Part("And Tomas asks", "You only lift"),
+    ),
+    ("bees", "laughter in the first minute", Within(0.0, 75.0)),
     ("lecture", "all mentions of index in the second half", Within(270.0, 600.0)),
     (
         "lecture",
@@ -134,7 +138,7 @@ const CASES: &[(&str, &str, Want)] = &[
     ("bees", "best moments", Many(5)),
     ("lecture", "the three most interesting parts", Many(3)),
     ("council", "highlights for tiktok", Many(5)),
-    ("bees", "funniest clip", Many(5)),
+    ("bees", "funniest clip", Many(1)),
     // Typing errors.
     ("bees", "how they treat the varoa mite", Part("Welcome back. Ruben", "No, because you treat")),
     ("lecture", "compacton merges files", Part("So an LSM tree", "Compaction is the price")),
