@@ -118,11 +118,6 @@ impl<'a> Words<'a> {
         Range { from: first, to: self.end.partition_point(|end| *end <= micros(to)).max(first) }
     }
 
-    /// The sentences that these words are in, without any more where the transcript has none.
-    pub(crate) fn around(&self, range: Range) -> Range {
-        range
-    }
-
     /// What stands in brackets, at most so many words of it, and has what is wanted, in lower case.
     pub(crate) fn sounds(&self, words_max: usize, wanted: impl Fn(&str) -> bool) -> Vec<Range> {
         let opens = |word: &str| word.starts_with(['[', '(', '♪', '*']);
@@ -295,4 +290,81 @@ pub(crate) fn padded(
 /// The sums of the weights of all words: what is likely relevant, and more where the query's terms are said.
 pub(crate) fn weights(words: &Words, of_word: impl Fn(&str, usize) -> f64) -> Vec<f64> {
     units::sums(words.texts.iter().enumerate().map(|(at, text)| of_word(text, at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::tests::lines;
+
+    const ANY: Lengths = Lengths { shortest: 0, longest: i64::MAX };
+    const SECOND: i64 = 1_000_000;
+
+    /// Ten seconds a line; the second line begins within a sentence.
+    fn texts() -> Vec<Line> {
+        lines(&["One two. Three four", "five six. Seven eight.", "Nine ten.", "Eleven twelve."])
+    }
+
+    fn said(words: &Words, range: Range) -> String {
+        words.text(range)
+    }
+
+    #[test]
+    fn a_moment_begins_and_ends_with_a_sentence() {
+        let lines = texts();
+        let words = Words::new(&lines);
+        let all = Range { from: 0, to: words.len() };
+        let none = vec![0.0; words.len() + 1];
+        let found = words.of_lines(1, 2);
+        let fit = |snap, lengths, free| said(&words, words.fit(found, snap, lengths, free, &none));
+        assert_eq!(fit(Snap::Sentences, ANY, all), "Three four five six. Seven eight.");
+        assert_eq!(fit(Snap::Words, ANY, all), "five six. Seven eight.");
+        assert_eq!(fit(Snap::Sentences, ANY, found), "five six. Seven eight.", "another moment is before it");
+    }
+
+    #[test]
+    fn a_moment_grows_by_sentences_and_shrinks_to_what_weighs_most() {
+        let lines = texts();
+        let words = Words::new(&lines);
+        let all = Range { from: 0, to: words.len() };
+        let weigh = |wanted: &str| weights(&words, |word, _| f64::from(u8::from(word == wanted)));
+        let longer = Lengths { shortest: 18 * SECOND, longest: 30 * SECOND };
+        let grown = words.fit(words.of_lines(2, 3), Snap::Sentences, longer, all, &weigh(""));
+        assert_eq!(said(&words, grown), "Nine ten. Eleven twelve.");
+        let shorter = Lengths { shortest: 0, longest: 11 * SECOND };
+        let shrunk = words.fit(all, Snap::Sentences, shorter, all, &weigh("Nine"));
+        assert!(
+            said(&words, shrunk).contains("Nine ten.") && words.length(shrunk) <= shorter.longest,
+            "{shrunk:?}"
+        );
+    }
+
+    #[test]
+    fn padding_ends_at_words_and_other_moments() {
+        let mut lines = texts();
+        // Silence from 32 s to 38 s.
+        lines[2].words[1].end = 28 * SECOND;
+        lines[3].words[0] = crate::lines::Timed { start: 34 * SECOND, end: 36 * SECOND };
+        lines[3].words[1] = crate::lines::Timed { start: 36 * SECOND, end: 38 * SECOND };
+        let words = Words::new(&lines);
+        let (nine, eleven) = (words.of_lines(2, 3), words.of_lines(3, 4));
+        let pad = |moments: &[Range], pad| padded(&words, moments, pad * SECOND, 0, i64::MAX, 40 * SECOND);
+        assert_eq!(pad(&[eleven], 2), [(32 * SECOND, 40 * SECOND)]);
+        let both = [(12_173_913, 31 * SECOND), (31 * SECOND, 40 * SECOND)];
+        assert_eq!(pad(&[nine, eleven], 9), both, "from 11 s, but for a word");
+    }
+
+    #[test]
+    fn an_excerpt_ends_with_a_word() {
+        let lines = lines(&[&"word ".repeat(100)]);
+        let words = Words::new(&lines);
+        let excerpt = words.excerpt(Range { from: 0, to: words.len() });
+        assert!(excerpt.ends_with("word…") && excerpt.len() < 250, "{excerpt}");
+    }
+
+    #[test]
+    fn short_forms_end_no_sentence() {
+        assert!(ends_sentence("so.") && ends_sentence("so?\"") && ends_sentence("[laughter]"));
+        assert!(!ends_sentence("Dr.") && !ends_sentence("so,"));
+    }
 }

@@ -368,3 +368,88 @@ fn without_verbs(query: &str) -> String {
     }
     mentions::phrase(query)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(query: &str) -> Intent {
+        read(query, 3_600.0)
+    }
+
+    #[test]
+    fn a_query_is_confined_to_a_stretch_of_the_video() {
+        for (query, rest, from, to) in [
+            ("mining in the last ten minutes", "mining", 3_000.0, 3_600.0),
+            ("mining in the first half of the video", "mining", 0.0, 1_800.0),
+            ("what is said about fees after 0:50:00", "what is said about fees", 3_000.0, 3_600.0),
+            ("fees between 10:00 and 20:00", "fees", 600.0, 1_200.0),
+            ("fees before minute 20", "fees", 0.0, 1_200.0),
+            ("fees around 12:30", "fees", 690.0, 810.0),
+            ("the joke at the end of the show", "the joke", 2_880.0, 3_600.0),
+            ("the last half an hour", "", 1_800.0, 3_600.0),
+        ] {
+            let (found, stretch) = stretch(query, 3_600.0);
+            assert_eq!((found.as_str(), stretch), (rest, Some((from, to))), "{query}");
+        }
+        for query in [
+            "the end of the cold war",
+            "after the meeting",
+            "the first minutes of 1990",
+            "in the last 99 hours of",
+        ] {
+            let whole = stretch(query, 3_600.0).1.is_none_or(|(from, _)| from == 0.0);
+            assert!(whole, "{query}");
+        }
+    }
+
+    #[test]
+    fn which_of_the_places_is_told_by_their_number() {
+        for (query, which) in [
+            ("all mentions of fees", Which::All),
+            ("the first time she mentions fees", Which::Nth(1)),
+            ("when do they first talk about fees", Which::Nth(1)),
+            ("the 3rd mention of fees", Which::Nth(3)),
+            ("the last time fees are mentioned", Which::Last),
+            ("the first release of the software", Which::Best),
+            ("fees", Which::Best),
+        ] {
+            assert_eq!(of(query).which, which, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_for_is_told_by_its_words() {
+        let own = str::to_owned;
+        for (query, what) in [
+            ("all mentions of home office", What::Phrase(own("home office"))),
+            ("every time they mention home office", What::Phrase(own("home office"))),
+            ("when they talk about fees", What::Either(own("fees"))),
+            ("the first time she mentions fees", What::Either(own("fees"))),
+            ("where they talk about fees", What::Topic(own("where they talk about fees"))),
+            ("\"ask not what your country can do\"", What::Quote(own("ask not what your country can do"))),
+            ("the best moments", What::Anything { fun: false }),
+            ("funniest clips for tiktok", What::Anything { fun: true }),
+            (
+                "the most important decision of the board",
+                What::Topic(own("the most important decision of the board")),
+            ),
+        ] {
+            assert_eq!(of(query).what, what, "{query}");
+        }
+        assert!(
+            matches!(of("[laughter]").what, What::Sound(_))
+                && matches!(of("when people clap").what, What::Sound(_))
+        );
+        assert!(matches!(of("music theory").what, What::Topic(_)), "a topic, not a sound");
+    }
+
+    #[test]
+    fn a_number_of_moments_is_read() {
+        assert_eq!(
+            (of("the three best moments").count, of("5 clips").count, of("the 2019 budget").count),
+            (Some(3), Some(5), None)
+        );
+        assert!(of("parts about fees").several && !of("the part about fees").several);
+    }
+}

@@ -84,7 +84,7 @@ impl<'a> Search<'a> {
         let query = self.corrected(&ask.query);
         let intent = intent::read(&query, self.duration as f64 / 1e6);
         let picks = match &intent.what {
-            What::Quote(quote) => self.of_mentions(mentions::quote(self.lines, quote), &intent, false),
+            What::Quote(quote) => self.of_mentions(mentions::quote(self.lines, quote), &intent),
             What::Phrase(phrase) => self.phrase(phrase, &intent),
             What::Either(phrase) => {
                 let said = self.phrase(phrase, &intent);
@@ -239,20 +239,17 @@ impl<'a> Search<'a> {
     }
 
     fn phrase(&self, phrase: &str, intent: &Intent) -> Vec<Pick> {
-        self.of_mentions(mentions::find(self.lines, phrase, &self.tongue), intent, true)
+        self.of_mentions(mentions::find(self.lines, phrase, &self.tongue), intent)
     }
 
     /// Mentions in the stretch that is looked at, best first; all alike in the order of time.
-    fn of_mentions(&self, mentions: Vec<Mention>, intent: &Intent, literal: bool) -> Vec<Pick> {
+    fn of_mentions(&self, mentions: Vec<Mention>, intent: &Intent) -> Vec<Pick> {
         let inside = |mention: &Mention| {
             let middle = (self.lines[mention.from].start + self.lines[mention.to - 1].end) as f64 / 2e6;
             intent.stretch.is_none_or(|(from, to)| (from..=to).contains(&middle))
         };
         let pick = |mention: Mention| {
-            let mut range = self.words.of_lines(mention.from, mention.to);
-            if literal {
-                range = self.words.around(range);
-            }
+            let range = self.words.of_lines(mention.from, mention.to);
             Pick { range, confidence: f64::from(mention.sure), meaning: None, present: 1.0 }
         };
         let mut picks: Vec<Pick> = mentions.into_iter().filter(inside).map(pick).collect();

@@ -1,6 +1,8 @@
 //! What people type, and what they want to see: queries with intent over talks written for it, a line of text each with its
 //! time. The table is printed, and so many must be right.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
