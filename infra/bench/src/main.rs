@@ -10,11 +10,13 @@ mod load;
 mod machine;
 mod measure;
 mod methods;
+mod moments;
 mod options;
 mod probe;
 mod report;
 mod rounds;
 mod say;
+mod score;
 mod server;
 mod sound;
 mod stack;
@@ -50,6 +52,7 @@ bench coldstart --bin FOLDER --folder FOLDER --venv FOLDER --python FOLDER [--ro
 bench load --folder FOLDER --info JSON [--jobs N] [--reads N] [--json FILE] [--docs FILE]
     --info JSON            what a local cloud that counts calls says of itself
 bench gif --folder FOLDER [--gifski PROGRAM] [--video FILE] [--json FILE]
+bench moments --models FOLDER --folder FOLDER --gold FILE --transcripts FILE [--pred FILE] [--boot N]
 bench cut URL START END OUT    the engine alone; prints one line of JSON
 ";
 
@@ -67,6 +70,7 @@ fn run() -> anyhow::Result<()> {
         Some(Value(name)) if name == "coldstart" => coldstart::run(&mut arguments),
         Some(Value(name)) if name == "gif" => gif::run(&mut arguments),
         Some(Value(name)) if name == "load" => load::run(&mut arguments),
+        Some(Value(name)) if name == "moments" => moments::run(&mut arguments),
         Some(Value(name)) if name == "cut" => cut(&mut arguments),
         Some(Long("help") | Short('h')) => say::answer(HELP),
         _ => bail!("unknown command; see bench --help"),

@@ -60,6 +60,9 @@ bench gif                  how large GIFs are, beside those of FFmpeg and gifski
 bench load                 many jobs and many readers at once on the local cloud; writes docs/load.md
     --jobs N, --reads N    how many (500, 20000); fewer of either write no document
     --json FILE            also write everything there, for programs
+bench moments              find the moments that a set of queries asks for, and score them
+    --gold FILE, --transcripts FILE    lines of JSON, as docs/moments.md describes them
+    --pred FILE            also write what was found there; --boot N: intervals by so many resamplings
 
 costs                      write docs/costs.md: what a clip costs on AWS, from infra/costs/data
 image                      build the media functions' image, weigh it, and run them in it (as root, without an engine too)

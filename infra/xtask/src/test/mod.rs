@@ -89,6 +89,7 @@ impl Drop for Scratch {
 pub(crate) fn set_up() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     setup::programs()?;
     let container = places::tools::ffmpeg(&setup::root()?)?;
+    places::tools::models()?;
     setup::clients()?;
     setup::browser()?;
     let (known, python) = places::python::known()?;
