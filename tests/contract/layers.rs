@@ -1,4 +1,4 @@
-//! Layers: domain ← store, media, sources ← runtime ← look ← functions ← devstack, tests. Areas never import each other,
+//! Layers: domain ← store, media, sources, speech ← runtime ← look ← functions ← devstack, tests. Areas never import each other,
 //! and the domain knows no AWS, no tokio, no HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ fn layers_hold() {
         ("clipwright-look".to_owned(), of(&["domain", "store", "media", "sources", "runtime"])),
         ("clipwright-places".to_owned(), of(&[])),
         ("clipwright-devstack".to_owned(), of(&["domain", "store", "places"])),
-        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources", "speech", "signup"])),
+        ("clipwright-bench".to_owned(), of(&["domain", "store", "media", "sources", "signup"])),
         ("clipwright-costs".to_owned(), of(&["places"])),
         ("clipwright-generate".to_owned(), of(&["domain", "runtime"])),
         ("clipwright-signup".to_owned(), of(&[])),

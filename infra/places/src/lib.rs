@@ -5,6 +5,7 @@
 
 mod cache;
 mod checkout;
+mod models;
 pub mod python;
 pub mod system;
 pub mod tools;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Entry, python, system};
+use crate::{Entry, models, python, system};
 
 /// Python with ministack, the local cloud's Lambda, API Gateway and so on. Answers the folder of its programs.
 pub fn ministack(root: &Path) -> anyhow::Result<PathBuf> {
@@ -17,6 +17,11 @@ pub fn yt_dlp(root: &Path) -> anyhow::Result<PathBuf> {
 
 fn yt_dlp_list(root: &Path) -> PathBuf {
     root.join("functions/media/requirements.txt")
+}
+
+/// The models that the functions run, as in their container. Answers the folder of their files.
+pub fn models() -> anyhow::Result<PathBuf> {
+    models::get()
 }
 
 /// The ffmpeg and ffprobe of the functions' container, built as there. Where that is not possible, nothing: the
