@@ -1,4 +1,4 @@
-//! Layers: domain ← store, media, sources ← runtime ← look ← functions ← devstack, tests. Areas never import each other,
+//! Layers: domain ← store, media, sources, speech ← runtime ← look ← functions ← devstack, tests. Areas never import each other,
 //! and the domain knows no AWS, no tokio, no HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,7 @@ fn layers_hold() {
         ("clipwright-media".to_owned(), of(&["domain"])),
         ("clipwright-moments".to_owned(), of(&["domain"])),
         ("clipwright-sources".to_owned(), of(&["domain"])),
+        ("clipwright-speech".to_owned(), of(&["domain"])),
         ("clipwright-runtime".to_owned(), of(&["domain", "store", "sources"])),
         ("clipwright-look".to_owned(), of(&["domain", "store", "media", "sources", "runtime"])),
         ("clipwright-places".to_owned(), of(&[])),

