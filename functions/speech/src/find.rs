@@ -1,19 +1,20 @@
 //! Find: the moments in kept words that a sentence asks for.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use domain::{
+    cut::Span,
     ids::JobId,
-    job::{Job, Status},
-    moments::{Found, Search},
+    job::{Failure, Job, Status},
+    moments::{Confidence, Found, Moment, Search, Snap},
 };
-use look::words::{FindAnswer, FindRequest, Words, sought};
+use look::words::{FindAnswer, FindRequest, sought};
+use moments::{Ask, Kept, Model, Transcript};
 use runtime::{App, StageError};
 use serde_json::{Value, json};
-use store::StoreError;
+use store::{StoreError, keys};
 use tracing::info;
-
-use crate::plain;
 
 /// Writes down what the words `{words}` have of what job `{job_id}` looks for; or finds what a [`FindRequest`] asks for, and
 /// answers a [`FindAnswer`]. A repeat finds the same.
@@ -23,8 +24,12 @@ use crate::plain;
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let Some(id) = input.get("job_id") else {
         let FindRequest { words, search } = serde_json::from_value(input).map_err(passing)?;
-        let found = find(&app, &words, search).await?;
-        return serde_json::to_value(FindAnswer::Found(found)).map_err(passing);
+        let answer = match find(&app, &words, search).await {
+            Ok(found) => FindAnswer::Found(found),
+            Err(StageError::Job(failure)) => FindAnswer::Failure(failure),
+            Err(error) => return Err(error),
+        };
+        return serde_json::to_value(answer).map_err(passing);
     };
     let id = id.as_str().and_then(JobId::parse).ok_or_else(|| passing("the input names no job"))?;
     let words =
@@ -42,18 +47,155 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
 }
 
 async fn find(app: &App, words: &str, search: Search) -> Result<Found, StageError> {
-    let words = app.objects()?.get_bytes(words).await?;
-    let words: Words = serde_json::from_slice(&words).map_err(passing)?;
-    // It computes for seconds: what reports meanwhile must not wait for it.
-    let found = tokio::task::spawn_blocking(move || {
-        let length = words.duration;
-        plain::find(&words, &search).bounded(&search, length)
-    });
-    let found = found.await.map_err(passing)?;
-    info!(moments = found.moments.len(), "looked through the words");
+    let objects = app.objects()?;
+    let transcript: Transcript = serde_json::from_slice(&objects.get_bytes(words).await?).map_err(passing)?;
+    // Loading and comparing take processor time: what reports meanwhile must not wait for it.
+    let model = tokio::task::spawn_blocking(model).await.map_err(passing)??;
+    let vectors = keys::vectors_object(words, &model.name());
+    // Of what is not there S3 says no more than that we may not read it.
+    let kept = objects.get_bytes(&vectors).await.ok().and_then(|bytes| Kept::from_bytes(&bytes).ok());
+    let work = move || look_through(model, &transcript, kept, &search);
+    let (found, made) = tokio::task::spawn_blocking(work).await.map_err(passing)??;
+    info!(moments = found.moments.len(), kept = made.is_none(), "looked through the words");
+    if let Some(made) = made {
+        objects.put_bytes(&vectors, made.to_bytes(), "application/octet-stream").await?;
+    }
     Ok(found)
+}
+
+/// What was found; and the vectors, if they had to be made.
+fn look_through(
+    model: &Model,
+    transcript: &Transcript,
+    kept: Option<Kept>,
+    search: &Search,
+) -> Result<(Found, Option<Kept>), StageError> {
+    let kept = kept.filter(|kept| kept.belongs_to(model, transcript));
+    let made = match &kept {
+        Some(_) => None,
+        None => Some(moments::prepare(model, transcript).map_err(told)?),
+    };
+    let Some(vectors) = kept.as_ref().or(made.as_ref()) else { return Err(passing("there are no vectors")) };
+    let found = moments::find(model, transcript, vectors, &ask(search)).map_err(told)?;
+    Ok((answer(found).bounded(search, transcript.duration), made))
+}
+
+fn ask(search: &Search) -> Ask {
+    Ask {
+        query: search.query.clone(),
+        segments_max: search.segments_max,
+        shortest: search.shortest,
+        longest: Some(search.longest),
+        snap: match search.snap {
+            Snap::Words => moments::Snap::Words,
+            Snap::Sentences => moments::Snap::Sentences,
+            Snap::None => moments::Snap::None,
+        },
+        pad: search.pad,
+        explain: search.explain,
+        alternates: search.alternates,
+    }
+}
+
+fn answer(found: moments::Found) -> Found {
+    let all = |moments: Vec<moments::Moment>| moments.into_iter().map(moment).collect();
+    Found { moments: all(found.moments), alternates: all(found.alternates), left: 0 }
+}
+
+fn moment(moment: moments::Moment) -> Moment {
+    let moments::Moment { start, end, excerpt, confidence, why } = moment;
+    // In hundredths: more figures would claim more than is known.
+    let share = |share: f32| (f64::from(share) * 100.0).round() / 100.0;
+    let why = why.map(|why| {
+        json!({
+            "words": why.words,
+            "sentences": why.sentences,
+            "scores": { "meaning": why.meaning.map(share), "words": share(why.cover), "present": share(why.present) },
+        })
+    });
+    Moment { span: Span { start, end }, excerpt, confidence: Confidence::of(f64::from(confidence)), why }
+}
+
+/// The model, loaded by the first who asks.
+fn model() -> Result<&'static Model, StageError> {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    if let Some(model) = MODEL.get() {
+        return Ok(model);
+    }
+    let model = Model::load(&folder()?).map_err(passing)?;
+    Ok(MODEL.get_or_init(|| model))
+}
+
+/// Where the models are: `MODELS_DIR`, else beside the program, as in the zip.
+fn folder() -> Result<PathBuf, StageError> {
+    if let Some(folder) = std::env::var_os("MODELS_DIR") {
+        return Ok(folder.into());
+    }
+    Ok(std::env::current_exe().map_err(passing)?.with_file_name("models"))
+}
+
+/// Words that are too many are the source's fault.
+fn told(error: moments::Error) -> StageError {
+    match error {
+        moments::Error::TooLarge { .. } => {
+            let message = format!("What is said in the source cannot be looked through: {error}.");
+            StageError::Job(Failure { code: "source_too_long".to_owned(), message })
+        }
+        error => passing(error),
+    }
 }
 
 fn passing(error: impl std::fmt::Display) -> StageError {
     StageError::Passing(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::time::MediaTime;
+    use look::words::Words;
+    use sources::captions::Segment;
+
+    use super::*;
+
+    #[test]
+    fn kept_words_are_what_the_finder_reads() {
+        let segment = Segment { start: MediaTime(1), end: MediaTime(2), text: "Hi.".to_owned() };
+        let words =
+            Words { language: Some("en".to_owned()), duration: MediaTime(9), segments: vec![segment] };
+        let read: Transcript = serde_json::from_str(&serde_json::to_string(&words).unwrap()).unwrap();
+        let segment = moments::Segment {
+            start: MediaTime(1),
+            end: MediaTime(2),
+            text: "Hi.".to_owned(),
+            words: Vec::new(),
+        };
+        let wanted =
+            Transcript { language: Some("en".to_owned()), duration: MediaTime(9), segments: vec![segment] };
+        assert_eq!(read, wanted);
+    }
+
+    #[test]
+    fn why_a_moment_was_chosen_is_told_in_the_apis_words() {
+        let why = moments::Why {
+            words: vec!["bees".to_owned()],
+            sentences: vec!["Bees sleep.".to_owned()],
+            meaning: Some(0.512_34),
+            cover: 1.0,
+            present: 0.9,
+        };
+        let chosen = moments::Moment {
+            start: MediaTime(1),
+            end: MediaTime(2),
+            excerpt: "Bees sleep.".to_owned(),
+            confidence: 0.75,
+            why: Some(why),
+        };
+        let told = moment(chosen);
+        assert_eq!(told.confidence, Confidence::of(0.75));
+        let scores = json!({ "meaning": 0.51, "words": 1.0, "present": 0.9 });
+        assert_eq!(
+            told.why,
+            Some(json!({ "words": ["bees"], "sentences": ["Bees sleep."], "scores": scores }))
+        );
+    }
 }

@@ -10,13 +10,16 @@ mod load;
 mod machine;
 mod measure;
 mod methods;
+mod moments;
 mod options;
 mod probe;
 mod report;
 mod rounds;
 mod say;
+mod score;
 mod server;
 mod sound;
+mod speech;
 mod stack;
 mod tables;
 mod targets;
@@ -50,6 +53,10 @@ bench coldstart --bin FOLDER --folder FOLDER --venv FOLDER --python FOLDER [--ro
 bench load --folder FOLDER --info JSON [--jobs N] [--reads N] [--json FILE] [--docs FILE]
     --info JSON            what a local cloud that counts calls says of itself
 bench gif --folder FOLDER [--gifski PROGRAM] [--video FILE] [--json FILE]
+bench moments --models FOLDER --folder FOLDER --gold FILE --transcripts FILE [--pred FILE] [--boot N]
+bench speech --folder FOLDER --recognise PROGRAM --models FOLDER --venv FOLDER --python FOLDER [--quick]
+                       [--json FILE] [--docs FILE]
+    --recognise PROGRAM    the example of the crate `speech`
 bench cut URL START END OUT    the engine alone; prints one line of JSON
 ";
 
@@ -67,6 +74,8 @@ fn run() -> anyhow::Result<()> {
         Some(Value(name)) if name == "coldstart" => coldstart::run(&mut arguments),
         Some(Value(name)) if name == "gif" => gif::run(&mut arguments),
         Some(Value(name)) if name == "load" => load::run(&mut arguments),
+        Some(Value(name)) if name == "moments" => moments::run(&mut arguments),
+        Some(Value(name)) if name == "speech" => speech::run(&mut arguments),
         Some(Value(name)) if name == "cut" => cut(&mut arguments),
         Some(Long("help") | Short('h')) => say::answer(HELP),
         _ => bail!("unknown command; see bench --help"),

@@ -52,6 +52,8 @@ pub struct Measured {
     pub functions: BTreeMap<String, Function>,
     /// What every job takes, of whatever kind.
     pub job: Job,
+    /// What an hour of speech takes.
+    pub speech: Speech,
     /// How fast bytes move.
     pub network: Network,
     /// What is paid for each month, jobs or not.
@@ -130,6 +132,23 @@ pub struct Job {
     pub s3_gets: f64,
     /// Of the state machine, without those within a Map.
     pub state_transitions: f64,
+}
+
+/// What an hour of speech takes to become words.
+#[derive(Debug, Deserialize)]
+pub struct Speech {
+    /// Where this comes from.
+    pub from: String,
+    /// Seconds of one vCPU to find where somebody speaks.
+    pub find_cpu_s: f64,
+    /// Seconds of one vCPU to recognise the words.
+    pub words_cpu_s: f64,
+    /// Seconds until a function has its models.
+    pub load_s: f64,
+    /// Pieces that it is cut into.
+    pub pieces: u32,
+    /// Memory of the functions: one vCPU, because a piece has one thread.
+    pub memory_mb: f64,
 }
 
 /// How fast bytes move.

@@ -26,6 +26,7 @@ pub(crate) fn document(prices: &Prices, measured: &Measured) -> anyhow::Result<S
     let mut text = head(prices, measured);
     text += &by_kind(&costs);
     text += &beside(&costs, prices)?;
+    text += &speech(prices, measured)?;
     text += &by_day(usual, prices, measured)?;
     text += &first_limits(&costs, measured);
     text += &sources(prices, measured);
@@ -93,6 +94,32 @@ fn beside(costs: &[(&Kind, Cost)], prices: &Prices) -> anyhow::Result<String> {
     }
     text += "\nDelivery is not in MediaConvert's prices. Where a kind costs more here than the list says, its delivery is the \
              reason: an operator who expects large files sets another price (`shared/domain/prices`) or a CDN in front.\n";
+    Ok(text)
+}
+
+/// Words of a source without captions.
+fn speech(prices: &Prices, measured: &Measured) -> anyhow::Result<String> {
+    let speech = &measured.speech;
+    let pieces = f64::from(speech.pieces);
+    let all_s = speech.find_cpu_s + speech.words_cpu_s + speech.load_s * (pieces + 1.0);
+    let usd = all_s * speech.memory_mb / 1024.0 * prices.usd("lambda_gb_second")?
+        + (pieces + 1.0) * (prices.usd("lambda_request")? + prices.usd("step_transition")?);
+    let mut text = format!(
+        "\n## Words of an hour of speech\n\nOnly for a source without captions, and once for its version in 7 days. An hour of \
+         sound takes {all_s:.0} s of functions of {} MB: **${usd:.4} a source hour**, however many run side by side. How long it \
+         takes does depend on that:\n\n| pieces at once | minutes for an hour |\n|--:|--:|\n",
+        speech.memory_mb
+    );
+    let piece_s = speech.load_s + speech.words_cpu_s / pieces;
+    for at_once in 1..=speech.pieces {
+        let rounds = speech.pieces.div_ceil(at_once);
+        // As many rounds take as long with fewer at once.
+        if at_once > 1 && speech.pieces.div_ceil(at_once - 1) == rounds {
+            continue;
+        }
+        let minutes = (speech.load_s + speech.find_cpu_s + f64::from(rounds) * piece_s) / 60.0;
+        let _ = writeln!(text, "| {at_once} | {minutes:.1} |");
+    }
     Ok(text)
 }
 
@@ -183,6 +210,7 @@ fn sources(prices: &Prices, measured: &Measured) -> String {
         job.sqs_requests,
         job.log_bytes
     );
+    let _ = writeln!(text, "- an hour of speech: {}", measured.speech.from);
     let _ = writeln!(text, "- bytes: {} MB a second; {}", measured.network.mb_per_s, measured.network.from);
     let _ = writeln!(text, "- fixed: {}", measured.fixed.from);
     text

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use places::{Models, tools};
 
 use crate::Options;
 use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
@@ -46,6 +47,7 @@ impl Ministack {
             command.args(["-m", "ministack"]).current_dir(&options.state);
             environment(&mut command, port, &temporary, [("DYNAMODB", dynamodb), ("S3", s3)]);
             command.env("PATH", path(&options.root)?);
+            command.envs(tools::models_found(Models::Finder)?.map(|folder| ("MODELS_DIR", folder)));
             // Where rustls looks first (and OpenSSL).
             command.envs(options.trust.iter().map(|file| ("SSL_CERT_FILE", file)));
             let output = File::create(&log)?;
@@ -134,7 +136,7 @@ fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&
 /// Where programs are: those of the container, as far as they were made here, then the machine's own.
 fn path(root: &Path) -> anyhow::Result<OsString> {
     let own = std::env::var_os("PATH").unwrap_or_default();
-    let tools = places::tools::of_container(root)?;
+    let tools = tools::of_container(root)?;
     Ok(std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&own)))?)
 }
 

@@ -5,9 +5,11 @@
 
 mod cache;
 mod checkout;
+mod models;
 pub mod python;
 pub mod system;
 pub mod tools;
 
 pub use cache::{Entry, folder as cache};
 pub use checkout::root;
+pub use models::Models;

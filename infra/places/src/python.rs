@@ -30,6 +30,20 @@ pub fn environment(name: &'static str, list: &Path, what: &str) -> anyhow::Resul
     Ok(folder.join("bin"))
 }
 
+/// Unpacks these packages into a folder, without what they would need to run. `what` is told meanwhile.
+pub(crate) fn packages(folder: &Path, requirements: &[String], what: &str) -> anyhow::Result<()> {
+    python()?;
+    // Debian's Python has no pip of its own, its environments have.
+    let environment = folder.join(".pip");
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv"]).arg(&environment);
+    system::run(&mut venv, format!("making a Python environment to get {what} (once)"))?;
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]);
+    pip.arg("--target").arg(folder).args(requirements);
+    system::run(&mut pip, format!("downloading {what} (once)"))
+}
+
 /// The cache's entry for such an environment.
 pub(crate) fn entry(name: &'static str, list: &Path) -> anyhow::Result<Entry> {
     Entry::new(name)?.text(python()?).text(&PIP_INSTALL.join(" ")).file(list)

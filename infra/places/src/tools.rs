@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Entry, python, system};
+use crate::{Entry, Models, models, python, system};
 
 /// Python with ministack, the local cloud's Lambda, API Gateway and so on. Answers the folder of its programs.
 pub fn ministack(root: &Path) -> anyhow::Result<PathBuf> {
@@ -17,6 +17,16 @@ pub fn yt_dlp(root: &Path) -> anyhow::Result<PathBuf> {
 
 fn yt_dlp_list(root: &Path) -> PathBuf {
     root.join("functions/media/requirements.txt")
+}
+
+/// Models that functions run. Answers the folder of their files.
+pub fn models(models: Models) -> anyhow::Result<PathBuf> {
+    models::get(models)
+}
+
+/// The folder of models that are there.
+pub fn models_found(models: Models) -> anyhow::Result<Option<PathBuf>> {
+    Ok(models::entry(models)?.found())
 }
 
 /// The ffmpeg and ffprobe of the functions' container, built as there. Where that is not possible, nothing: the

@@ -45,6 +45,7 @@ dev                        the local cloud in the foreground at http://127.0.0.1
     --fresh                throw the kept data away first
 
 setup                      install all that lint and test need, which they also do themselves
+    --compilers            only what `cargo build` itself needs: cmake and g++
 lint                       read the template, the state machine and the like with linters; asks no AWS
 test [-- ARGS]             every test; ARGS go to `cargo test`, as in: test -- -p xtask
 bench clip                 make clips our way and others', compare them, write docs/benchmarks.md
@@ -57,9 +58,15 @@ bench coldstart            time how functions start, beside minimal ones; writes
     --json FILE            also write everything there, for programs
 bench gif                  how large GIFs are, beside those of FFmpeg and gifski
     --gifski PROGRAM       compare with this; --video FILE: a film of your own; --json FILE: the numbers
+bench speech               how well and how fast speech is recognised, beside faster-whisper; writes docs/speech.md
+    --quick                a minute of speech alone; writes no document
+    --json FILE            also write everything there, for programs
 bench load                 many jobs and many readers at once on the local cloud; writes docs/load.md
     --jobs N, --reads N    how many (500, 20000); fewer of either write no document
     --json FILE            also write everything there, for programs
+bench moments              find the moments that a set of queries asks for, and score them
+    --gold FILE, --transcripts FILE    lines of JSON, as docs/moments.md describes them
+    --pred FILE            also write what was found there; --boot N: intervals by so many resamplings
 
 costs                      write docs/costs.md: what a clip costs on AWS, from infra/costs/data
 image                      build the media functions' image, weigh it, and run them in it (as root, without an engine too)
@@ -104,7 +111,7 @@ fn run() -> anyhow::Result<()> {
             Some("clip") => clip::run(&clip::Options::parse(&mut arguments)?),
             Some("signup") => signup::run(&mut arguments),
             Some("dev") => cloud::dev(&mut arguments),
-            Some("setup") => test::set_up().and_then(|_| lint::set_up()),
+            Some("setup") => set_up(&mut arguments),
             Some("lint") => lint::run(),
             Some("test") => test::run(&mut arguments),
             Some("bench") => bench::run(&mut arguments),
@@ -117,6 +124,14 @@ fn run() -> anyhow::Result<()> {
             _ => bail!("unknown command {name:?}; see cargo xtask --help"),
         },
         other => Err(other.unexpected().into()),
+    }
+}
+
+fn set_up(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
+    match arguments.next()? {
+        None => test::set_up().and_then(|_| lint::set_up()),
+        Some(Long("compilers")) => setup::compilers(),
+        Some(other) => Err(other.unexpected().into()),
     }
 }
 

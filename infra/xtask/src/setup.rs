@@ -112,6 +112,7 @@ pub(crate) fn programs() -> anyhow::Result<()> {
     media_tools()?;
     tools::ministack(&root)?;
     tools::yt_dlp(&root)?;
+    tools::models(places::Models::Finder)?;
     Ok(())
 }
 
@@ -123,12 +124,18 @@ pub(crate) fn build_cloud() -> anyhow::Result<()> {
 
 /// Builds the packages, with cargo's own words on the screen.
 pub(crate) fn build(packages: &[&str]) -> anyhow::Result<()> {
+    compilers()?;
     let mut build = cargo()?;
     build.arg("build");
     for package in packages {
         build.args(["--package", package]);
     }
     run(&mut build, "building the binaries (a few minutes the first time)")
+}
+
+/// What cargo builds the recogniser of speech with, which is written in C++.
+pub(crate) fn compilers() -> anyhow::Result<()> {
+    if found("cmake") && found("g++") { Ok(()) } else { install(&["cmake", "g++", "make"]) }
 }
 
 /// ffmpeg and ffprobe cut and check the clips.
@@ -141,6 +148,11 @@ pub(crate) fn path() -> anyhow::Result<std::ffi::OsString> {
     let own = std::env::var_os("PATH").unwrap_or_default();
     let tools = tools::yt_dlp(&root()?)?;
     Ok(std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&own)))?)
+}
+
+/// What speaks where a test or a benchmark listens.
+pub(crate) fn speakers() -> anyhow::Result<()> {
+    if found("espeak-ng") && found("flite") { Ok(()) } else { install(&["espeak-ng", "flite"]) }
 }
 
 /// One of the clients in tests/conformance, and what the benchmark downloads with.

@@ -4,6 +4,8 @@ mod clip;
 mod coldstart;
 mod gif;
 mod load;
+mod moments;
+mod speech;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,14 +21,16 @@ use crate::setup;
 pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     let name = match arguments.next()? {
         Some(Value(name)) => name,
-        _ => bail!("which benchmark? There are: clip, coldstart, gif, load"),
+        _ => bail!("which benchmark? There are: clip, coldstart, gif, load, moments, speech"),
     };
     match name.to_str() {
         Some("clip") => clip::run(arguments),
         Some("coldstart") => coldstart::run(arguments),
         Some("gif") => gif::run(arguments),
         Some("load") => load::run(arguments),
-        _ => bail!("there is no benchmark {name:?}; there are: clip, coldstart, gif, load"),
+        Some("moments") => moments::run(arguments),
+        Some("speech") => speech::run(arguments),
+        _ => bail!("there is no benchmark {name:?}; there are: clip, coldstart, gif, load, moments, speech"),
     }
 }
 

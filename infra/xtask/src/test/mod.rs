@@ -87,17 +87,24 @@ impl Drop for Scratch {
 
 /// Installs or makes what the tests need; answers the environment by which they find it.
 pub(crate) fn set_up() -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    setup::compilers()?;
     setup::programs()?;
-    places::tools::ffmpeg(&setup::root()?)?;
+    let container = places::tools::ffmpeg(&setup::root()?)?;
+    for models in [places::Models::Finder, places::Models::Speech] {
+        places::tools::models(models)?;
+    }
+    setup::speakers()?;
     setup::clients()?;
     setup::browser()?;
     let (known, python) = places::python::known()?;
-    Ok(vec![
+    let mut environment = vec![
         ("PYTHON", tools::python()?.join("python").into()),
         ("NODE_MODULES", tools::node()?.into()),
         ("PATH", setup::path()?),
         (known, python.into()),
-    ])
+    ];
+    environment.extend(container.map(|folder| ("CONTAINER_TOOLS", folder.into())));
+    Ok(environment)
 }
 
 /// Says what failed, where the time went, and the sums.

@@ -446,7 +446,7 @@ fn six_channels(media: &Path) {
     let name = media.to_str().unwrap();
     let entries = "stream=codec_name,channels";
     let text =
-        kit::run("ffprobe", &["-select_streams", "a", "-show_entries", entries, "-of", "csv=p=0", name]);
+        kit::read("ffprobe", &["-select_streams", "a", "-show_entries", entries, "-of", "csv=p=0", name]);
     let text = String::from_utf8(text).unwrap();
     assert!(text.starts_with("ac3,6") || text.starts_with("eac3,6"), "{text}");
 }

@@ -99,7 +99,7 @@ enum Refused {
 
 /// The clip of a local file, made as a job makes it, and how.
 async fn deliver(path: &Path, ask: &Ask) -> Result<(PathBuf, &'static str), Refused> {
-    let tools = Tools::default();
+    let tools = kit::tools();
     let file = LocalFile::open(path).unwrap();
     let wish = ask.audio.map(|word| AudioWish::parse(word).unwrap());
     let index = Index::read_for(&file, Part::Whole, wish.as_ref()).await.ok();
@@ -186,7 +186,7 @@ fn ensure(is_so: bool, why: impl FnOnce() -> String) -> Result<(), String> {
 fn length(media: &Path, ask: &Ask) -> Result<f64, String> {
     let wanted = ask.span.duration().seconds();
     let name = media.to_str().unwrap();
-    let text = kit::run("ffprobe", &["-show_entries", "format=duration", "-of", "csv=p=0", name]);
+    let text = kit::read("ffprobe", &["-show_entries", "format=duration", "-of", "csv=p=0", name]);
     let found: f64 = String::from_utf8(text).unwrap().trim().parse().map_err(|_| "no length".to_owned())?;
     ensure((found - wanted).abs() < 0.11, || format!("{found} s instead of {wanted}"))?;
     Ok(found)

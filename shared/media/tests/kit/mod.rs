@@ -30,11 +30,25 @@ pub use reads::{Counting, Memory, same_pictures};
 pub const WIDTH: usize = 320;
 pub const HEIGHT: usize = 180;
 
+/// What the service runs: its container's ffmpeg and ffprobe, where `cargo xtask test` has them. They start in a thirtieth
+/// of the time of the machine's own, which make the sources, because they can more.
+pub fn tools() -> Tools {
+    let folder = std::env::var_os("CONTAINER_TOOLS").map(PathBuf::from).unwrap_or_default();
+    Tools { ffmpeg: folder.join("ffmpeg"), ffprobe: folder.join("ffprobe"), ..Tools::default() }
+}
+
+/// As [`run`], by the container's program: for reading what is in a file.
+pub fn read(program: &str, args: &[&str]) -> Vec<u8> {
+    let Tools { ffmpeg, ffprobe, .. } = tools();
+    run(if program == "ffmpeg" { &ffmpeg } else { &ffprobe }, args)
+}
+
 /// Runs a program and gives its standard output; any other end than a quiet success fails the test.
-pub fn run(program: &str, args: &[&str]) -> Vec<u8> {
+pub fn run(program: impl AsRef<Path>, args: &[&str]) -> Vec<u8> {
+    let program = program.as_ref();
     let out = Command::new(program).args(["-hide_banner", "-v", "error"]).args(args).output().unwrap();
     let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(out.status.success() && stderr.is_empty(), "{program} {args:?}: {stderr}");
+    assert!(out.status.success() && stderr.is_empty(), "{program:?} {args:?}: {stderr}");
     out.stdout
 }
 
@@ -133,7 +147,7 @@ fn probe(path: &Path, entries: &str) -> String {
 fn probe_stream(path: &Path, stream: &str, entries: &str) -> String {
     let args =
         ["-select_streams", stream, "-show_entries", entries, "-of", "csv=p=0", path.to_str().unwrap()];
-    String::from_utf8(run("ffprobe", &args)).unwrap()
+    String::from_utf8(read("ffprobe", &args)).unwrap()
 }
 
 /// Decodes a whole file. `filter` brings its picture into the generated shape.
@@ -159,7 +173,7 @@ pub fn frames(path: &Path, filter: &str) -> Frames {
         "rawvideo",
         "-",
     ];
-    let raw = run("ffmpeg", &args);
+    let raw = read("ffmpeg", &args);
     let pictures = raw.chunks_exact(WIDTH * HEIGHT);
     assert_eq!(pictures.len(), pts.len(), "{path:?}: as many pictures as timestamps");
     let extension = path.extension().unwrap().to_str().unwrap();
@@ -220,8 +234,9 @@ pub fn compare_pictures(source: &Frames, clip: &Frames, span: Span, numbers: boo
 /// The sound of a clip as one channel of 48 kHz.
 pub fn sound(path: &Path) -> Vec<f64> {
     let name = path.to_str().unwrap();
-    let raw = run("ffmpeg", &["-i", name, "-map", "0:a:0", "-ac", "1", "-ar", "48000", "-f", "s16le", "-"]);
-    raw.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0).collect()
+    let raw = read("ffmpeg", &["-i", name, "-map", "0:a:0", "-ac", "1", "-ar", "48000", "-f", "wav", "-"]);
+    let data = raw.windows(4).position(|word| word == b"data").unwrap() + 8;
+    raw[data..].chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0).collect()
 }
 
 /// By how many samples the clip's chirp is late against one that began `began` seconds before the clip's zero
@@ -271,12 +286,12 @@ pub async fn cut(
     let quality = Quality::P1080;
     let (pace, audio, bytes_max, encode) = (None, None, None, false);
     let job = Cut { input, origin, span, pace, format, quality, audio, bytes_max, encode, out_dir };
-    engine::cut(&Tools::default(), &job, &|_| {}).await
+    engine::cut(&tools(), &job, &|_| {}).await
 }
 
 /// The poster of a clip.
 pub async fn poster(output: &Output) -> Option<PathBuf> {
-    media::engine::poster(&Tools::default(), output).await.unwrap()
+    media::engine::poster(&tools(), output).await.unwrap()
 }
 
 /// Plans and writes the small file of a span. Gives its path and plan.

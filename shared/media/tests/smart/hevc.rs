@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{Kind, full, remake, run, source, span, turn};
+use super::{Kind, full, read, remake, source, span, turn};
 
 const X265: &str = "-c:v libx265 -preset ultrafast -c:a aac -tag:v hvc1";
 
@@ -64,7 +64,7 @@ async fn variable_rate_without_sound() {
 fn light(path: &Path) -> (BTreeSet<String>, usize) {
     let entries = "frame=pict_type:frame_side_data";
     let args = ["-select_streams", "v:0", "-show_entries", entries, "-of", "compact=nk=1"];
-    let text = String::from_utf8(run("ffprobe", &[&args[..], &[path.to_str().unwrap()]].concat())).unwrap();
+    let text = String::from_utf8(read("ffprobe", &[&args[..], &[path.to_str().unwrap()]].concat())).unwrap();
     let pictures: Vec<&str> = text.split("frame|").skip(1).collect();
     let is_light = |words: &&str| words.starts_with("Mastering") || words.starts_with("Content light");
     let said = |picture: &&str| {

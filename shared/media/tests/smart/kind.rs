@@ -13,7 +13,7 @@ use media::{
 };
 use tracing::field::{Field, Visit};
 
-use crate::kit::{self, BOTH, cut, fetch, frames, lag, psnr, run, sound};
+use crate::kit::{self, BOTH, cut, fetch, frames, lag, psnr, read, sound};
 
 /// Remembers why a smart cut was not made, from the log.
 #[derive(Clone, Default)]
@@ -66,7 +66,7 @@ pub(crate) fn pictures(path: &Path) -> Pictures {
     let name = path.to_str().unwrap();
     let entries = "stream=width,height,pix_fmt";
     let args = ["-select_streams", "v:0", "-show_entries", entries, "-of", "csv=p=0", name];
-    let text = String::from_utf8(run("ffprobe", &args)).unwrap();
+    let text = String::from_utf8(read("ffprobe", &args)).unwrap();
     let words: Vec<&str> = text.lines().next().unwrap().split(',').collect();
     let depth = if words[2].contains("10le") { 10 } else { 8 };
     let samples = words[0].parse::<usize>().unwrap() * words[1].parse::<usize>().unwrap() * 3 / 2;
@@ -74,7 +74,7 @@ pub(crate) fn pictures(path: &Path) -> Pictures {
     let mut args = vec!["-noautorotate", "-i", name];
     args.extend(words.split(' '));
     let bytes = samples * if depth == 8 { 1 } else { 2 };
-    Pictures { list: run("ffmpeg", &args).chunks_exact(bytes).map(<[u8]>::to_vec).collect(), depth }
+    Pictures { list: read("ffmpeg", &args).chunks_exact(bytes).map(<[u8]>::to_vec).collect(), depth }
 }
 
 /// Peak signal-to-noise ratio in dB, of samples with `depth` bits.
@@ -94,7 +94,7 @@ pub(crate) fn likeness(a: &[u8], b: &[u8], depth: u32) -> f64 {
 /// FFmpeg's name of the sound's codec.
 pub(crate) fn sound_codec(path: &Path) -> String {
     let args = ["-select_streams", "a:0", "-show_entries", "stream=codec_name", "-of", "csv=p=0"];
-    let text = String::from_utf8(run("ffprobe", &[&args[..], &[path.to_str().unwrap()]].concat())).unwrap();
+    let text = String::from_utf8(read("ffprobe", &[&args[..], &[path.to_str().unwrap()]].concat())).unwrap();
     text.trim().to_owned()
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn description(path: &Path) -> String {
     let entries = "stream=codec_tag_string,profile,level,pix_fmt,width,height,sample_aspect_ratio,color_range,\
                    color_space,color_transfer,color_primaries,chroma_location,has_b_frames:stream_side_data";
     let args = ["-select_streams", "v:0", "-show_entries", entries, "-of", "default", path.to_str().unwrap()];
-    String::from_utf8(run("ffprobe", &args)).unwrap().replace("hev1", "hvc1")
+    String::from_utf8(read("ffprobe", &args)).unwrap().replace("hev1", "hvc1")
 }
 
 /// What lies in the samples of a picture.
@@ -195,7 +195,7 @@ impl Kind {
         assert!((output.verified.duration.0 as f64 / 1e6 * 48_000.0 - length).abs() < 480.0);
         for at in [0.0, 0.3, 0.5, 0.8] {
             let at = format!("{:.3}", at * output.verified.duration.seconds());
-            run("ffmpeg", &["-ss", &at, "-i", output.media.to_str().unwrap(), "-f", "null", "-"]);
+            read("ffmpeg", &["-ss", &at, "-i", output.media.to_str().unwrap(), "-f", "null", "-"]);
         }
         let Some(after) = self.sound else { return output.media };
         let codec = if self.is_copied { sound_codec(&self.path) } else { "aac".to_owned() };

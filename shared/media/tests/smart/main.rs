@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use domain::{cut::Span, time::MediaTime};
 use kind::{Kind, description, made, pictures, units};
-use kit::{BOTH, fetch, lag, remake, run, sound, source, span};
+use kit::{BOTH, fetch, lag, read, remake, sound, source, span};
 
 const X264: &str = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -c:a aac";
 
@@ -216,7 +216,7 @@ async fn groups_that_are_open_only_in_part() {
     let open = "-x264-params open-gop=1:keyint=25:scenecut=0:bframes=3:b-adapt=0";
     let mixed = format!("{X264} {open} -force_key_frames 2,4 -forced-idr 1");
     let kind = Kind::new(source(dir.path(), "a.mp4", "25", 6.0, &mixed));
-    let keys = String::from_utf8(run(
+    let keys = String::from_utf8(read(
         "ffprobe",
         &[
             "-select_streams",

@@ -16,7 +16,7 @@ use proptest::{
 use super::{
     Kind,
     kind::{likeness, made, pictures},
-    kit::{BOTH, chirp, fetch, frames, lag_within, remake, run, sound},
+    kit::{BOTH, chirp, fetch, frames, lag_within, read, remake, run, sound},
 };
 
 const CASES: usize = 24;
@@ -196,7 +196,7 @@ impl Case {
 /// The presentation times of packets where decoding can begin, in ticks.
 fn keys(path: &Path) -> Vec<i64> {
     let args = ["-select_streams", "v:0", "-show_entries", "packet=pts,flags", "-of", "csv=p=0"];
-    let text = String::from_utf8(run("ffprobe", &[&args[..], &[path.to_str().unwrap()]].concat())).unwrap();
+    let text = String::from_utf8(read("ffprobe", &[&args[..], &[path.to_str().unwrap()]].concat())).unwrap();
     let rows = text.lines().filter_map(|line| line.split_once(','));
     rows.filter(|(_, flags)| flags.contains('K')).map(|(pts, _)| pts.parse().unwrap()).collect()
 }
