@@ -2,6 +2,7 @@
 //! delivered.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -226,6 +227,11 @@ async fn only_what_is_delivered_is_paid() {
 
 /// The talk with nothing but zeros where the picture was in the second of three moments.
 fn torn() -> PathBuf {
+    static TORN: LazyLock<PathBuf> = LazyLock::new(tear);
+    TORN.clone()
+}
+
+fn tear() -> PathBuf {
     let torn = made("torn-talk.mp4", &format!("-i {} -map 0 -c copy -movflags +faststart", talk().display()));
     let mut bytes = std::fs::read(&torn).unwrap();
     for packet in ffprobe(&torn, "v", "packet=pts_time,size,pos") {

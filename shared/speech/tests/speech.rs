@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask setup` fetches the models, and the programs that speak.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::f32::consts::PI;
 use std::path::PathBuf;
 use std::process::Command;
