@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn wrong_missed_and_invented_words_count() {
         let said = timed("a b c d e", 0.0);
-        let score = Score::of(&said, &timed("a x c e f", 0.5));
+        let score = Score::of(&said, &timed("f a x c e", -0.5));
         assert_eq!((score.said, score.wrong), (5, 3));
         assert_eq!(score.late_s, [-0.5, 0.5, 0.5]);
         assert_eq!(score.within_ms(0.5), Some(500.0));
