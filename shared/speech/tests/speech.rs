@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask setup` fetches the models, and the programs that speak.
 
+#![allow(clippy::unwrap_used)]
+
 use std::f32::consts::PI;
 use std::path::PathBuf;
 use std::process::Command;
@@ -71,7 +73,7 @@ fn a_language_is_heard() {
     let german = "Guten Morgen. Wir fahren morgen mit dem Zug nach Berlin, weil das Wetter dort besser ist.";
     let spoken = BASE.recognise(&say("espeak-ng", "de", german), MediaTime::ZERO, None).unwrap();
     assert_eq!(spoken.language.as_deref(), Some("de"));
-    for word in ["morgen", "mit dem zug", "berlin", "wetter"] {
+    for word in ["guten morgen", "wir fahren morgen mit dem zug nach berlin"] {
         assert!(heard(&spoken).contains(word), "{word}: {}", heard(&spoken));
     }
     let spanish = "Buenos días. Mañana vamos a la playa con nuestros amigos, porque hace mucho calor.";
