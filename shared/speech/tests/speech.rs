@@ -79,7 +79,7 @@ fn a_language_is_heard() {
     let spanish = "Buenos días. Mañana vamos a la playa con nuestros amigos, porque hace mucho calor.";
     let spoken = BASE.recognise(&say("espeak-ng", "es", spanish), MediaTime::ZERO, None).unwrap();
     assert_eq!(spoken.language.as_deref(), Some("es"));
-    for word in ["mañana", "la playa", "amigos", "calor"] {
+    for word in ["buenos días", "a la playa con nuestros amigos"] {
         assert!(heard(&spoken).contains(word), "{word}: {}", heard(&spoken));
     }
 }
