@@ -8,7 +8,7 @@ use domain::time::MediaTime;
 use crate::mel::{FRAMES, HOP, Mel};
 use crate::stretch::Stretch;
 use crate::vocabulary::{FRAMES_A_STAMP, Vocabulary};
-use crate::words::{Timed, spaced, words};
+use crate::words::{Timed, settle, spaced, words};
 use crate::{Error, SpeechModel, Spoken, Voice, decode, failed, join, time_of, window};
 
 /// Frames that the times of tokens are smoothed over.
@@ -71,6 +71,8 @@ impl Recogniser {
             None => self.language(samples, &stretches)?,
         };
         let prompt = self.prompt(&language);
+        let time = |sample: usize| MediaTime(offset.0 + time_of(sample).0);
+        let spoken: Vec<_> = stretches.iter().map(|one| (time(one.start), time(one.end))).collect();
         let mut segments = Vec::new();
         let mut done = 0;
         while let Some(window) = window::next(&stretches, done, samples.len()) {
@@ -79,9 +81,9 @@ impl Recogniser {
             let encoded = self.encode(&shown)?;
             let ids = decode::tokens(&self.whisper, &self.vocabulary, &encoded, &prompt)?;
             let taken = window::take(&ids, &self.vocabulary, frames);
-            let begins = MediaTime(offset.0 + time_of(window.start).0);
-            for tokens in self.align(&encoded, &prompt, &taken.segments, frames, begins)? {
-                let words = words(&tokens, &self.vocabulary, spaced(&language));
+            for tokens in self.align(&encoded, &prompt, &taken.segments, frames, time(window.start))? {
+                let mut words = words(&tokens, &self.vocabulary, spaced(&language));
+                words.iter_mut().for_each(|word| settle(word, &spoken));
                 join::add(&mut segments, words, spaced(&language));
             }
             done = (window.start + taken.frames * HOP).min(window.end);

@@ -52,6 +52,17 @@ pub(crate) fn words(tokens: &[Timed], vocabulary: &Vocabulary, spaced: bool) -> 
     words
 }
 
+/// Nobody says a word in a pause: it begins where the pause ends, and ends where the next one begins. `speech` is where
+/// somebody speaks, in the order of time.
+pub(crate) fn settle(word: &mut Word, speech: &[(MediaTime, MediaTime)]) {
+    let within = |time: MediaTime| word.start < time && time < word.end;
+    let start = speech.iter().find(|(_, end)| *end > word.start).map(|(start, _)| *start);
+    let end = speech.iter().rfind(|(start, _)| *start < word.end).map(|(_, end)| *end);
+    let (start, end) = (start.filter(|time| within(*time)), end.filter(|time| within(*time)));
+    word.start = start.unwrap_or(word.start);
+    word.end = end.unwrap_or(word.end);
+}
+
 /// Tokens that make a word each, or a mark.
 fn units<'a>(
     tokens: &'a [Timed],
@@ -105,5 +116,22 @@ mod tests {
         assert_eq!(told(&[4], true), []);
         let confidence = words(&timed(&[0, 1]), &vocabulary, true)[0].confidence;
         assert_eq!(confidence, 0.75, "the mean");
+    }
+
+    #[test]
+    fn a_word_begins_and_ends_in_speech() {
+        let speech = [(100, 200), (300, 400)].map(|(start, end)| (MediaTime(start), MediaTime(end)));
+        let settled = |start: i64, end: i64| {
+            let (start, end) = (MediaTime(start), MediaTime(end));
+            let mut word = Word { start, end, text: "w".to_owned(), confidence: 1.0 };
+            settle(&mut word, &speech);
+            (word.start.0, word.end.0)
+        };
+        assert_eq!(settled(120, 180), (120, 180));
+        assert_eq!(settled(50, 250), (100, 200));
+        assert_eq!(settled(250, 380), (300, 380));
+        assert_eq!(settled(150, 350), (150, 350), "a pause within a word is its own");
+        assert_eq!(settled(210, 290), (210, 290), "what is heard without speech stays");
+        assert_eq!(settled(500, 600), (500, 600));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask setup` fetches the models, and the programs that speak.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 use std::f32::consts::PI;
 use std::path::PathBuf;
@@ -73,13 +73,13 @@ fn a_language_is_heard() {
     let german = "Guten Morgen. Wir fahren morgen mit dem Zug nach Berlin, weil das Wetter dort besser ist.";
     let spoken = BASE.recognise(&say("espeak-ng", "de", german), MediaTime::ZERO, None).unwrap();
     assert_eq!(spoken.language.as_deref(), Some("de"));
-    for word in ["morgen", "mit dem zug", "berlin", "wetter"] {
+    for word in ["guten morgen", "wir fahren morgen mit dem zug nach berlin"] {
         assert!(heard(&spoken).contains(word), "{word}: {}", heard(&spoken));
     }
     let spanish = "Buenos días. Mañana vamos a la playa con nuestros amigos, porque hace mucho calor.";
     let spoken = BASE.recognise(&say("espeak-ng", "es", spanish), MediaTime::ZERO, None).unwrap();
     assert_eq!(spoken.language.as_deref(), Some("es"));
-    for word in ["mañana", "la playa", "amigos", "calor"] {
+    for word in ["buenos días", "a la playa con nuestros amigos"] {
         assert!(heard(&spoken).contains(word), "{word}: {}", heard(&spoken));
     }
 }
