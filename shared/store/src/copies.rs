@@ -16,9 +16,9 @@ use crate::{
 
 /// Objects up to this many bytes are copied by one request. S3 takes 5 GB, but such a request runs for longer than a
 /// client waits.
-const WHOLE_BYTES_MAX: u64 = 256 << 20;
+const WHOLE_BYTES_MAX: u64 = 128 << 20;
 /// Bytes of a part; S3 takes 5 MB to 5 GB, and 10,000 of them.
-const PART_BYTES: u64 = 128 << 20;
+const PART_BYTES: u64 = 64 << 20;
 /// Parts of an object, S3's own bound.
 const PARTS_MAX: u64 = 10_000;
 /// How many parts are copied at once.

@@ -10,7 +10,7 @@
 //! S3's own day anew. A move has four steps:
 //!
 //! 1. The chore for the copies is written. They lie in a folder of this move alone.
-//! 2. The files are copied within the bucket, those over 256 MiB in parts, 32 at a time. A multipart upload is noted in
+//! 2. The files are copied within the bucket, those over 128 MiB in parts, 32 at a time. A multipart upload is noted in
 //!    the chore before its first part.
 //! 3. One transaction points the clip to the copies, on the condition that it still has the files that were copied. It
 //!    moves the clip's places and sums (a pin only if the bytes fit the quota), and turns the chore around: it now

@@ -124,7 +124,8 @@ async fn a_large_file_is_copied_whole_or_given_up() {
     let fragile = fragile(With::FragileRequests).await;
     let cloud = fragile.cloud;
     let account = cloud.account(Amount::cents(100)).await;
-    let len = 300 << 20;
+    // Two parts, and a little more.
+    let len = 130 << 20;
     let clip = kept(cloud, &account, len, now()).await;
     let (id, s3) = (&clip.id, cloud.info.state.join("s3").join(&cloud.info.buckets["MediaBucket"]));
     let file = std::fs::File::options().write(true).open(s3.join(&clip.output.object_key)).unwrap();
