@@ -127,7 +127,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     )
     .described(describe!(cancel::operation))
     .may(&[
-        Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put]),
+        Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
         Grant::Queue(Queue::Dispatch),
         Grant::Queue(Queue::Webhooks),
         Grant::Executions(&[ExecutionCall::Stop]),

@@ -14,7 +14,7 @@ pub mod reserve;
 pub mod settle;
 pub mod sweep;
 
-/// The grants to end a job: read it, move its money, raise its events, wake `dispatch`, clear its work files.
+/// The grants to complete a job: read it and its parts, move its money, raise its events, wake `dispatch`, clear its work files.
 const END: &[Grant] = &[
     Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put, Item::Update]),
     Grant::Objects(Prefix::Work, &[Object::Delete]),
@@ -22,9 +22,9 @@ const END: &[Grant] = &[
     Grant::Queue(Queue::Webhooks),
 ];
 
-/// The same, and to give up an upload in parts.
+/// The grants to fail a job: the same, but for reading its parts at once, and to give up an upload in parts.
 const FAIL: &[Grant] = &[
-    Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put, Item::Update]),
+    Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
     Grant::Objects(Prefix::Clips, &[Object::Abort]),
     Grant::Objects(Prefix::Work, &[Object::Delete]),
     Grant::Queue(Queue::Dispatch),
@@ -67,7 +67,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .memory_mb(1024)
         .timeout_s(60)
         .may(&[
-            Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put, Item::Update]),
+            Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]),
             Grant::OpenIndex,
             Grant::Objects(Prefix::Clips, &[Object::Abort]),
             Grant::Objects(Prefix::Clips, &[Object::Delete]),

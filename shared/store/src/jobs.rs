@@ -378,9 +378,13 @@ impl Table {
                 Ending::Complete { clips, .. } => self.add_clips(clips)?,
                 _ => Vec::new(),
             };
-            let parts = self.parts(&standing.job).await?;
-            let open = parts.iter().map(|(part, _)| part).filter(|part| !part.status.is_final());
-            let parts: Result<Vec<_>, _> = open.map(|part| self.end_part(part, ending, now)).collect();
+            let mut parts = Vec::new();
+            // One by one: whatever ends jobs may read one item, and few jobs have parts.
+            for part in standing.job.part_ids() {
+                if let Some(part) = self.job(&part).await?.filter(|part| !part.status.is_final()) {
+                    parts.push(self.end_part(&part, ending, now)?);
+                }
+            }
             let chore = match ending {
                 Ending::Cancelled => {
                     Some(self.write_chore(&chore_id()?, leftovers::all(&standing.job).iter(), now)?)
@@ -397,7 +401,7 @@ impl Table {
                 .and(self.leave_place(&standing.job)?)
                 .and(cap.transpose()?)
                 .and(clips)
-                .and(parts?)
+                .and(parts)
                 .and(chore)
                 .join(self.wallet_actions(payer, standing.wallet, &change, id.as_str(), now).await?)
                 .and(news);
