@@ -99,6 +99,7 @@ async fn an_analysis_is_answered_at_once_and_paid_once() {
     let best = &first["segments"][0];
     assert!(best["excerpt"].as_str().unwrap().contains("learn from examples"), "{first}");
     assert!((0.0..=1.0).contains(&best["confidence"].as_f64().unwrap()), "{first}");
+    let read = server.bytes_served();
     assert_eq!(send("", "one").await, (200, first.clone()));
     assert_eq!(account.audit().await, (Amount::cents(90), Amount::ZERO));
 
@@ -115,6 +116,8 @@ async fn an_analysis_is_answered_at_once_and_paid_once() {
     let nothing = json!({ "url": server.url(), "query": "zebra crossings" });
     let (status, answer) = account.post("/v1/clip/analyze", &nothing).await;
     assert_eq!((status, answer), (200, json!({ "segments": [], "cost": 0.1 })));
+    // The words are kept: two more questions read less than the first one.
+    assert!(server.bytes_served() - read < read, "{} of {read}", server.bytes_served());
     assert_eq!(account.audit().await, (Amount::cents(70), Amount::ZERO));
 }
 

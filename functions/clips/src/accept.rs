@@ -45,7 +45,7 @@ pub struct Accepted {
 
 /// The answer to a request that has become a job.
 fn accepted(job: &Job) -> ApiResponse {
-    let (is_auto, is_analysis) = (job.spec.kind() == "auto", job.spec.kind() == "analyze");
+    let (is_auto, is_analysis) = (job.spec.kind() == "auto", job.spec.is_analysis());
     let accepted = Accepted {
         job_id: job.id.to_string(),
         status: Status::Pending.word(),

@@ -223,7 +223,7 @@ pub(crate) async fn view(
         job.output.as_ref().filter(|_| job.status == Status::Complete).map(|output| output.picture);
     let picture = delivered.unwrap_or_else(|| job.spec.delivered_picture(&job.source));
     let is_complete = job.status == Status::Complete;
-    let is_analysis = job.spec.kind() == "analyze";
+    let is_analysis = job.spec.is_analysis();
     let found = job.found.as_ref().filter(|_| is_complete);
     let (clips, failed_segments) =
         if is_complete { made(app, job, parts).await? } else { Default::default() };

@@ -114,7 +114,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
         cost: quote.cost.dollars(),
         currency: "usd",
         price_book: quote.price_book,
-        format: (ask.spec.kind() != "analyze").then(|| ask.spec.format().extension()),
+        format: (!ask.spec.is_analysis()).then(|| ask.spec.format().extension()),
         quality: quote.picture.map(PictureSize::label),
         duration: quote.duration.seconds(),
         balance: wallet.available.dollars(),

@@ -30,7 +30,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     }
     let found = job.found.clone().ok_or_else(|| StageError::Passing("nobody has looked yet".to_owned()))?;
     let all = job.divided(&found, app.now()).len();
-    if job.spec.kind() == "auto" && all == 0 {
+    if all == 0 && !job.spec.is_analysis() {
         return Err(StageError::Job(nothing_found()));
     }
     if all == 0 || job.parts > 0 {

@@ -57,6 +57,12 @@ impl Spec {
         }
     }
 
+    /// Whether it only tells what there is: no file is made.
+    #[must_use]
+    pub const fn is_analysis(&self) -> bool {
+        matches!(self, Self::Moments(MomentsSpec { clips: None, .. }))
+    }
+
     /// Where the source is.
     #[must_use]
     pub const fn location(&self) -> &Location {

@@ -301,8 +301,7 @@ fn query() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the transcript says: moments lie in the source, don't overlap, are not longer than asked, and don't cut a word
-    /// that is timed in order.
+    /// Whatever the transcript says: moments lie in the source, don't overlap and are not longer than asked.
     #[test]
     fn moments_keep_the_rules(
         mut segments in prop::collection::vec(segment(), 0..25),
