@@ -32,6 +32,7 @@ fn functions_run_as_long_as_their_work_and_its_waits_may_take() {
         }
         let expected = match name {
             "media.probe" | "media.captions" | "media.words" => time_limits::API_FUNCTION,
+            "speech.find" => time_limits::FIND_FUNCTION,
             "media.inspect" | "media.plan" | "media.upload" => time_limits::INSPECT_FUNCTION,
             _ if endpoint.area() == "media" && endpoint.caller == CalledBy::Stage => {
                 time_limits::STAGE_FUNCTION

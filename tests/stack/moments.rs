@@ -15,7 +15,7 @@ use crate::stack::exact::compare;
 use crate::stack::pages::{Site, page, typed};
 use crate::stack::source::{ffprobe, lavfi, made, served, usual};
 use crate::stack::upload::uploaded;
-use crate::stack::{Account, With, cloud, fragile, http};
+use crate::stack::{Account, With, cloud, fragile, http, shared};
 
 /// When something is said in [`talk`], in seconds.
 const SAID: [(u32, u32, &str); 5] = [
@@ -375,4 +375,31 @@ async fn every_stage_may_be_killed() {
             assert_eq!(account.audit().await, (Amount::cents(1000 - spent), Amount::ZERO), "{stage} {place}");
         }
     }
+}
+
+/// A large model looks first; where it is of no use, the built-in finder answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_model_is_asked_first_and_not_relied_on() {
+    /// What the local cloud's large model always says.
+    const BY_LARGE_MODEL: f64 = 0.77;
+    let server = talk_served().await;
+    let account = shared(With::NarrowSettings).account(Amount::cents(100)).await;
+    let ask = async |query: &str| {
+        let body = json!({ "url": server.url(), "query": query });
+        let (status, answer) = analyzed(&account, &body).await;
+        assert_eq!(status, 200, "{answer}");
+        let sure = |moment: &Value| moment["confidence"].as_f64() == Some(BY_LARGE_MODEL);
+        (spans(&answer["segments"]), answer["segments"].as_array().unwrap().iter().any(sure))
+    };
+    assert_eq!(ask("need a lot of memory").await, (vec![SPANS[1]], true));
+    assert_eq!(ask("zebras").await, (vec![], false));
+    for mood in ["refuse", "throttle", "babble", "miscount"] {
+        let (found, by_large_model) = ask(&format!("networks that need a lot of memory, {mood}")).await;
+        assert!(!by_large_model, "{mood}");
+        assert!(
+            found.iter().any(|(start, end)| (30.0..34.0).contains(start) || *end == 34.0),
+            "{mood}: {found:?}"
+        );
+    }
+    account.audit().await;
 }

@@ -11,10 +11,12 @@ use domain::{
 };
 use look::words::{FindAnswer, FindRequest, sought};
 use moments::{Ask, Kept, Model, Transcript};
-use runtime::{App, StageError};
+use runtime::{App, StageError, Var};
 use serde_json::{Value, json};
 use store::{StoreError, keys};
-use tracing::info;
+use tracing::{info, warn};
+
+use crate::large;
 
 /// Writes down what the words `{words}` have of what job `{job_id}` looks for; or finds what a [`FindRequest`] asks for, and
 /// answers a [`FindAnswer`]. A repeat finds the same.
@@ -51,6 +53,12 @@ async fn find(app: &App, words: &str, search: Search) -> Result<Found, StageErro
     let transcript: Transcript = serde_json::from_slice(&objects.get_bytes(words).await?).map_err(passing)?;
     // Loading and comparing take processor time: what reports meanwhile must not wait for it.
     let model = tokio::task::spawn_blocking(model).await.map_err(passing)??;
+    let named = app.config().get(Var::MomentsModel)?;
+    if !named.is_empty()
+        && let Some(found) = by_large_model(app, named, (model, &transcript), &search).await?
+    {
+        return Ok(found);
+    }
     let vectors = keys::vectors_object(words, &model.name());
     // Of what is not there S3 says no more than that we may not read it.
     let kept = objects.get_bytes(&vectors).await.ok().and_then(|bytes| Kept::from_bytes(&bytes).ok());
@@ -61,6 +69,26 @@ async fn find(app: &App, words: &str, search: Search) -> Result<Found, StageErro
         objects.put_bytes(&vectors, made.to_bytes(), "application/octet-stream").await?;
     }
     Ok(found)
+}
+
+/// What the large model `named` finds; `None` if it is of no use.
+async fn by_large_model(
+    app: &App,
+    named: &str,
+    (model, transcript): (&Model, &Transcript),
+    search: &Search,
+) -> Result<Option<Found>, StageError> {
+    let lines = moments::numbered(transcript).map_err(told)?;
+    let places = match large::ask(app, named, &lines, search).await {
+        Ok(places) => places,
+        Err(why) => {
+            warn!(model = named, %why, "the large model is of no use: the built-in finder answers");
+            return Ok(None);
+        }
+    };
+    let found = moments::pointed(model, transcript, &places, &ask(search)).map_err(told)?;
+    info!(moments = found.moments.len(), model = named, "a large model looked through the words");
+    Ok(Some(answer(found).bounded(search, transcript.duration)))
 }
 
 /// What was found; and the vectors, if they had to be made.

@@ -4,6 +4,7 @@
 use runtime::{Endpoint, Grant, Item, Object, Prefix, handler};
 
 pub mod find;
+mod large;
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[Endpoint::stage("speech.find", handler!(find::handle; app, input))
@@ -13,4 +14,5 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint::stage("speech.find", handler!(fin
     .may(&[
         Grant::Table(&[Item::Get, Item::Update]),
         Grant::Objects(Prefix::Words, &[Object::Get, Object::Put]),
+        Grant::LargeModel,
     ])];

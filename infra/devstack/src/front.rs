@@ -1,7 +1,8 @@
 //! The front door: the one address of the local cloud. `/_local/info` tells where everything is, `/_local/mail` what
 //! mail was sent, `/_local/calls` what was asked of DynamoDB and `/_local/units` what AWS would charge for it, if that is
-//! counted; `POST /_local/lifecycle?now=` runs the buckets' rules as of that time; [`SAMPLE`] is a video, if there is one. Every other request goes to the stack's
-//! HTTP API, as it would reach API Gateway on AWS.
+//! counted; `POST /_local/lifecycle?now=` runs the buckets' rules as of that time; [`SAMPLE`] is a video, if there is one;
+//! [`bedrock::PREFIX`] is a large model. Every other request goes to the stack's HTTP API, as it would reach API Gateway on
+//! AWS.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower_http::services::ServeFile;
 
+use crate::bedrock;
 use crate::lifecycle::{Expired, Lifecycle};
 use crate::mail;
 use crate::meter::{Calls, Counted, Units};
@@ -75,6 +77,7 @@ pub(crate) fn serve(
         .route("/_local/units", get(local_units))
         .route("/_local/lifecycle", post(local_lifecycle))
         .route("/_local/mail", get(local_mail))
+        .route(&format!("{}/model/{{model}}/converse", bedrock::PREFIX), post(bedrock::converse))
         .fallback(forward)
         .with_state(Arc::new(Front { info, client, lifecycle, counted }))
         .into_make_service_with_connect_info::<SocketAddr>();

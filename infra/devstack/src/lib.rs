@@ -27,6 +27,7 @@ pub mod options;
 pub mod shim;
 pub mod supervise;
 
+mod bedrock;
 mod bend;
 mod bundle;
 mod cloudformation;

@@ -31,9 +31,9 @@ impl Ministack {
     pub(crate) async fn start(
         options: &Options,
         programs: &Path,
-        dynamodb: &str,
-        s3: &str,
+        [dynamodb, s3, models]: [&str; 3],
     ) -> anyhow::Result<Self> {
+        let embedded = [("DYNAMODB", dynamodb), ("S3", s3), ("BEDROCK_RUNTIME", models)];
         let temporary = options.state.join("tmp");
         // Functions that were killed in the middle of a video left it here.
         let _ = std::fs::remove_dir_all(&temporary);
@@ -45,7 +45,7 @@ impl Ministack {
             let url = format!("http://127.0.0.1:{port}");
             let mut command = Command::new(programs.join("python"));
             command.args(["-m", "ministack"]).current_dir(&options.state);
-            environment(&mut command, port, &temporary, [("DYNAMODB", dynamodb), ("S3", s3)]);
+            environment(&mut command, port, &temporary, embedded);
             command.env("PATH", path(&options.root)?);
             command.envs(tools::models_found(Models::Finder)?.map(|folder| ("MODELS_DIR", folder)));
             // Where rustls looks first (and OpenSSL).
@@ -98,7 +98,7 @@ impl Ministack {
 
 /// What ministack sees, and with it every function. Settings of the host that would change where SDKs go
 /// or how programs behave are taken away: a function gets what Lambda would give it.
-fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&str, &str); 2]) {
+fn environment(command: &mut Command, port: u16, temporary: &Path, embedded: [(&str, &str); 3]) {
     const KEPT: [&str; 4] = ["PATH", "HOME", "LANG", "LD_LIBRARY_PATH"];
     for (name, _) in std::env::vars_os() {
         if !KEPT.iter().any(|kept| name == *kept) {

@@ -19,8 +19,8 @@ use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
 use crate::s3::S3;
 use crate::{
-    Options, bend, bundle, cloudformation, front, grants, mail, nested, resume, routes, secrets, seed,
-    transform,
+    Options, bedrock, bend, bundle, cloudformation, front, grants, mail, nested, resume, routes, secrets,
+    seed, transform,
 };
 
 /// Where everything is; also the answer of `/_local/info`. Maps are by the template's logical ids.
@@ -104,8 +104,9 @@ impl Devstack {
             true => Some(Meter::start(&dynamodb.url).await?),
             false => None,
         };
+        let models_url = format!("{base_url}{}", bedrock::PREFIX);
         let table_url = meter.as_ref().map_or(&dynamodb.url, |meter| &meter.url);
-        let ministack = Ministack::start(&options, &programs, table_url, &s3.url);
+        let ministack = Ministack::start(&options, &programs, [table_url, &s3.url, &models_url]);
         // Python needs a second to load itself; the template can be made plain meanwhile.
         let (sam, python) = (bent.template.clone(), programs.clone());
         let plain = tokio::task::spawn_blocking(move || transform::plain(&python, sam));

@@ -40,6 +40,8 @@ pub(crate) fn root_value(name: &str, parameters: &Mapping) -> anyhow::Result<Val
         "WebhooksSecretArn" => attribute("WebhooksSecret", "Id"),
         // Without a secret the policy names one that there is not.
         "PageSecret" => choice("HasPageSecret", reference("PageSecretArn"), sub(NO_SECRET)),
+        // A profile spreads its requests over the models of several regions, each of which must be allowed.
+        "LargeModels" => choice("HasMomentsModel", sub(ALL_MODELS), sub(NO_MODEL)),
         "PublicUrl" => choice(
             "HasPublicUrl",
             reference("PublicUrl"),
@@ -67,6 +69,8 @@ pub(crate) fn root_value(name: &str, parameters: &Mapping) -> anyhow::Result<Val
     })
 }
 
+const ALL_MODELS: &str = "arn:${AWS::Partition}:bedrock:*:*:*/*";
+const NO_MODEL: &str = "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/none";
 const NO_SECRET: &str = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:none";
 const API_URL: &str = "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}";
 

@@ -22,6 +22,11 @@ pub struct Kept {
 pub struct NotKept;
 
 impl Kept {
+    /// Vectors that say nothing, for what looks at words alone.
+    pub(crate) fn empty(transcript: [u8; HASH_BYTES], model: [u8; HASH_BYTES], units: usize) -> Self {
+        Self { transcript, model, vectors: vec![[0.0; WIDTH]; units] }
+    }
+
     /// As bytes, to be stored: 1,536 for about 50 words, 1 MB for three hours.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -145,6 +145,36 @@ fn lines_of(model: &Model, transcript: &Transcript, kept: &Kept) -> Result<Vec<l
     if same && whole { Ok(lines) } else { Err(Error::Foreign) }
 }
 
+/// Lines of a transcript that somebody else has pointed at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pointed {
+    /// The first line, as [`numbered`] counts them from 0.
+    pub from: usize,
+    /// The one behind the last.
+    pub to: usize,
+    /// How likely it is to be what was meant, from 0 to 1.
+    pub confidence: f32,
+}
+
+/// The lines of a transcript, each with the time of its beginning.
+///
+/// # Errors
+/// [`Error::TooLarge`] for a transcript above the bounds.
+pub fn numbered(transcript: &Transcript) -> Result<Vec<(MediaTime, String)>, Error> {
+    Ok(lines::read(transcript)?.into_iter().map(|line| (MediaTime(line.start), line.text)).collect())
+}
+
+/// The moments of lines that somebody else has pointed at, best first: their edges, lengths and what is told of them are
+/// as of those that are found here. What points at no line is left out, and so is what overlaps a better one.
+///
+/// # Errors
+/// [`Error::TooLarge`] for a transcript above the bounds.
+pub fn pointed(model: &Model, transcript: &Transcript, at: &[Pointed], ask: &Ask) -> Result<Found, Error> {
+    let lines = lines::read(transcript)?;
+    let kept = Kept::empty(lines::hash(transcript), model.id(), units::divide(&lines).len());
+    Ok(search::Search::new(model, transcript, &lines, &kept).pointed(at, ask))
+}
+
 /// What measuring asks of the finder, whatever a query's intent.
 pub mod measure {
     use domain::time::MediaTime;

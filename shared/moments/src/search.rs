@@ -15,7 +15,7 @@ use crate::spans::{self, Chosen, Rules, Span};
 use crate::text::{Tongue, distance, words};
 use crate::units::{Units, divide};
 use crate::weights::{confidence, logistic, present};
-use crate::{Ask, Found, Kept, Moment, Transcript, Why, bm25};
+use crate::{Ask, Found, Kept, Moment, Pointed, Transcript, Why, bm25};
 
 /// Below this, what was asked for is not in the video: of what is, 4 % are lost; of what isn't, two thirds.
 const PRESENT_MIN: f64 = 0.2;
@@ -95,6 +95,25 @@ impl<'a> Search<'a> {
             What::Topic(topic) => self.topic(topic, &intent, ask)?,
         };
         Ok(self.answer(picks, &query, &intent, ask))
+    }
+
+    /// The moments of lines that somebody else has pointed at.
+    pub(crate) fn pointed(&self, at: &[Pointed], ask: &Ask) -> Found {
+        let is_there = |at: &&Pointed| at.from < at.to && at.to <= self.lines.len();
+        let pick = |at: &Pointed| Pick {
+            range: self.words.of_lines(at.from, at.to),
+            confidence: f64::from(at.confidence),
+            meaning: None,
+            present: 1.0,
+        };
+        let mut picks: Vec<Pick> = at.iter().filter(is_there).map(pick).collect();
+        picks.sort_by(|one, other| other.confidence.total_cmp(&one.confidence));
+        picks.truncate(MOMENTS_MAX);
+        let moments = self.moments(picks, &ask.query, None, ask).into_iter().map(|(_, moment)| moment);
+        let mut moments: Vec<Moment> = moments.collect();
+        let others = moments.split_off(ask.segments_max.min(moments.len()));
+        let most = if ask.alternates { ALTERNATES_MAX } else { 0 };
+        Found { moments, alternates: others.into_iter().take(most).collect() }
     }
 
     /// The best spans for a query, which may overlap, with confidences that only order them: what sets without regard to intent
@@ -376,7 +395,7 @@ impl<'a> Search<'a> {
         others.truncate(if ask.alternates { ALTERNATES_MAX } else { 0 });
         let answered = chosen.len();
         chosen.append(&mut others);
-        let mut moments = self.moments(chosen, query, intent, ask);
+        let mut moments = self.moments(chosen, query, intent.stretch, ask);
         let alternates = moments.iter().position(|(number, _)| *number >= answered).unwrap_or(moments.len());
         let alternates = moments.split_off(alternates);
         let plain = |moments: Vec<(usize, Moment)>| moments.into_iter().map(|(_, moment)| moment).collect();
@@ -384,15 +403,20 @@ impl<'a> Search<'a> {
     }
 
     /// The picks as moments that don't overlap, in their order, each with its number; a pick whose place is taken is left out.
-    fn moments(&self, picks: Vec<Pick>, query: &str, intent: &Intent, ask: &Ask) -> Vec<(usize, Moment)> {
+    fn moments(
+        &self,
+        picks: Vec<Pick>,
+        query: &str,
+        stretch: Option<(f64, f64)>,
+        ask: &Ask,
+    ) -> Vec<(usize, Moment)> {
         let longest = ask.longest.map_or(i64::MAX, |longest| longest.0.max(1));
         let shortest = ask.shortest.map_or(0, |shortest| shortest.0).clamp(0, longest);
         let lengths = Lengths { shortest, longest };
         let terms = self.terms(query);
         let weights = self.weights(&terms, &picks, longest);
-        let bounds = intent
-            .stretch
-            .map_or(Range { from: 0, to: self.words.len() }, |(from, to)| self.words.within(from, to));
+        let bounds =
+            stretch.map_or(Range { from: 0, to: self.words.len() }, |(from, to)| self.words.within(from, to));
         let mut placed: Vec<(usize, Pick, Range)> = Vec::new();
         for (number, pick) in picks.into_iter().enumerate() {
             let taken =

@@ -61,11 +61,13 @@ pub enum Var {
     AllowPrivateSources,
     /// ARN of the secret with cookies, token and proxy for web pages; empty if there is none.
     PageSecretArn,
+    /// The large model that finds moments, as Amazon Bedrock calls it; empty if there is none.
+    MomentsModel,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -90,6 +92,7 @@ impl Var {
         Self::Sources,
         Self::AllowPrivateSources,
         Self::PageSecretArn,
+        Self::MomentsModel,
     ];
 
     /// The name in the environment.
@@ -120,6 +123,7 @@ impl Var {
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
+            Self::MomentsModel => "MOMENTS_MODEL",
         }
     }
 
@@ -144,6 +148,7 @@ impl Var {
             }
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
+            Self::MomentsModel => !value.chars().any(char::is_whitespace),
             Self::TableName
             | Self::MediaBucket
             | Self::ProbeFunction
@@ -173,6 +178,7 @@ impl Var {
             }
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
+            Self::MomentsModel => "must be empty or the name of a model or inference profile",
             Self::TableName
             | Self::MediaBucket
             | Self::ProbeFunction

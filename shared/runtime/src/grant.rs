@@ -29,6 +29,8 @@ pub enum Grant {
     Secret(Secret),
     /// Sending mail by any identity that SES knows.
     Mail,
+    /// Asking models of Amazon Bedrock, if the operator has named one.
+    LargeModel,
 }
 
 /// A list of words, each with what AWS calls it.
@@ -189,6 +191,7 @@ impl Grant {
             Self::Start | Self::Executions(_) => Var::ClipMachineArn,
             Self::Secret(Secret::Page) => Var::PageSecretArn,
             Self::Secret(Secret::Webhooks) => Var::WebhooksSecretArn,
+            Self::LargeModel => Var::MomentsModel,
             Self::Mail => return None,
         })
     }
@@ -207,6 +210,7 @@ impl Grant {
             Self::Executions(calls) => calls.iter().map(|call| call.word()).collect(),
             Self::Secret(_) => vec!["secretsmanager:GetSecretValue"],
             Self::Mail => vec!["ses:SendEmail"],
+            Self::LargeModel => vec!["bedrock:InvokeModel"],
         }
     }
 
@@ -227,6 +231,7 @@ impl Grant {
             }
             Self::Secret(secret) => format!("${{{}}}", secret.word()),
             Self::Mail => format!("arn:${{AWS::Partition}}:ses:{HERE}:identity/*"),
+            Self::LargeModel => "${LargeModels}".to_owned(),
         }
     }
 }

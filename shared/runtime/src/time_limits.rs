@@ -39,6 +39,12 @@ pub const SILENCE: Duration = seconds(8);
 /// Reading or writing a kept index, without which it goes on.
 pub const KEPT_INDEX: Duration = seconds(4);
 
+/// The function that finds moments.
+pub const FIND_FUNCTION: Duration = seconds(60);
+/// Asking a large model within it, with all attempts. The built-in finder, which takes over then, needs half a minute for
+/// three hours of speech.
+pub const LARGE_MODEL: Duration = seconds(25);
+
 /// Any other call to AWS with all its attempts, and one attempt. S3 has none of both: a clip is one PUT, which may take
 /// minutes.
 pub const SDK_OPERATION: Duration = seconds(13);
@@ -93,6 +99,7 @@ mod tests {
             (PAGE, SILENCE, none),
             (NATIVE_LOOK, SILENCE, KEPT_INDEX),
             (SDK_OPERATION, SDK_ATTEMPT, SDK_ATTEMPT),
+            (FIND_FUNCTION, LARGE_MODEL, seconds(30)),
             (STAGE_FUNCTION, FETCH, SDK_OPERATION),
             (STAGE_FUNCTION, FFMPEG, seconds(60)),
             (FFMPEG, CONVERT, seconds(120)),
