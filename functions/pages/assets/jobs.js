@@ -89,7 +89,7 @@ export function follow(id, title, ended) {
     place.hidden = false;
     for (const clip of job.clips ?? [job]) result(place, clip, job.format);
     const facts = [job.quality, job.cost === undefined ? null : money(job.cost)].filter(Boolean);
-    part('.status').textContent = [`Ready in this form for ${hours(job)}`, ...facts].join(' · ');
+    part('.status').textContent = ['Ready', ...facts, `expires in ${hours(job)}`].join(' · ');
     const warnings = [...(job.warnings ?? []), ...(job.failed_segments ?? []).map((/** @type {any} */ lost) => lost.error)];
     if (warnings.length) told(part('.problem'), warnings.join(' '));
   }
