@@ -30,6 +30,7 @@ mod release;
 mod share;
 pub(crate) mod source;
 mod streams;
+mod studio;
 mod transcript;
 mod upload;
 mod watch;

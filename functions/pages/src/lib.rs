@@ -10,6 +10,8 @@
 //!   links and makes a seek bar of the thumbnails.
 //! - **A page is always a page** (`Trigger::Page`): a 404, a 429 and a fault of ours are HTML too.
 //! - **What no route takes** (`elsewhere`) is told what there is instead.
+//! - **The Studio** (`/`) and the account's page talk to the API by the browser's session, as everybody else does by a key. Their
+//!   scripts are modules without a framework in `assets`; types stand in comments, and `tsc` checks them.
 //! - **The policy** of a page (CSP) allows this script, the style by its hash, and media from the bucket; only `/embed`
 //!   may be framed.
 //!
@@ -18,6 +20,8 @@
 
 use runtime::{Endpoint, Grant, Item, Object, Prefix, Route, Var, describe, handler};
 
+pub mod account;
+pub mod assets;
 pub mod clip;
 pub mod elsewhere;
 pub mod embed;
@@ -32,6 +36,9 @@ pub mod view;
 
 /// The grants to show a clip: read it, sign links to its files.
 const SHOW: &[Grant] = &[Grant::Table(&[Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])];
+
+/// The grants of a page that talks to the API: to tell where the bucket is.
+const APP: &[Grant] = &[Grant::Objects(Prefix::Clips, &[Object::Get])];
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -65,6 +72,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .settings(&[Var::PageUrl]),
     Endpoint::page("pages.home", Route::get("/"), handler!(home::handle; app, request))
         .described(describe!(home::operation))
-        .settings(&[Var::PageUrl]),
+        .settings(&[Var::PageUrl])
+        .may(APP),
+    Endpoint::page("pages.account", Route::get("/account"), handler!(account::handle; app, request))
+        .described(describe!(account::operation))
+        .may(APP),
+    Endpoint::open(
+        "pages.assets",
+        Route::get("/assets/{version}/{file}"),
+        handler!(assets::handle; app, request),
+    )
+    .described(describe!(assets::operation)),
     Endpoint::rest("pages.elsewhere", handler!(elsewhere::handle; app, request)),
 ];

@@ -89,7 +89,7 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
 }
 
 /// Whether an `Accept-Encoding` takes gzip (RFC 9110, section 12.5.3).
-fn takes_gzip(accepted: &str) -> bool {
+pub(crate) fn takes_gzip(accepted: &str) -> bool {
     let quality = |coding: &str| {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
         let quality = parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f64>().ok());

@@ -83,7 +83,7 @@ fn path_item(endpoint: &Described, path: &str, operation: &Operation) -> Value {
         item["requestBody"] = json!({ "required": true, "content": content(request) });
     }
     if endpoint.caller == CalledBy::Key {
-        item["security"] = json!([{ "key": [] }]);
+        item["security"] = json!([{ "key": [] }, { "session": [] }]);
     }
     if endpoint.caller == CalledBy::Session {
         item["security"] = json!([{ "session": [] }]);

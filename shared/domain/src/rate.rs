@@ -9,7 +9,7 @@
 
 use std::net::IpAddr;
 
-use crate::time::Timestamp;
+use crate::{ids::AccountId, time::Timestamp};
 
 /// The length of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,6 +175,12 @@ impl Decision {
         let order = |decision: &Self| (decision.allowed, decision.remaining, -decision.reset);
         if order(&other) < order(&self) { other } else { self }
     }
+}
+
+/// Whom the sessions of an account stand for: all its browsers together.
+#[must_use]
+pub fn browser(account: &AccountId) -> String {
+    format!("session {account}")
 }
 
 /// Whom an address stands for. A household has one IPv4 address, but 2^64 IPv6 addresses (a /64 network).

@@ -14,7 +14,7 @@ use crate::{ApiRequest, App, errors::ApiError};
 /// The authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The account that the key belongs to.
+    /// The account that the key or the session belongs to.
     pub account: AccountId,
     /// What the key may do; everything if it is empty.
     pub scopes: Vec<Scope>,
@@ -22,13 +22,37 @@ pub struct Caller {
     pub cap: Option<Cap>,
 }
 
-/// Finds the caller of a request and counts the request, in one round trip. The key is looked up by its digest, so
-/// nothing is compared byte by byte; unknown and malformed keys get the same answer.
+/// Finds the caller of a request and counts the request: by its key, or, if it names none, by the browser's session.
 pub(crate) async fn authenticate(
-    headers: &HeaderMap,
+    request: &ApiRequest,
     limit: Limit,
     app: &App,
 ) -> Result<(Caller, Vec<Decision>), ApiError> {
+    let headers = request.headers();
+    match cookie(headers, SESSION_COOKIE) {
+        Some(_) if !headers.contains_key(header::AUTHORIZATION) => by_session(request, limit, app).await,
+        _ => by_key(headers, limit, app).await,
+    }
+}
+
+/// Whoever has signed in may do what any of their keys may, as often. Two round trips.
+async fn by_session(
+    request: &ApiRequest,
+    limit: Limit,
+    app: &App,
+) -> Result<(Caller, Vec<Decision>), ApiError> {
+    let Session { account, .. } = authenticate_session(request.method(), request.headers(), app).await?;
+    let (table, now) = (app.table()?, app.now());
+    let mut decisions = Vec::new();
+    for &quota in limit.quotas() {
+        decisions.push(table.count(&rate::browser(&account), quota, now).await?);
+    }
+    Ok((Caller { account, scopes: Vec::new(), cap: None }, decisions))
+}
+
+/// In one round trip. The key is looked up by its digest, so nothing is compared byte by byte; unknown and malformed keys
+/// get the same answer.
+async fn by_key(headers: &HeaderMap, limit: Limit, app: &App) -> Result<(Caller, Vec<Decision>), ApiError> {
     let key = bearer(headers).and_then(ApiKey::parse).ok_or_else(ApiError::invalid_key)?;
     let admission = app.table()?.admit(&key, limit.quotas(), app.now()).await?;
     let Admission { key: record, decisions } = admission.ok_or_else(ApiError::invalid_key)?;
@@ -37,13 +61,13 @@ pub(crate) async fn authenticate(
     Ok((Caller { account: record.account, scopes: record.scopes, cap }, decisions))
 }
 
-/// The caller of an endpoint that is open to anyone, where a request asks for something that only the owner of a key may
-/// have. It counts for the key, too.
+/// The caller of an endpoint that is open to anyone, where a request asks for something that only its owner may have. It
+/// counts for the key or session, too.
 ///
 /// # Errors
 /// 401 without a key, 403 without the right, 429 past the limit.
 pub async fn identify(app: &App, request: &ApiRequest, scope: Scope) -> Result<Caller, ApiError> {
-    let (caller, decisions) = authenticate(request.headers(), Limit::Requests, app).await?;
+    let (caller, decisions) = authenticate(request, Limit::Requests, app).await?;
     let refused = decisions.into_iter().filter(|limit| !limit.allowed).reduce(Decision::stricter);
     match refused {
         Some(limit) => Err(ApiError::rate_limited("requests", limit)),

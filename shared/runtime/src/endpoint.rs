@@ -246,7 +246,8 @@ impl Endpoint {
     pub fn grants(&self) -> Vec<Grant> {
         // Counting is an update; who has a session is read.
         let by_caller: &[Grant] = match self.trigger {
-            Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) => &[Grant::Table(&[Item::Update])],
+            Trigger::Open(..) | Trigger::Page(..) => &[Grant::Table(&[Item::Update])],
+            Trigger::Keyed(..) => &[Grant::Table(&[Item::Get, Item::Update])],
             Trigger::Session(..) => &[Grant::Table(&[Item::Get])],
             Trigger::Rest(_) | Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => &[],
         };

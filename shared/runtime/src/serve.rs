@@ -144,7 +144,7 @@ async fn handle(
         }
         Trigger::Rest(run) => run(app, request).await,
         Trigger::Keyed(_, scope, limit, run) => {
-            let (caller, decisions) = authenticate(request.headers(), limit, &app).await?;
+            let (caller, decisions) = authenticate(&request, limit, &app).await?;
             limits.extend(decisions);
             within(limits)?;
             if !scope.allowed_by(&caller.scopes) {
