@@ -40,6 +40,7 @@ pub(crate) fn root_value(name: &str, parameters: &Mapping) -> anyhow::Result<Val
         "WebhooksSecretArn" => attribute("WebhooksSecret", "Id"),
         // Without a secret the policy names one that there is not.
         "PageSecret" => choice("HasPageSecret", reference("PageSecretArn"), sub(NO_SECRET)),
+        "StripeSecret" => choice("HasStripeSecret", reference("StripeSecretArn"), sub(NO_SECRET)),
         "PublicUrl" => choice(
             "HasPublicUrl",
             reference("PublicUrl"),
@@ -225,9 +226,11 @@ impl Writer<'_> {
             }
             CalledBy::Open
             | CalledBy::Page
+            | CalledBy::Signed
             | CalledBy::Rest
             | CalledBy::Key
             | CalledBy::Session
+            | CalledBy::Either
             | CalledBy::Stage => None,
         })
     }

@@ -38,12 +38,16 @@ pub enum CalledBy {
     Open,
     /// Anyone in a browser, through the API.
     Page,
+    /// A service that signs what it sends, through the API.
+    Signed,
     /// Anyone, by a request that no route takes.
     Rest,
     /// The owner of a key, through the API.
     Key,
     /// A browser that has signed in, through the API.
     Session,
+    /// Either of both.
+    Either,
     /// The state machine, or another function.
     Stage,
     /// The queue of this name.
@@ -103,7 +107,7 @@ impl Described {
     /// Whether its requests are counted, for a key or for an address.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
-        matches!(self.caller, CalledBy::Open | CalledBy::Page | CalledBy::Key)
+        matches!(self.caller, CalledBy::Open | CalledBy::Page | CalledBy::Key | CalledBy::Either)
     }
 }
 
@@ -135,9 +139,11 @@ fn called_by(trigger: Trigger) -> CalledBy {
     match trigger {
         Trigger::Open(..) => CalledBy::Open,
         Trigger::Page(..) => CalledBy::Page,
+        Trigger::Signed(..) => CalledBy::Signed,
         Trigger::Rest(_) => CalledBy::Rest,
         Trigger::Keyed(..) => CalledBy::Key,
         Trigger::Session(..) => CalledBy::Session,
+        Trigger::Either(..) => CalledBy::Either,
         Trigger::Stage(_) => CalledBy::Stage,
         Trigger::Queue(queue, _) => CalledBy::Queue(queue.word().to_owned()),
         Trigger::Schedule(schedule, _) => {

@@ -108,6 +108,9 @@ pub enum Trigger {
     Open(Route, OpenHandler),
     /// A page that anyone opens in a browser. It counts for the client's address, and what goes wrong is a page, too.
     Page(Route, OpenHandler),
+    /// A request through API Gateway by a service that signs what it sends; its handler checks that. It counts for nobody:
+    /// a limit would keep events back.
+    Signed(Route, OpenHandler),
     /// A request that no route takes, by anyone. It counts for nobody: nothing is read or written for it.
     Rest(OpenHandler),
     /// A request through API Gateway, by the owner of a key that has the right. It counts for the key, as the limit
@@ -115,6 +118,9 @@ pub enum Trigger {
     Keyed(Route, Scope, Limit, KeyedHandler),
     /// A request through API Gateway, from a browser that has signed in.
     Session(Route, SessionHandler),
+    /// A request through API Gateway, by the owner of a key that has the right, or from a browser that has signed in. With a
+    /// key it counts for the key.
+    Either(Route, Scope, KeyedHandler),
     /// A state of the state machine, or a direct invocation: JSON in, JSON out.
     Stage(StageHandler),
     /// Messages of a queue, one call each; those that fail come again.
@@ -150,6 +156,12 @@ impl Endpoint {
         Self::new(handler, Trigger::Page(route, answers))
     }
 
+    /// One for a service that signs: [`Trigger::Signed`].
+    #[must_use]
+    pub const fn signed(handler: &'static str, route: Route, answers: OpenHandler) -> Self {
+        Self::new(handler, Trigger::Signed(route, answers))
+    }
+
     /// One for what no route takes: [`Trigger::Rest`].
     #[must_use]
     pub const fn rest(handler: &'static str, answers: OpenHandler) -> Self {
@@ -172,6 +184,12 @@ impl Endpoint {
     #[must_use]
     pub const fn session(handler: &'static str, route: Route, answers: SessionHandler) -> Self {
         Self::new(handler, Trigger::Session(route, answers))
+    }
+
+    /// One for owners of keys with a right and for browsers that have signed in: [`Trigger::Either`].
+    #[must_use]
+    pub const fn either(handler: &'static str, route: Route, scope: Scope, answers: KeyedHandler) -> Self {
+        Self::new(handler, Trigger::Either(route, scope, answers))
     }
 
     /// A stage of a job, or what other functions call: [`Trigger::Stage`].
@@ -248,7 +266,12 @@ impl Endpoint {
         let by_caller: &[Grant] = match self.trigger {
             Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) => &[Grant::Table(&[Item::Update])],
             Trigger::Session(..) => &[Grant::Table(&[Item::Get])],
-            Trigger::Rest(_) | Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => &[],
+            Trigger::Either(..) => &[Grant::Table(&[Item::Get, Item::Update])],
+            Trigger::Signed(..)
+            | Trigger::Rest(_)
+            | Trigger::Stage(_)
+            | Trigger::Queue(..)
+            | Trigger::Schedule(..) => &[],
         };
         [by_caller, self.grants].concat()
     }
@@ -276,7 +299,9 @@ impl Endpoint {
         match self.trigger {
             Trigger::Open(route, _)
             | Trigger::Page(route, _)
+            | Trigger::Signed(route, _)
             | Trigger::Keyed(route, ..)
+            | Trigger::Either(route, ..)
             | Trigger::Session(route, _) => Some(route),
             Trigger::Rest(_) => Some(REST),
             Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => None,
