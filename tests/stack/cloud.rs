@@ -45,8 +45,8 @@ pub(crate) enum With {
     UsualSettings,
     /// As on AWS: nothing of the private network is a source or a receiver.
     NoPrivateSources,
-    /// An operator who allows little: one slot, three mails an hour from one address, some hosts; and whose secret for
-    /// pages is not there.
+    /// An operator who allows little: one slot, three mails an hour from one address, some hosts; whose secret for
+    /// pages is not there; and who takes no payments.
     NarrowSettings,
     /// Calls of DynamoDB are counted: tests that share it look at different functions.
     CountedCalls,
@@ -78,6 +78,7 @@ pub(crate) fn shared(with: With) -> &'static Cloud {
                 "ClipSlots=1",
                 "MailsPerHour=3",
                 "Sources=127.0.0.1, youtube",
+                "StripeSecretArn=",
                 "PageSecretArn=arn:aws:secretsmanager:us-east-1:000000000000:secret:pages-abcdef",
             ]),
             With::CountedCalls => vec!["--count-calls".to_owned()],
