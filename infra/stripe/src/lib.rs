@@ -93,5 +93,183 @@
 //! - A search finds what was written a moment ago; Stripe may take a minute.
 //! - No limit of calls; a test that wants a 429 asks for a [`Fault`].
 
+// Stripe's objects have many fields.
+#![recursion_limit = "256"]
+
 /// The version of Stripe's API that answers have.
 pub const VERSION: &str = "2026-05-27.dahlia";
+
+/// The prefix of everything that Stripe does not have.
+pub const CONTROL: &str = "/_local/stripe";
+
+mod cards;
+mod clock;
+mod control;
+mod deliver;
+mod error;
+mod expand;
+mod fault;
+mod form;
+mod journal;
+mod list;
+mod network;
+mod objects;
+mod pages;
+mod pay;
+mod routes;
+mod server;
+mod state;
+mod tx;
+
+pub use fault::{Answer, Fault, When};
+pub use network::Network;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::journal::Journal;
+use crate::server::Server;
+use crate::state::Change;
+
+/// How a Stripe is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder that keeps its state; it is made if it is not there.
+    pub state: PathBuf,
+    /// The port on 127.0.0.1. 0 takes the port of the last start with this state if it is free, else any.
+    pub port: u16,
+    /// The secret key that the API's callers have: `sk_test_…`.
+    pub key: String,
+    /// Where events go; nothing leaves that as it was at the last start, at first nowhere.
+    pub webhook: Option<Webhook>,
+    /// Makes ids follow from it and from the order of the calls. Without it each new state has ids of its own, so that
+    /// who remembers old ones never takes new ones for them.
+    pub seed: Option<u64>,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// An address with `http`, on this machine.
+    pub url: String,
+    /// What they are signed with, as it is: `whsec_…`.
+    pub secret: String,
+}
+
+/// A Stripe that runs, until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Stripe {
+    server: Arc<Server>,
+    address: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Starts a Stripe with the state of its folder.
+pub async fn serve(options: Options) -> anyhow::Result<Stripe> {
+    let (mut journal, mut state) = Journal::open(&options.state, server::real_ms() / 1000)?;
+    let listener = listen(options.port, state.settings.port).await?;
+    let address = listener.local_addr()?;
+    let mut settings = state.settings.clone();
+    if state.counter == 0 && settings.seed == 0 {
+        settings.seed = match options.seed {
+            Some(seed) => seed,
+            None => getrandom::u64().context("the operating system has no random numbers")?,
+        };
+    }
+    settings.port = address.port();
+    if options.webhook.is_some() {
+        settings.webhook = options.webhook;
+    }
+    let change = Change { counter: state.counter, settings: Some(settings), ..Change::default() };
+    journal.append(&change)?;
+    state.apply(change);
+    let server = Arc::new(Server::new(state, journal, options.key, format!("http://{address}")));
+    let tasks = vec![
+        tokio::spawn(accept(listener, Arc::clone(&server))),
+        tokio::spawn(deliver::run(Arc::clone(&server))),
+        tokio::spawn(clock::run(Arc::clone(&server))),
+    ];
+    Ok(Stripe { server, address, tasks })
+}
+
+async fn listen(asked: u16, last: u16) -> anyhow::Result<TcpListener> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    if asked == 0
+        && last != 0
+        && let Ok(listener) = bind(last).await
+    {
+        return Ok(listener);
+    }
+    bind(asked).await.with_context(|| format!("cannot listen on port {asked}"))
+}
+
+/// Serves connections until it is dropped, and they with it.
+async fn accept(listener: TcpListener, server: Arc<Server>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("a connection was not taken: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let server = Arc::clone(&server);
+        connections.spawn(async move {
+            let service = service_fn(move |request| server::handle(Arc::clone(&server), request));
+            let mut http = hyper::server::conn::http1::Builder::new();
+            // Fails when the other side goes away, or when a test asked for no answer.
+            let _ = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+impl Stripe {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What addresses begin with, without a slash at the end: `http://127.0.0.1:4242`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.server.base
+    }
+
+    /// Says where events go from now on, those that wait included.
+    pub fn set_webhook(&self, webhook: Webhook) -> anyhow::Result<()> {
+        control::set_webhook(&self.server, Some(webhook))
+            .map_err(|error| anyhow::anyhow!("{:?}", error.error))
+    }
+
+    /// Ends it: no request is carried out and no event sent any more, and its port and folder are free.
+    pub async fn stop(mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+            let _ = task.await;
+        }
+        // Connections end a moment later than who accepted them.
+        while Arc::strong_count(&self.server) > 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
+impl Drop for Stripe {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
