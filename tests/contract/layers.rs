@@ -36,6 +36,7 @@ fn layers_hold() {
         ("clipwright-costs".to_owned(), of(&["places"])),
         ("clipwright-generate".to_owned(), of(&["domain", "runtime"])),
         ("clipwright-signup".to_owned(), of(&[])),
+        ("clipwright-stripe".to_owned(), of(&[])),
         ("xtask".to_owned(), of(&["places", "signup"])),
         ("clipwright-tests".to_owned(), of(&[])),
     ]);

@@ -143,7 +143,7 @@ fn on_the_dashboard() -> Vec<Used> {
 }
 
 /// The areas that sweep.
-pub(crate) const SWEEPERS: [&str; 2] = ["stages", "webhooks"];
+pub(crate) const SWEEPERS: [&str; 3] = ["stages", "webhooks", "billing"];
 
 /// The values that a dimension has in this checkout.
 fn values(dimension: Option<Dimension>) -> Vec<String> {

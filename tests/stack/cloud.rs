@@ -46,7 +46,7 @@ pub(crate) enum With {
     /// As on AWS: nothing of the private network is a source or a receiver.
     NoPrivateSources,
     /// An operator who allows little: one slot, three mails an hour from one address, some hosts; whose secret for pages is
-    /// not there; and who has a large model.
+    /// not there; who has a large model, and takes no payments.
     NarrowSettings,
     /// Calls of DynamoDB are counted: tests that share it look at different functions.
     CountedCalls,
@@ -79,6 +79,7 @@ pub(crate) fn shared(with: With) -> &'static Cloud {
                 "MailsPerHour=3",
                 "Sources=127.0.0.1, youtube",
                 "MomentsModel=local.counting-v1:0",
+                "StripeSecretArn=",
                 "PageSecretArn=arn:aws:secretsmanager:us-east-1:000000000000:secret:pages-abcdef",
             ]),
             With::CountedCalls => vec!["--count-calls".to_owned()],

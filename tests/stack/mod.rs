@@ -1,6 +1,7 @@
 //! Through HTTP on the local cloud.
 
 mod accept;
+mod billing;
 mod browser;
 mod cancel;
 mod cases;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::{
     email::EmailAddress,
+    mail::Mail,
     rate::{self, Decision},
     sign_in::{MAILS, SIGN_IN_LIFETIME_MS, SignInCode, SignInToken},
 };
@@ -13,10 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
 
-use crate::{
-    mail::Mail,
-    secrets::{random, random_number},
-};
+use crate::secrets::{random, random_number};
 
 /// Who wants to sign in.
 #[derive(Deserialize, ToSchema)]

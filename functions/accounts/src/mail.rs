@@ -8,27 +8,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
-use domain::{sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp};
+use domain::{
+    mail::Mail, money::Amount, reload::APPROVAL_LIFETIME_MS, sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp,
+};
 use runtime::{App, AppError, Calls, StageError, Var};
-use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
-
-/// A mail to be sent. No `Debug`: it has secrets in it.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "mail", rename_all = "snake_case")]
-pub enum Mail {
-    /// A link and a code to sign in with.
-    SignIn {
-        /// The address, in its one form.
-        to: String,
-        /// The secret of the link.
-        token: String,
-        /// The six digits.
-        code: String,
-        /// From when on both are worth nothing.
-        expires_at: Timestamp,
-    },
-}
 
 /// The mail as text.
 #[derive(Template)]
@@ -48,6 +32,26 @@ struct SignInPage<'a> {
     minutes: i64,
 }
 
+/// Any other mail, as text.
+#[derive(Template)]
+#[template(path = "notice.txt")]
+struct NoticeText<'a> {
+    said: &'a str,
+    link: Option<&'a str>,
+    foot: &'a str,
+}
+
+/// And as a page.
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage<'a> {
+    title: &'a str,
+    said: &'a str,
+    link: Option<&'a str>,
+    button: &'a str,
+    foot: &'a str,
+}
+
 /// What a mail says, in both forms.
 struct Letter {
     subject: &'static str,
@@ -61,16 +65,70 @@ struct Letter {
 /// [`StageError::Passing`]: the message comes again.
 pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     // The parser's error would quote the message.
-    let mail = serde_json::from_str(&message).map_err(|_| passing("the message is no mail"))?;
-    let Mail::SignIn { to, token, code, expires_at } = mail;
-    if app.now() >= expires_at {
-        warn!("a sign-in mail came too late and is not sent");
+    let mail: Mail = serde_json::from_str(&message).map_err(|_| passing("the message is no mail"))?;
+    if app.now() >= mail.expires_at() {
+        warn!("a mail came too late and is not sent");
         return Ok(());
     }
-    let letter = sign_in(app.config().get(Var::PublicUrl)?, &token, &code)?;
-    send(&app, &to, letter).await?;
-    info!("sent a sign-in mail");
+    let letter = letter(app.config().get(Var::PublicUrl)?, &mail)?;
+    let subject = letter.subject;
+    send(&app, mail.to(), letter).await?;
+    info!(subject, "sent a mail");
     Ok(())
+}
+
+/// What a mail says.
+fn letter(public_url: &str, mail: &Mail) -> Result<Letter, StageError> {
+    match mail {
+        Mail::SignIn { token, code, .. } => sign_in(public_url, token, code),
+        Mail::ApproveReload { token, cents, .. } => {
+            let (amount, minutes) = (Amount::cents(*cents), APPROVAL_LIFETIME_MS / 60_000);
+            notice(
+                ("Approve a reload", "Approve"),
+                &format!(
+                    "A program with one of your API keys wants to charge {amount} to your saved card. Nothing is charged \
+                     unless you approve it."
+                ),
+                // In the fragment, as that of signing in.
+                Some(&format!("{}/v1/reload/approve#token={token}", public_url.trim_end_matches('/'))),
+                &format!(
+                    "The link works once, within {minutes} minutes. If this is none of your programs, delete the key."
+                ),
+            )
+        }
+        Mail::FinishPayment { url, cents, .. } => notice(
+            ("Confirm a payment", "Pay"),
+            &format!(
+                "Your bank wants you to confirm the payment of {} yourself, so your card was not charged. You can pay on \
+                 this page, where it will ask you.",
+                Amount::cents(*cents)
+            ),
+            Some(url),
+            "The page is open for an hour.",
+        ),
+        Mail::ReloadLocked { until, .. } => notice(
+            ("Your reload password was guessed at", ""),
+            &format!(
+                "Somebody who has one of your API keys has sent five wrong reload passwords within an hour. Nothing was \
+                 charged, and no reload is tried until {}.",
+                Timestamp::rfc3339(*until)
+            ),
+            None,
+            "If it was not one of your own programs, delete the key.",
+        ),
+    }
+}
+
+fn notice(
+    (subject, button): (&'static str, &str),
+    said: &str,
+    link: Option<&str>,
+    foot: &str,
+) -> Result<Letter, StageError> {
+    let text = NoticeText { said, link, foot }.render();
+    let html = NoticePage { title: subject, said, link, button, foot }.render();
+    let broken = |_| passing("the template does not render");
+    Ok(Letter { subject, text: text.map_err(broken)?, html: html.map_err(broken)? })
 }
 
 /// The token stands in the fragment: it reaches the page's script, but no server's log on the way and no `Referer`.
@@ -120,6 +178,26 @@ mod tests {
             assert!(form.contains("042137") && form.contains("15 minutes"), "{form}");
         }
         assert!(!letter.subject.contains("042137"));
+    }
+
+    #[test]
+    fn every_mail_says_how_much_and_where() {
+        let expires_at = Timestamp(1_800_000_000_000);
+        let to = "ann@example.com".to_owned();
+        let approve =
+            Mail::ApproveReload { to: to.clone(), token: "abc".to_owned(), cents: 2500, expires_at };
+        let finish =
+            Mail::FinishPayment { to: to.clone(), url: "https://pay".to_owned(), cents: 2500, expires_at };
+        for (mail, link) in
+            [(approve, "https://clips.example/v1/reload/approve#token=abc"), (finish, "https://pay")]
+        {
+            let letter = letter("https://clips.example/", &mail).unwrap();
+            for form in [&letter.text, &letter.html] {
+                assert!(form.contains(link) && form.contains("$25.00"), "{form}");
+            }
+        }
+        let locked = letter("https://clips.example/", &Mail::ReloadLocked { to, until: expires_at }).unwrap();
+        assert!(!locked.text.contains("http") && !locked.html.contains("<a "), "{}", locked.text);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub struct Transaction {
     /// Its id.
     #[schema(example = "a1b2c3d4e5f6g7h8-usd-7")]
     pub id: String,
-    /// `signup_bonus`, `purchase`, `subscription`, `reservation`, `charge`, `refund` or `gift`.
+    /// `signup_bonus`, `purchase`, `subscription`, `reservation`, `charge`, `refund`, `gift`, `deposit_refund` or
+    /// `dispute`.
     #[schema(value_type = String, example = "reservation")]
     pub r#type: EntryKind,
     /// `usd`, `edit` or `track`.
@@ -40,7 +41,7 @@ pub struct Transaction {
     /// wallet add up to its balance. A charge of what was reserved before is 0 here: the reservation has taken it.
     #[schema(value_type = f64, example = -0.1)]
     pub amount: Number,
-    /// What could be spent afterwards.
+    /// What could be spent afterwards; below zero, what was owed.
     #[schema(value_type = f64, example = 4.9)]
     pub balance_after: Number,
     /// The job that it belongs to; null if there is none.
@@ -103,7 +104,7 @@ impl Transaction {
             r#type: entry.kind,
             wallet,
             amount: available_delta.clone(),
-            balance_after: number(wallet, i64::try_from(entry.balance_after.units()).unwrap_or(i64::MAX)),
+            balance_after: number(wallet, entry.net_after()),
             job_id: job.map(|job| job.to_string()),
             created: row.at.rfc3339(),
             available_delta,
@@ -237,8 +238,14 @@ mod tests {
     use domain::{ledger::Entry, money::Amount, time::Timestamp};
 
     fn row(kind: EntryKind, available_delta: i64, held_delta: i64) -> EntryRow {
-        let entry =
-            Entry { seq: 7, kind, available_delta, held_delta, balance_after: Amount::new(4_900_000) };
+        let entry = Entry {
+            seq: 7,
+            kind,
+            available_delta,
+            held_delta,
+            balance_after: Amount::new(4_900_000),
+            owed_after: Amount::ZERO,
+        };
         EntryRow { entry, reference: "a1b2c3d4e5f6g7h8".to_owned(), at: Timestamp(1_711_800_000_000) }
     }
 

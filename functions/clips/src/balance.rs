@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// What the caller can spend.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Balance {
-    /// Dollars, without what is reserved for jobs under way.
+    /// Dollars, without what is reserved for jobs under way. Below zero after a refund of money that was spent already.
     #[schema(example = 4.9)]
     pub balance: f64,
 }
@@ -21,7 +21,7 @@ pub struct Balance {
 /// 401 without a key.
 pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiResponse, ApiError> {
     let wallet = app.table()?.wallet(&caller.account, WalletKind::Usd).await?;
-    Ok(ApiResponse::ok(&Balance { balance: wallet.available.dollars() }))
+    Ok(ApiResponse::ok(&Balance { balance: wallet.net_dollars() }))
 }
 
 /// The endpoint in the API's description.

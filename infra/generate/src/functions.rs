@@ -42,6 +42,7 @@ pub(crate) fn root_value(name: &str, parameters: &Mapping) -> anyhow::Result<Val
         "PageSecret" => choice("HasPageSecret", reference("PageSecretArn"), sub(NO_SECRET)),
         // A profile spreads its requests over the models of several regions, each of which must be allowed.
         "LargeModels" => choice("HasMomentsModel", sub(ALL_MODELS), sub(NO_MODEL)),
+        "StripeSecret" => choice("HasStripeSecret", reference("StripeSecretArn"), sub(NO_SECRET)),
         "PublicUrl" => choice(
             "HasPublicUrl",
             reference("PublicUrl"),
@@ -229,6 +230,7 @@ impl Writer<'_> {
             }
             CalledBy::Open
             | CalledBy::Page
+            | CalledBy::Signed
             | CalledBy::Rest
             | CalledBy::Key
             | CalledBy::Session

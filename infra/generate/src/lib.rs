@@ -12,7 +12,7 @@
 //! - Values go down as parameters, and nothing comes up. `${AWS::StackName}` would be the nested stack's own, so the
 //!   root's is passed as `Stack`.
 //! - Functions whose versions the state machine names stay in the root.
-//! - What is optional hangs on a parameter that is empty (`DomainName`, `HostedZoneId`, `PageSecretArn`) or 0
+//! - What is optional hangs on a parameter that is empty (`DomainName`, `HostedZoneId`, `PageSecretArn`, `StripeSecretArn`) or 0
 //!   (`MediaConcurrency`, off by default: reserved concurrency is taken from all other functions, and a new account has
 //!   too little).
 //! - A function has the grants of its row. SAM adds AWS's managed policies for logs, queues and traces, which speak of

@@ -82,11 +82,11 @@ fn path_item(endpoint: &Described, path: &str, operation: &Operation) -> Value {
     if let Some(request) = &operation.request {
         item["requestBody"] = json!({ "required": true, "content": content(request) });
     }
-    if endpoint.caller == CalledBy::Key {
-        item["security"] = json!([{ "key": [] }, { "session": [] }]);
-    }
-    if endpoint.caller == CalledBy::Session {
-        item["security"] = json!([{ "session": [] }]);
+    let (key, session) = (json!({ "key": [] }), json!({ "session": [] }));
+    match endpoint.caller {
+        CalledBy::Key => item["security"] = json!([key, session]),
+        CalledBy::Session => item["security"] = json!([session]),
+        _ => {}
     }
     item
 }
@@ -105,9 +105,9 @@ fn responses(endpoint: &Described, operation: &Operation) -> Value {
         }
     };
     let mut responses = json!({ "200": { "description": "OK", "content": answer } });
-    let authenticated = endpoint.caller == CalledBy::Key || endpoint.caller == CalledBy::Session;
-    let by_caller = authenticated.then_some(401);
-    let by_scope = (endpoint.caller == CalledBy::Key).then_some(403);
+    let has_key = endpoint.caller == CalledBy::Key;
+    let by_caller = (has_key || endpoint.caller == CalledBy::Session).then_some(401);
+    let by_scope = has_key.then_some(403);
     let by_limit = endpoint.is_limited().then_some(429);
     let by_table = by_caller.into_iter().chain(by_scope).chain(by_limit);
     for status in operation.problems.iter().copied().chain(by_table).chain([500]) {

@@ -94,14 +94,13 @@ impl Audit {
         if !fits(entry) {
             return Err(Mismatch::Shape(seq));
         }
-        let moved = |amount: Amount, delta| amount.units().checked_add_signed(delta).map(Amount::new);
-        let available = moved(self.wallet.available, entry.available_delta);
-        let held = moved(self.wallet.held, entry.held_delta);
-        let (Some(available), Some(held)) = (available, held) else { return Err(Mismatch::Negative(seq)) };
-        if available != entry.balance_after {
-            return Err(Mismatch::Balance { seq, sum: available, stated: entry.balance_after });
+        let after = self.wallet.moved(entry.kind, entry.available_delta, entry.held_delta);
+        let after = after.map_err(|_| Mismatch::Negative(seq))?;
+        let (sum, stated) = (after.available, entry.balance_after);
+        if sum != stated || after.owed != entry.owed_after {
+            return Err(Mismatch::Balance { seq, sum, stated });
         }
-        self.wallet = Wallet { available, held, seq };
+        self.wallet = after;
         self.hold(entry, reference)
     }
 
@@ -155,6 +154,7 @@ const fn fits(entry: &Entry) -> bool {
         EntryKind::SignupBonus | EntryKind::Purchase | EntryKind::Subscription | EntryKind::Gift => {
             available > 0 && held == 0
         }
+        EntryKind::DepositRefund | EntryKind::Dispute => available < 0 && held == 0,
         EntryKind::Reservation => held > 0 && between,
         EntryKind::Refund => held < 0 && between,
         // At once, or out of a hold.
@@ -188,7 +188,7 @@ mod tests {
             let hold = self.holds.get(at).copied();
             let reference = format!("job-{at}");
             let resolved = |how| hold.map(|hold| self.wallet.resolve(hold, how));
-            let outcome = match what % 6 {
+            let outcome = match what % 7 {
                 0 => return self.grant(amount),
                 1 => {
                     if let Ok(change) = self.wallet.charge(Amount::new(amount)) {
@@ -206,6 +206,12 @@ mod tests {
                 }
                 3 => hold.map(|hold| self.wallet.true_up(hold, Amount::new(amount))),
                 4 => resolved(Resolution::Void),
+                5 => {
+                    if let Ok(change) = self.wallet.take_back(EntryKind::Dispute, Amount::new(amount)) {
+                        self.write(change, "payment".to_owned());
+                    }
+                    return;
+                }
                 _ => resolved(Resolution::Post(Amount::new(amount))),
             };
             if let Some(Ok((change, hold))) = outcome {
@@ -253,7 +259,7 @@ mod tests {
         /// changes places.
         #[test]
         fn a_tampered_entry_is_found(
-            books in books(), at in any::<prop::sample::Index>(), what in 0u8..8, by in 1u64..1000,
+            books in books(), at in any::<prop::sample::Index>(), what in 0u8..9, by in 1u64..1000,
         ) {
             let mut books = books;
             let at = at.index(books.rows.len());
@@ -265,18 +271,20 @@ mod tests {
                 3 => more(&mut books.rows[at].0.balance_after, by),
                 4 => books.rows[at].0.available_delta -= signed,
                 5 => { books.rows.remove(at); }
-                6 => { let row = books.rows[at].clone(); books.rows.insert(at, row); }
+                6 => more(&mut books.rows[at].0.owed_after, by),
+                7 => { let row = books.rows[at].clone(); books.rows.insert(at, row); }
                 _ => { let last = books.rows.len() - 1; prop_assume!(at < last); books.rows.swap(at, last); }
             }
             prop_assert!(books.audit().is_err(), "{:#?}", books);
         }
 
         #[test]
-        fn a_tampered_wallet_is_found(books in books(), what in 0u8..3, by in 1u64..1000) {
+        fn a_tampered_wallet_is_found(books in books(), what in 0u8..4, by in 1u64..1000) {
             let mut books = books;
             match what {
                 0 => more(&mut books.wallet.available, by),
                 1 => more(&mut books.wallet.held, by),
+                2 => more(&mut books.wallet.owed, by),
                 _ => books.wallet.seq += by,
             }
             let found = matches!(books.audit(), Err(Mismatch::Wallet { .. }));

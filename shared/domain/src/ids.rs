@@ -94,50 +94,67 @@ id!(KeyId);
 id!(FileId);
 id!(WebhookId);
 
-/// The id of an event that webhooks tell of, the `webhook-id` of all requests that do. Ids sort by time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EventId(String);
+/// Digits of base 36 for the milliseconds of an id that sorts by time: enough until the year 5188.
+const TIME_DIGITS: usize = 9;
 
-/// What an event's id begins with.
-const EVENT_PREFIX: &str = "evt_";
-/// Digits of base 36 for the milliseconds of an event's id: enough until the year 5188.
-const EVENT_TIME_DIGITS: usize = 9;
+/// An id that begins with a word and sorts by time.
+macro_rules! timed_id {
+    ($(#[$about:meta])* $name:ident, $prefix:literal) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
 
-impl EventId {
-    /// The id of an event at `at`, from 16 random bytes.
-    #[must_use]
-    pub fn new(at: Timestamp, bytes: [u8; ID_LENGTH]) -> Self {
-        let mut rest = at.0.unsigned_abs();
-        let mut digits = [b'0'; EVENT_TIME_DIGITS];
-        for digit in digits.iter_mut().rev() {
-            *digit = BASE36[usize::try_from(rest % 36).unwrap_or_default()];
-            rest /= 36;
+        impl $name {
+            /// The id of what happens at `at`, from 16 random bytes.
+            #[must_use]
+            pub fn new(at: Timestamp, bytes: [u8; ID_LENGTH]) -> Self {
+                Self(format!(concat!($prefix, "{}{}"), time_digits(at), JobId::from_random(bytes)))
+            }
+
+            /// Reads an id from a path or a message; `None` if it cannot be one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let digits = text.strip_prefix($prefix)?;
+                let valid = digits.len() == TIME_DIGITS + ID_LENGTH
+                    && digits.bytes().all(|byte| BASE36.contains(&byte));
+                valid.then(|| Self(text.to_owned()))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-        let time: String = digits.into_iter().map(char::from).collect();
-        Self(format!("{EVENT_PREFIX}{time}{}", JobId::from_random(bytes)))
-    }
 
-    /// Reads an id from a path or a message; `None` if it cannot be one.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(EVENT_PREFIX)?;
-        let valid = digits.len() == EVENT_TIME_DIGITS + ID_LENGTH
-            && digits.bytes().all(|byte| BASE36.contains(&byte));
-        valid.then(|| Self(text.to_owned()))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
 }
 
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+timed_id!(
+    /// The id of an event that webhooks tell of, the `webhook-id` of all requests that do.
+    EventId,
+    "evt_"
+);
+timed_id!(
+    /// The id of a payment, which is also its `Idempotency-Key` at Stripe.
+    PaymentId,
+    "pay_"
+);
+
+fn time_digits(at: Timestamp) -> String {
+    let mut rest = at.0.unsigned_abs();
+    let mut digits = [b'0'; TIME_DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE36[usize::try_from(rest % 36).unwrap_or_default()];
+        rest /= 36;
     }
+    digits.into_iter().map(char::from).collect()
 }
 
 /// An API key's text begins with this.

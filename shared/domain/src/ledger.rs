@@ -4,8 +4,10 @@
 //! is spent, the rest comes back), *voided* (all comes back: the work failed) or *expired* (all comes back: nobody
 //! resolved it in time). Every change of a wallet is one or more [`Entry`] rows, numbered without gaps.
 //!
-//! Invariant: for every wallet, `available` is the sum of its entries' `available_delta`, `held` the sum of their
-//! `held_delta`, and neither is ever negative.
+//! Invariant: for every wallet, `available` less `owed` is the sum of its entries' `available_delta`, `held` the sum of
+//! their `held_delta`; none of the three is ever negative, and who owes has nothing available. Money that came from a
+//! payment may be taken back after it was spent ([`Wallet::take_back`]): only then does a wallet owe. What comes in next
+//! pays that first.
 //!
 //! These functions decide; `store::ledger` carries a decision out as one conditional transaction.
 //!
@@ -25,6 +27,9 @@ pub struct Wallet {
     pub available: Amount,
     /// What is set aside for work that is under way.
     pub held: Amount,
+    /// What was taken back of a payment and is not there any more.
+    #[serde(default, skip_serializing_if = "Amount::is_zero")]
+    pub owed: Amount,
     /// Number of the latest entry. It also guards a write: a decision made on an older wallet is refused.
     pub seq: u64,
 }
@@ -47,11 +52,15 @@ pub enum EntryKind {
     Refund,
     /// A present from the operator.
     Gift,
+    /// A payment that was given back to its card, wholly or in part.
+    DepositRefund,
+    /// A payment whose owner's bank took it back, wholly or in part.
+    Dispute,
 }
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SignupBonus,
         Self::Purchase,
         Self::Subscription,
@@ -59,6 +68,8 @@ impl EntryKind {
         Self::Charge,
         Self::Refund,
         Self::Gift,
+        Self::DepositRefund,
+        Self::Dispute,
     ];
 
     /// The word in answers.
@@ -72,7 +83,15 @@ impl EntryKind {
             Self::Charge => "charge",
             Self::Refund => "refund",
             Self::Gift => "gift",
+            Self::DepositRefund => "deposit_refund",
+            Self::Dispute => "dispute",
         }
+    }
+
+    /// Whether it takes money back that may have been spent, so that the wallet may owe afterwards.
+    #[must_use]
+    pub const fn takes_back(self) -> bool {
+        matches!(self, Self::DepositRefund | Self::Dispute)
     }
 }
 
@@ -83,12 +102,15 @@ pub struct Entry {
     pub seq: u64,
     /// What kind of movement this is.
     pub kind: EntryKind,
-    /// Change of `available`.
+    /// Change of `available`, or of what is owed.
     pub available_delta: i64,
     /// Change of `held`.
     pub held_delta: i64,
     /// `available` behind this entry.
     pub balance_after: Amount,
+    /// What is owed behind this entry.
+    #[serde(default, skip_serializing_if = "Amount::is_zero")]
+    pub owed_after: Amount,
 }
 
 impl Entry {
@@ -96,6 +118,12 @@ impl Entry {
     #[must_use]
     pub fn amount(self) -> u64 {
         self.available_delta.unsigned_abs().max(self.held_delta.unsigned_abs())
+    }
+
+    /// What can be spent behind this entry, or, below zero, what is owed.
+    #[must_use]
+    pub fn net_after(self) -> i64 {
+        Wallet { available: self.balance_after, owed: self.owed_after, ..Wallet::default() }.net()
     }
 }
 
@@ -218,6 +246,50 @@ impl Wallet {
         Ok(Draft::of(self).push(kind, signed(amount)?, 0)?.finish())
     }
 
+    /// Takes back what a payment had brought: `kind` says why. What is not there any more is owed.
+    ///
+    /// # Errors
+    /// [`LedgerError::OutOfRange`] past the ledger's range, or for a kind that takes nothing back.
+    pub fn take_back(self, kind: EntryKind, amount: Amount) -> Result<Change, LedgerError> {
+        if !kind.takes_back() {
+            return Err(LedgerError::OutOfRange);
+        }
+        Ok(Draft::of(self).push(kind, -signed(amount)?, 0)?.finish())
+    }
+
+    /// What can be spent, or, below zero, what is owed: the sum of all entries.
+    #[must_use]
+    pub fn net(self) -> i64 {
+        let signed = |amount: Amount| i64::try_from(amount.units()).unwrap_or(i64::MAX);
+        signed(self.available).saturating_sub(signed(self.owed))
+    }
+
+    /// The same in dollars, for JSON.
+    #[must_use]
+    pub fn net_dollars(self) -> f64 {
+        if self.owed.is_zero() { self.available.dollars() } else { -self.owed.dollars() }
+    }
+
+    /// The wallet with this net, and the same otherwise.
+    fn with_net(self, net: i64) -> Self {
+        let amount = Amount::new(net.unsigned_abs());
+        let (available, owed) = if net < 0 { (Amount::ZERO, amount) } else { (amount, Amount::ZERO) };
+        Self { available, owed, ..self }
+    }
+
+    /// The wallet after an entry of `kind` that moves so much. [`crate::audit`] goes by it, too.
+    pub(crate) fn moved(
+        self,
+        kind: EntryKind,
+        available_delta: i64,
+        held_delta: i64,
+    ) -> Result<Self, LedgerError> {
+        let net = self.net().checked_add(available_delta).filter(|net| net.unsigned_abs() <= WALLET_MAX);
+        let net = net.filter(|net| *net >= 0 || available_delta >= 0 || kind.takes_back());
+        let held = moved(self.held, held_delta)?;
+        Ok(Self { held, seq: self.seq + 1, ..self.with_net(net.ok_or(LedgerError::OutOfRange)?) })
+    }
+
     /// Spends at once, for work that is done within the request.
     ///
     /// # Errors
@@ -269,12 +341,10 @@ impl Draft {
         if available_delta == 0 && held_delta == 0 {
             return Ok(self);
         }
-        let wallet = &mut self.0.wallet;
-        wallet.available = moved(wallet.available, available_delta)?;
-        wallet.held = moved(wallet.held, held_delta)?;
-        wallet.seq += 1;
-        let (seq, balance_after) = (wallet.seq, wallet.available);
-        self.0.entries.push(Entry { seq, kind, available_delta, held_delta, balance_after });
+        let wallet = self.0.wallet.moved(kind, available_delta, held_delta)?;
+        let Wallet { available: balance_after, owed: owed_after, seq, .. } = wallet;
+        self.0.entries.push(Entry { seq, kind, available_delta, held_delta, balance_after, owed_after });
+        self.0.wallet = wallet;
         Ok(self)
     }
 
@@ -310,7 +380,7 @@ mod tests {
         let (change, hold) = wallet(500).hold(Amount::new(200)).unwrap();
         assert_eq!((change.wallet.available, change.wallet.held), (Amount::new(300), Amount::new(200)));
         let (change, hold) = change.wallet.resolve(hold, Resolution::Post(Amount::new(150))).unwrap();
-        assert_eq!(change.wallet, Wallet { available: Amount::new(350), held: Amount::new(0), seq: 4 });
+        assert_eq!(change.wallet, Wallet { available: Amount::new(350), seq: 4, ..Wallet::default() });
         assert_eq!((hold.state, hold.posted), (HoldState::Posted, Amount::new(150)));
         let kinds: Vec<_> = change.entries.iter().map(|e| (e.seq, e.kind, e.balance_after.units())).collect();
         assert_eq!(kinds, [(3, EntryKind::Charge, 300), (4, EntryKind::Refund, 350)]);
@@ -343,9 +413,30 @@ mod tests {
         assert_eq!(wallet(1).grant(EntryKind::Gift, Amount::new(u64::MAX)), Err(LedgerError::OutOfRange));
     }
 
+    #[test]
+    fn who_owes_can_spend_nothing_until_it_is_paid() {
+        let change = wallet(500).take_back(EntryKind::Dispute, Amount::new(700)).unwrap();
+        let owing = change.wallet;
+        assert_eq!((owing.available, owing.owed, owing.net()), (Amount::ZERO, Amount::new(200), -200));
+        assert_eq!((change.entries[0].available_delta, change.entries[0].owed_after.units()), (-700, 200));
+        assert!(matches!(owing.hold(Amount::new(1)), Err(LedgerError::Insufficient { .. })));
+        let paid = owing.grant(EntryKind::Purchase, Amount::new(150)).unwrap().wallet;
+        assert_eq!((paid.available, paid.owed), (Amount::ZERO, Amount::new(50)));
+        let paid = paid.grant(EntryKind::Purchase, Amount::new(150)).unwrap().wallet;
+        assert_eq!((paid.available, paid.owed), (Amount::new(100), Amount::ZERO));
+        assert_eq!(wallet(5).take_back(EntryKind::Charge, Amount::new(1)), Err(LedgerError::OutOfRange));
+        let stored = serde_json::to_value(wallet(5)).unwrap();
+        assert_eq!(
+            stored,
+            serde_json::json!({ "available": 5, "held": 0, "seq": 1 }),
+            "as ever where nothing is owed"
+        );
+    }
+
     #[derive(Clone, Debug)]
     enum Op {
         Grant(u64),
+        TakeBack(u64),
         Charge(u64),
         Hold(u64),
         TrueUp(usize, u64),
@@ -360,6 +451,7 @@ mod tests {
         ];
         prop_oneof![
             (0u64..1000).prop_map(Op::Grant),
+            (0u64..1000).prop_map(Op::TakeBack),
             (0u64..1000).prop_map(Op::Charge),
             (0u64..1000).prop_map(Op::Hold),
             (0usize..8, 0u64..1500).prop_map(|(i, a)| Op::TrueUp(i, a)),
@@ -378,6 +470,9 @@ mod tests {
             for op in ops {
                 let outcome = match op {
                     Op::Grant(a) => wallet.grant(EntryKind::Gift, Amount::new(a)).inspect(|_| granted += a),
+                    Op::TakeBack(a) => {
+                        wallet.take_back(EntryKind::DepositRefund, Amount::new(a)).inspect(|_| spent += a)
+                    }
                     Op::Charge(a) => wallet.charge(Amount::new(a)).inspect(|_| spent += a),
                     Op::Hold(a) => wallet.hold(Amount::new(a)).map(|(c, h)| { holds.push(h); c }),
                     Op::TrueUp(i, a) if i < holds.len() => {
@@ -396,14 +491,16 @@ mod tests {
             }
             let open: u64 = holds.iter().filter(|h| h.state == HoldState::Held).map(|h| h.amount.units()).sum();
             prop_assert_eq!(wallet.held.units(), open);
-            prop_assert_eq!(wallet.available.units() + wallet.held.units(), granted - spent);
-            prop_assert_eq!(rows.iter().map(|e| e.available_delta).sum::<i64>(), wallet.available.units() as i64);
+            let in_it = wallet.net() + wallet.held.units() as i64;
+            prop_assert_eq!(in_it, granted as i64 - spent as i64);
+            prop_assert!(wallet.owed == Amount::ZERO || wallet.available == Amount::ZERO);
+            prop_assert_eq!(rows.iter().map(|e| e.available_delta).sum::<i64>(), wallet.net());
             prop_assert_eq!(rows.iter().map(|e| e.held_delta).sum::<i64>(), wallet.held.units() as i64);
             let mut balance = 0i64;
             for (row, expected_seq) in rows.iter().zip(1u64..) {
                 balance += row.available_delta;
                 prop_assert_eq!(row.seq, expected_seq);
-                prop_assert_eq!(row.balance_after.units() as i64, balance);
+                prop_assert_eq!(row.balance_after.units() as i64 - row.owed_after.units() as i64, balance);
             }
             prop_assert_eq!(wallet.seq as usize, rows.len());
         }

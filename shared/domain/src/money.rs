@@ -52,6 +52,12 @@ impl Amount {
         self.0
     }
 
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Whole cents, in a `usd` wallet.
     #[must_use]
     pub const fn cents(cents: u64) -> Self {

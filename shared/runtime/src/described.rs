@@ -38,9 +38,11 @@ pub enum CalledBy {
     Open,
     /// Anyone in a browser, through the API.
     Page,
+    /// A service that signs what it sends, through the API.
+    Signed,
     /// Anyone, by a request that no route takes.
     Rest,
-    /// The owner of a key, through the API.
+    /// The owner of a key or a browser that has signed in, through the API.
     Key,
     /// A browser that has signed in, through the API.
     Session,
@@ -135,6 +137,7 @@ fn called_by(trigger: Trigger) -> CalledBy {
     match trigger {
         Trigger::Open(..) => CalledBy::Open,
         Trigger::Page(..) => CalledBy::Page,
+        Trigger::Signed(..) => CalledBy::Signed,
         Trigger::Rest(_) => CalledBy::Rest,
         Trigger::Keyed(..) => CalledBy::Key,
         Trigger::Session(..) => CalledBy::Session,

@@ -108,10 +108,13 @@ pub enum Trigger {
     Open(Route, OpenHandler),
     /// A page that anyone opens in a browser. It counts for the client's address, and what goes wrong is a page, too.
     Page(Route, OpenHandler),
+    /// A request through API Gateway by a service that signs what it sends; its handler checks that. It counts for nobody:
+    /// a limit would keep events back.
+    Signed(Route, OpenHandler),
     /// A request that no route takes, by anyone. It counts for nobody: nothing is read or written for it.
     Rest(OpenHandler),
-    /// A request through API Gateway, by the owner of a key that has the right. It counts for the key, as the limit
-    /// says.
+    /// A request through API Gateway, by the owner of a key that has the right, or from a browser that has signed in, which
+    /// has all rights. It counts for the key, or for all browsers of the account, as the limit says.
     Keyed(Route, Scope, Limit, KeyedHandler),
     /// A request through API Gateway, from a browser that has signed in.
     Session(Route, SessionHandler),
@@ -148,6 +151,12 @@ impl Endpoint {
     #[must_use]
     pub const fn page(handler: &'static str, route: Route, answers: OpenHandler) -> Self {
         Self::new(handler, Trigger::Page(route, answers))
+    }
+
+    /// One for a service that signs: [`Trigger::Signed`].
+    #[must_use]
+    pub const fn signed(handler: &'static str, route: Route, answers: OpenHandler) -> Self {
+        Self::new(handler, Trigger::Signed(route, answers))
     }
 
     /// One for what no route takes: [`Trigger::Rest`].
@@ -249,7 +258,11 @@ impl Endpoint {
             Trigger::Open(..) | Trigger::Page(..) => &[Grant::Table(&[Item::Update])],
             Trigger::Keyed(..) => &[Grant::Table(&[Item::Get, Item::Update])],
             Trigger::Session(..) => &[Grant::Table(&[Item::Get])],
-            Trigger::Rest(_) | Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => &[],
+            Trigger::Signed(..)
+            | Trigger::Rest(_)
+            | Trigger::Stage(_)
+            | Trigger::Queue(..)
+            | Trigger::Schedule(..) => &[],
         };
         [by_caller, self.grants].concat()
     }
@@ -277,6 +290,7 @@ impl Endpoint {
         match self.trigger {
             Trigger::Open(route, _)
             | Trigger::Page(route, _)
+            | Trigger::Signed(route, _)
             | Trigger::Keyed(route, ..)
             | Trigger::Session(route, _) => Some(route),
             Trigger::Rest(_) => Some(REST),

@@ -63,11 +63,13 @@ pub enum Var {
     PageSecretArn,
     /// The large model that finds moments, as Amazon Bedrock calls it; empty if there is none.
     MomentsModel,
+    /// ARN of the secret with Stripe's keys; empty if nothing can be paid.
+    StripeSecretArn,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -93,6 +95,7 @@ impl Var {
         Self::AllowPrivateSources,
         Self::PageSecretArn,
         Self::MomentsModel,
+        Self::StripeSecretArn,
     ];
 
     /// The name in the environment.
@@ -124,13 +127,14 @@ impl Var {
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
             Self::MomentsModel => "MOMENTS_MODEL",
+            Self::StripeSecretArn => "STRIPE_SECRET_ARN",
         }
     }
 
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
             Self::ClipMachineArn | Self::WebhooksSecretArn => value.starts_with("arn:"),
-            Self::PageSecretArn => value.is_empty() || value.starts_with("arn:"),
+            Self::PageSecretArn | Self::StripeSecretArn => value.is_empty() || value.starts_with("arn:"),
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
             | Self::MailQueueUrl
@@ -162,7 +166,7 @@ impl Var {
     const fn expected(self) -> &'static str {
         match self {
             Self::ClipMachineArn | Self::WebhooksSecretArn => "must be an ARN",
-            Self::PageSecretArn => "must be empty or an ARN",
+            Self::PageSecretArn | Self::StripeSecretArn => "must be empty or an ARN",
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
             | Self::MailQueueUrl
@@ -294,16 +298,29 @@ impl Config {
     }
 }
 
+/// Where Stripe is.
+const STRIPE: &str = "https://api.stripe.com";
+
+/// The address of Stripe's API: `STRIPE_ENDPOINT_URL` on a local cloud, where that leads to loopback as AWS does; Stripe's
+/// own everywhere else, whatever the environment says.
+#[must_use]
+pub fn stripe_endpoint(lookup: impl Fn(&str) -> Option<String>) -> String {
+    let local =
+        lookup("STRIPE_ENDPOINT_URL").filter(|url| leads_to_loopback(url.clone()) && is_local(&lookup));
+    local.unwrap_or_else(|| STRIPE.to_owned())
+}
+
+fn leads_to_loopback(url: String) -> bool {
+    Url::parse(&url).ok().is_some_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
+}
+
 /// Whether every AWS service that is called lives on loopback, as the SDK's own variables say.
 fn is_local(lookup: &impl Fn(&str) -> Option<String>) -> bool {
-    let leads_to_loopback = |url: String| {
-        Url::parse(&url).ok().is_some_and(|url| match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        })
-    };
     let for_one = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3"];
     lookup("AWS_ENDPOINT_URL").is_some_and(leads_to_loopback)
         && for_one.into_iter().filter_map(lookup).all(leads_to_loopback)
@@ -366,6 +383,22 @@ mod tests {
             "environment variable ALLOW_PRIVATE_SOURCES must be false on AWS: true is for a local cloud, with \
              AWS_ENDPOINT_URL on loopback"
         );
+    }
+
+    #[test]
+    fn stripe_is_elsewhere_only_on_a_local_cloud() {
+        let of = |aws: &str, stripe: &str| {
+            stripe_endpoint(|name| match name {
+                "AWS_ENDPOINT_URL" => Some(aws.to_owned()).filter(|url| !url.is_empty()),
+                "STRIPE_ENDPOINT_URL" => Some(stripe.to_owned()),
+                _ => None,
+            })
+        };
+        let local = "http://127.0.0.1:12111";
+        assert_eq!(of("http://127.0.0.1:4566", local), local);
+        assert_eq!(of("", local), STRIPE);
+        assert_eq!(of("https://dynamodb.amazonaws.com", local), STRIPE);
+        assert_eq!(of("http://127.0.0.1:4566", "https://stripe.example.com"), STRIPE);
     }
 
     #[test]

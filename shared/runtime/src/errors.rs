@@ -1,5 +1,7 @@
 //! Errors: one type for HTTP, one for stages, each mapped once.
 
+use std::num::NonZeroU16;
+
 use askama::Template;
 use domain::{
     clip::Refusal,
@@ -35,6 +37,8 @@ pub struct ApiError {
     limit: Option<Decision>,
     /// The methods that the path knows.
     allow: Option<Box<str>>,
+    /// When to come again, in seconds, where no limit says it.
+    retry_after_s: Option<NonZeroU16>,
 }
 
 /// What went wrong, for people.
@@ -48,7 +52,15 @@ struct Page<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: sentence(&detail.into()), internal: None, limit: None, allow: None }
+        Self {
+            status,
+            code,
+            detail: sentence(&detail.into()),
+            internal: None,
+            limit: None,
+            allow: None,
+            retry_after_s: None,
+        }
     }
 
     /// 400: the request is wrong; `detail` says what to change.
@@ -91,6 +103,33 @@ impl ApiError {
     pub fn daily_cap() -> Self {
         let detail = "this would spend more than this API key may in a day (UTC); its owner sets the cap";
         Self::new(StatusCode::PAYMENT_REQUIRED, DAILY_CAP_REACHED, detail)
+    }
+
+    /// 402: the card was not charged.
+    #[must_use]
+    pub fn declined(code: &'static str, detail: &str) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, code, detail)
+    }
+
+    /// 403: the owner of the account does not allow this.
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// 410: it was there, and its time is over.
+    pub fn gone(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, code, detail)
+    }
+
+    /// 423: too many wrong passwords.
+    pub fn locked(detail: impl Into<String>, retry_after_s: u16) -> Self {
+        let problem = Self::new(StatusCode::LOCKED, "reload_locked", detail);
+        Self { retry_after_s: NonZeroU16::new(retry_after_s), ..problem }
+    }
+
+    /// 503: something that this needs is not there; `detail` says whether to come again.
+    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
     /// 403: the key is good, but not for this.
@@ -241,8 +280,9 @@ impl ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             response = response.with_header("www-authenticate", "Bearer");
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response = response.with_header("retry-after", "1");
+        let soon = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(NonZeroU16::MIN);
+        if let Some(seconds) = self.retry_after_s.or(soon) {
+            response = response.with_header("retry-after", &seconds.to_string());
         }
         if let Some(allow) = &self.allow {
             response = response.with_header("allow", allow);

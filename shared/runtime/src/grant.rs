@@ -155,6 +155,8 @@ words! {
     Secret {
         /// What web pages want to be asked with: the operator's.
         Page => "PageSecret",
+        /// Stripe's keys: the operator's.
+        Stripe => "StripeSecret",
         /// What all secrets of webhooks are made from: the stack's own.
         Webhooks => "WebhooksSecretArn",
     }
@@ -190,6 +192,7 @@ impl Grant {
             Self::Invoke(Function::Find) => Var::FindFunction,
             Self::Start | Self::Executions(_) => Var::ClipMachineArn,
             Self::Secret(Secret::Page) => Var::PageSecretArn,
+            Self::Secret(Secret::Stripe) => Var::StripeSecretArn,
             Self::Secret(Secret::Webhooks) => Var::WebhooksSecretArn,
             Self::LargeModel => Var::MomentsModel,
             Self::Mail => return None,

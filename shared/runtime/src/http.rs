@@ -104,6 +104,15 @@ impl ApiRequest {
         }
     }
 
+    /// The body as it was sent, of `max` bytes at most: for what is signed.
+    ///
+    /// # Errors
+    /// 413 above that.
+    pub fn raw_body(&self, max: usize) -> Result<&[u8], ApiError> {
+        let body = self.body()?;
+        if body.len() > max { Err(ApiError::body_too_large(max)) } else { Ok(body) }
+    }
+
     /// The JSON body as `T`.
     ///
     /// # Errors

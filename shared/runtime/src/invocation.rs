@@ -173,6 +173,7 @@ fn count_money(metrics: &Metrics, kind: EntryKind, amount: u64) {
         }
         EntryKind::Charge => metrics.add(Metric::MoneyOut, amount),
         EntryKind::Refund => metrics.add(Metric::Refunds, amount),
+        EntryKind::DepositRefund | EntryKind::Dispute => metrics.add(Metric::MoneyTakenBack, amount),
         // Set aside, and still its owner's.
         EntryKind::Reservation => {}
     }

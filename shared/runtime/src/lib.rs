@@ -32,7 +32,7 @@ pub use auth::{Caller, SESSION_COOKIE, Session, identify};
 pub use calls::Calls;
 pub use described::{CalledBy, Described, DescribedRoute, Statement};
 pub use endpoint::{Endpoint, Route, Schedule, Trigger};
-pub use env::{Config, ConfigError, Var};
+pub use env::{Config, ConfigError, Var, stripe_endpoint};
 pub use errors::{ApiError, StageError};
 pub use grant::{ExecutionCall, Function, Grant, Item, Object, Prefix, Queue, Secret};
 pub use http::{ApiRequest, ApiResponse};

@@ -67,6 +67,8 @@ pub enum Dimension {
     Stage,
     /// Why money came in.
     Kind,
+    /// How a payment ended.
+    Outcome,
     /// Which binary it is.
     Area,
     /// Which release it is, by the name that a deployment gives it.
@@ -82,6 +84,7 @@ impl Dimension {
             Self::Method => "Method",
             Self::Stage => "Stage",
             Self::Kind => "Kind",
+            Self::Outcome => "Outcome",
             Self::Area => "Area",
             Self::Release => "Release",
         }
@@ -98,6 +101,7 @@ impl Dimension {
                 "join", "upload", "lose", "settle", "release", "probe", "captions",
             ],
             Self::Kind => &["signup_bonus", "purchase", "subscription", "gift"],
+            Self::Outcome => &["paid", "declined", "expired"],
             Self::Area | Self::Release => &[],
         }
     }
@@ -133,6 +137,16 @@ pub enum Metric {
     MoneyOut,
     /// Micro-dollars of holds that were given back.
     Refunds,
+    /// Micro-dollars that were taken back of payments, for a refund or a lost dispute.
+    MoneyTakenBack,
+    /// Payments that ended, by outcome.
+    Payments,
+    /// Payments that a bank disputes.
+    Disputes,
+    /// Requests that say they are Stripe's and are not, or whose event could not be taken.
+    EventsRefused,
+    /// How long the oldest payment whose outcome is not known has waited for it; a page that is still open does not count.
+    PaymentAge,
     /// Micro-dollars that can be spent, in all wallets together, as the last reconciliation found them.
     MoneyAvailable,
     /// Micro-dollars that are held, likewise.
@@ -153,7 +167,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::Jobs,
         Self::JobFaults,
         Self::JobsMade,
@@ -167,6 +181,11 @@ impl Metric {
         Self::MoneyIn,
         Self::MoneyOut,
         Self::Refunds,
+        Self::MoneyTakenBack,
+        Self::Payments,
+        Self::Disputes,
+        Self::EventsRefused,
+        Self::PaymentAge,
         Self::MoneyAvailable,
         Self::MoneyHeld,
         Self::WalletsChecked,
@@ -194,6 +213,11 @@ impl Metric {
             Self::MoneyIn => "MoneyIn",
             Self::MoneyOut => "MoneyOut",
             Self::Refunds => "Refunds",
+            Self::MoneyTakenBack => "MoneyTakenBack",
+            Self::Payments => "Payments",
+            Self::Disputes => "Disputes",
+            Self::EventsRefused => "EventsRefused",
+            Self::PaymentAge => "PaymentAge",
             Self::MoneyAvailable => "MoneyAvailable",
             Self::MoneyHeld => "MoneyHeld",
             Self::WalletsChecked => "WalletsChecked",
@@ -209,11 +233,14 @@ impl Metric {
     #[must_use]
     pub const fn unit(self) -> Unit {
         match self {
-            Self::JobSeconds | Self::StageSeconds | Self::QueueAge => Unit::Seconds,
+            Self::JobSeconds | Self::StageSeconds | Self::QueueAge | Self::PaymentAge => Unit::Seconds,
             Self::BytesRead | Self::BytesWritten => Unit::Bytes,
-            Self::MoneyIn | Self::MoneyOut | Self::Refunds | Self::MoneyAvailable | Self::MoneyHeld => {
-                Unit::None
-            }
+            Self::MoneyIn
+            | Self::MoneyOut
+            | Self::Refunds
+            | Self::MoneyTakenBack
+            | Self::MoneyAvailable
+            | Self::MoneyHeld => Unit::None,
             Self::Jobs
             | Self::JobFaults
             | Self::JobsMade
@@ -223,6 +250,9 @@ impl Metric {
             | Self::LedgerMismatches
             | Self::Sweeps
             | Self::DeadDeliveries
+            | Self::Payments
+            | Self::Disputes
+            | Self::EventsRefused
             | Self::ColdStarts
             | Self::ReleaseErrors => Unit::Count,
         }
@@ -236,6 +266,7 @@ impl Metric {
             Self::JobsMade => Some(Dimension::Method),
             Self::StageSeconds => Some(Dimension::Stage),
             Self::MoneyIn => Some(Dimension::Kind),
+            Self::Payments => Some(Dimension::Outcome),
             Self::Sweeps | Self::ColdStarts => Some(Dimension::Area),
             Self::ReleaseErrors => Some(Dimension::Release),
             _ => None,

@@ -6,7 +6,10 @@
 
 use std::{any::Any, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
-use domain::rate::Decision;
+use domain::{
+    account::Scope,
+    rate::{Decision, Limit},
+};
 use futures_util::FutureExt;
 use lambda_http::{
     Body, Request, RequestExt, Response,
@@ -17,7 +20,7 @@ use serde_json::Value;
 use tracing::{Instrument, Level, error, info};
 
 use crate::{
-    ApiError, ApiRequest, ApiResponse, App, Described, Endpoint, StageError, Trigger,
+    ApiError, ApiRequest, ApiResponse, App, Caller, Described, Endpoint, StageError, Trigger,
     auth::{authenticate, authenticate_session, count_open},
     env::Config,
     events::{Batch, BatchAnswer, FailedMessage},
@@ -142,14 +145,9 @@ async fn handle(
             within(limits)?;
             run(app, request).await
         }
-        Trigger::Rest(run) => run(app, request).await,
+        Trigger::Signed(_, run) | Trigger::Rest(run) => run(app, request).await,
         Trigger::Keyed(_, scope, limit, run) => {
-            let (caller, decisions) = authenticate(&request, limit, &app).await?;
-            limits.extend(decisions);
-            within(limits)?;
-            if !scope.allowed_by(&caller.scopes) {
-                return Err(ApiError::missing_scope(scope.word()));
-            }
+            let caller = owner(&app, &request, (scope, limit), limits).await?;
             run(app, caller, request).await
         }
         Trigger::Session(_, run) => {
@@ -160,6 +158,19 @@ async fn handle(
             Err(ApiError::internal("this endpoint answers no HTTP requests"))
         }
     }
+}
+
+/// The owner of the request's key or session, if that may do this and its limits allow it.
+async fn owner(
+    app: &App,
+    request: &ApiRequest,
+    (scope, limit): (Scope, Limit),
+    limits: &mut Vec<Decision>,
+) -> Result<Caller, ApiError> {
+    let (caller, decisions) = authenticate(request, limit, app).await?;
+    limits.extend(decisions);
+    within(limits)?;
+    if scope.allowed_by(&caller.scopes) { Ok(caller) } else { Err(ApiError::missing_scope(scope.word())) }
 }
 
 /// 429 if one of the limits refuses the request.
@@ -212,6 +223,7 @@ async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<
         }
         Trigger::Open(..)
         | Trigger::Page(..)
+        | Trigger::Signed(..)
         | Trigger::Rest(_)
         | Trigger::Keyed(..)
         | Trigger::Session(..) => {

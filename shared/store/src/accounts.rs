@@ -180,7 +180,9 @@ impl Table {
     pub async fn forget_account(&self, id: &AccountId) -> Result<(), StoreError> {
         let change = Changes::default().remove("email").remove("settings").remove(KEY_IDS);
         let change = change.when("attribute_exists(#closed_at)", ["closed_at"], []);
-        self.update_one(&keys::profile(id), change).await.map(drop)
+        self.update_one(&keys::profile(id), change).await?;
+        let private = [self.delete(&keys::customer(id))?, self.delete(&keys::reload(id))?];
+        self.transact_until_done(&private).await
     }
 }
 

@@ -103,7 +103,7 @@ impl Table {
         Ok(open)
     }
 
-    async fn due<T>(
+    pub(crate) async fn due<T>(
         &self,
         value: &str,
         now: Timestamp,

@@ -28,6 +28,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// When TLS cannot be set up.
 pub fn https() -> Result<SharedHttpClient, Error> {
+    let connector = SharedHttpConnector::new(Https(https_client()?));
+    Ok(http_client_fn(move |_settings, _components| connector.clone()))
+}
+
+/// The client itself, for another service that we call ourselves.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn https_client() -> Result<Client, Error> {
     let client = Client::builder()
         // Where to go instead is for the SDK to say: the request must be signed anew.
         .redirect(redirect::Policy::none())
@@ -37,8 +46,7 @@ pub fn https() -> Result<SharedHttpClient, Error> {
         true => client,
         false => client.tls_backend_preconfigured(trusting(mozillas())?),
     };
-    let connector = SharedHttpConnector::new(Https(client.build()?));
-    Ok(http_client_fn(move |_settings, _components| connector.clone()))
+    Ok(client.build()?)
 }
 
 /// The roots in the program.

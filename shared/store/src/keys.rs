@@ -31,12 +31,17 @@
 //! | job | `JOB#{id}` | `JOB` |
 //! | clip by id | `CLIP#{id}` | `CLIP` |
 //! | objects to delete | `CHORE#{id}` | `CHORE` |
+//! | payment, newest last | `ACCOUNT#{account}` | `PAYMENT#{payment}` |
+//! | Stripe's customer that an account is | `ACCOUNT#{account}` | `CUSTOMER` |
+//! | password of reloads by API | `ACCOUNT#{account}` | `RELOAD` |
+//! | reload that waits for approval | `APPROVAL#{sha256 of the link's token}` | `APPROVAL` |
+//! | event of Stripe that was taken | `STRIPE#{event}` | `EVENT` |
 //! | how far the reconciliation has come | `RECONCILIATION` | `RECONCILIATION` |
 //! | who saw a clip in a day | `VIEW#{salted sha256}` | `VIEW` |
 //! | the secret of a day's viewers | `SALT#{end}` | `SALT` |
 //!
 //! Index `open` (`open`, `due_at`): what the sweepers look after, by the time they do: jobs that have not ended, clips
-//! that expire (an hour before, and when they do), chores, deliveries.
+//! that expire (an hour before, and when they do), chores, deliveries, payments whose outcome is not known.
 
 use std::collections::HashMap;
 
@@ -44,7 +49,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     email::EmailAddress,
     idempotency::Intention,
-    ids::{AccountId, ApiKey, EventId, FileId, JobId, KeyId, SessionToken, digest},
+    ids::{AccountId, ApiKey, EventId, FileId, JobId, KeyId, PaymentId, SessionToken, digest},
     job::Cap,
     money::WalletKind,
     rate::Quota,
@@ -52,7 +57,7 @@ use domain::{
     webhook::Receiver,
 };
 
-use crate::webhooks::DeliveryKey;
+use crate::{payments::PaymentKey, webhooks::DeliveryKey};
 
 /// Partition key attribute.
 pub const PK: &str = "pk";
@@ -77,6 +82,8 @@ pub const OPEN_CLIP: &str = "clip";
 pub const OPEN_CHORE: &str = "chore";
 /// The value of [`OPEN`] of a delivery with an attempt to come.
 pub const OPEN_DELIVERY: &str = "delivery";
+/// The value of [`OPEN`] of a payment that has not ended.
+pub const OPEN_PAYMENT: &str = "payment";
 /// Sort key of [`OPEN_INDEX`], epoch milliseconds.
 pub const DUE_AT: &str = "due_at";
 
@@ -245,6 +252,37 @@ pub(crate) fn delivery_of(pk: &str, sk: &str) -> Option<DeliveryKey> {
     let account = AccountId::parse(pk.strip_prefix(ACCOUNTS)?)?;
     let (receiver, event) = sk.strip_prefix(DELIVERIES)?.split_once('#')?;
     Some(DeliveryKey { account, receiver: Receiver::parse(receiver)?, event: EventId::parse(event)? })
+}
+
+/// Prefix of an account's payments.
+pub(crate) const PAYMENTS: &str = "PAYMENT#";
+
+/// Under its account, newest last: its id begins with the time.
+pub(crate) fn payment(key: &PaymentKey) -> Key {
+    Key::new(account_partition(&key.account), format!("{PAYMENTS}{}", key.payment))
+}
+
+/// The payment with this key.
+pub(crate) fn payment_of(pk: &str, sk: &str) -> Option<PaymentKey> {
+    let account = AccountId::parse(pk.strip_prefix(ACCOUNTS)?)?;
+    Some(PaymentKey { account, payment: PaymentId::parse(sk.strip_prefix(PAYMENTS)?)? })
+}
+
+pub(crate) fn customer(account: &AccountId) -> Key {
+    Key::new(account_partition(account), "CUSTOMER")
+}
+
+pub(crate) fn reload(account: &AccountId) -> Key {
+    Key::new(account_partition(account), "RELOAD")
+}
+
+/// The approval whose token's digest is `digest`.
+pub(crate) fn approval(digest: &str) -> Key {
+    Key::new(format!("APPROVAL#{digest}"), "APPROVAL")
+}
+
+pub(crate) fn stripe_event(event: &str) -> Key {
+    Key::new(format!("STRIPE#{event}"), "EVENT")
 }
 
 /// Prefix of an account's clips.

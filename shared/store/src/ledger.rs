@@ -140,12 +140,18 @@ impl Table {
         let update = Changes::default()
             .set("available", &after.available)?
             .set("held", &after.held)?
-            .set("seq", &after.seq)?
-            .when(
-                if before.seq == 0 { "attribute_not_exists(pk) OR #seq = :seq" } else { "#seq = :seq" },
-                ["seq"],
-                [("seq", AttributeValue::N(before.seq.to_string()))],
-            );
+            .set("seq", &after.seq)?;
+        // Hardly any wallet ever owes: those that do not stay as they were written before there was such a thing.
+        let update = match (before.owed, after.owed) {
+            (before, after) if before == after => update,
+            (_, after) if after.is_zero() => update.remove("owed"),
+            (_, after) => update.set("owed", &after)?,
+        };
+        let update = update.when(
+            if before.seq == 0 { "attribute_not_exists(pk) OR #seq = :seq" } else { "#seq = :seq" },
+            ["seq"],
+            [("seq", AttributeValue::N(before.seq.to_string()))],
+        );
         let mut transaction =
             Transaction::default().with(Role::Wallet, self.update(&keys::wallet(account, kind), update)?);
         for &entry in &change.entries {

@@ -23,9 +23,11 @@ pub mod library;
 pub mod looks;
 pub mod multipart;
 pub mod objects;
+pub mod payments;
 pub mod purchase;
 pub mod rate;
 pub mod reconcile;
+pub mod reload;
 pub mod sessions;
 pub mod shares;
 pub mod shelves;
@@ -35,5 +37,5 @@ mod transaction;
 pub mod uploads;
 pub mod webhooks;
 
-pub use https::https;
+pub use https::{https, https_client};
 pub use table::{StoreError, Table};

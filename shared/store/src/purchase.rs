@@ -72,7 +72,7 @@ impl Table {
         let mut attempts = Attempts::default();
         let mut wallet = self.wallet(account, kind).await?;
         loop {
-            let payment = match self.payment(purchase, wallet, room).await {
+            let payment = match self.paying(purchase, wallet, room).await {
                 // The same request may have been paid a moment ago, with the last of the money.
                 Err(StoreError::Ledger(problem @ LedgerError::Insufficient { .. })) => {
                     let Some((intention, _)) = intention else { return Err(problem.into()) };
@@ -105,7 +105,7 @@ impl Table {
     }
 
     /// The transaction that pays, decided on `wallet`.
-    async fn payment(
+    async fn paying(
         &self,
         purchase: &Purchase<'_>,
         wallet: Wallet,

@@ -215,6 +215,29 @@ impl Table {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
+    /// An action that writes an item, with attributes beside the value's own, on the condition in `condition`.
+    pub(crate) fn put_if<T: Serialize>(
+        &self,
+        key: &Key,
+        value: &T,
+        more: Vec<(&str, AttributeValue)>,
+        condition: Changes,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item: Item = serde_dynamo::to_item(value)?;
+        item.extend(key.attributes());
+        item.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .set_condition_expression(condition.condition)
+            .set_expression_attribute_names(Some(condition.names).filter(|names| !names.is_empty()))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(StoreError::aws("TransactWriteItems"))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
     /// An action that deletes an item, there or not.
     pub(crate) fn delete(&self, key: &Key) -> Result<TransactWriteItem, StoreError> {
         let delete = Delete::builder().table_name(&self.name).set_key(Some(key.attributes())).build();
