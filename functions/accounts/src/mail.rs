@@ -23,7 +23,7 @@ pub enum Mail {
         to: String,
         /// The secret of the link.
         token: String,
-        /// The six digits.
+        /// The eight digits.
         code: String,
         /// From when on both are worth nothing.
         expires_at: Timestamp,

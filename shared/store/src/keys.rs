@@ -23,7 +23,7 @@
 //! | session in its account's list | `ACCOUNT#{account}` | `SESSION#{sha256}` |
 //! | sign-in link and code | `SIGNIN#{sha256 of the link's token}` | `SIGNIN` |
 //! | account of an address | `ADDRESS#{sha256}` | `ACCOUNT` |
-//! | an address's latest code | `ADDRESS#{sha256}` | `SIGNIN` |
+//! | an address's latest code that a browser asked for | `ADDRESS#{sha256}` | `SIGNIN#{sha256 of the browser's secret}` |
 //! | an address had its bonus | `ADDRESS#{sha256}` | `BONUS` |
 //! | what a look at a URL told | `LOOK#{sha256 of the URL}` | `LOOK` |
 //! | hold | `HOLD#{id}` | `HOLD` |
@@ -48,6 +48,7 @@ use domain::{
     job::Cap,
     money::WalletKind,
     rate::Quota,
+    sign_in::BrowserSecret,
     time::Timestamp,
     webhook::Receiver,
 };
@@ -328,8 +329,9 @@ pub(crate) fn address_account(address: &EmailAddress) -> Key {
     Key::new(address_partition(address), "ACCOUNT")
 }
 
-pub(crate) fn address_sign_in(address: &EmailAddress) -> Key {
-    Key::new(address_partition(address), "SIGNIN")
+/// The latest code of an address that a browser has asked for.
+pub(crate) fn address_sign_in(address: &EmailAddress, browser: &BrowserSecret) -> Key {
+    Key::new(address_partition(address), format!("SIGNIN#{}", browser.digest()))
 }
 
 /// Outlives the account, so that an address that comes back gets no second bonus.

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::{Settings, SettingsChange};
 use domain::email::EmailAddress;
 use domain::ids::{AccountId, ApiKey, SessionToken};
-use domain::sign_in::{SignInCode, SignInToken};
+use domain::sign_in::{BrowserSecret, CODE_TRIES, SignInCode, SignInToken};
 use domain::time::Timestamp;
 use store::Table;
 use store::accounts::Account;
-use store::sign_in::Proof;
+use store::sign_in::{NotSignedIn, Proof};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const ENABLE: SettingsChange =
@@ -85,9 +85,9 @@ async fn signing_in_again_ends_the_session_before_with_the_same_stroke() {
     let address = EmailAddress::parse("ann@example.com").unwrap();
     let token = |number: u8| SignInToken::from_random([number; 32]);
     let session = |number: u8| SessionToken::from_random([number; 32]);
-    let code = SignInCode::from_random(7);
+    let (code, browser) = (SignInCode::from_random(7), BrowserSecret::from_random([9; 32]));
     for number in 1..=3 {
-        table.issue_sign_in(&address, (&token(number), &code), NOW).await.unwrap();
+        table.issue_sign_in(&address, (&token(number), &code), &browser, NOW).await.unwrap();
     }
     let sign_in = async |number: u8, former: Option<&SessionToken>| {
         table.sign_in(Proof::Link(&token(number)), &session(number), former, NOW).await.unwrap()
@@ -99,8 +99,45 @@ async fn signing_in_again_ends_the_session_before_with_the_same_stroke() {
     assert_eq!((first.account, second.is_new), (second.account.clone(), false));
     assert_eq!((alive(1).await, alive(2).await), (false, true));
     // A link that is worth nothing ends nothing; a session that is gone is in nobody's way.
-    assert_eq!(sign_in(2, Some(&session(2))).await, None);
+    assert_eq!(sign_in(2, Some(&session(2))).await, Err(NotSignedIn::Worthless));
     assert!(alive(2).await);
-    assert!(sign_in(3, Some(&session(1))).await.is_some());
+    assert!(sign_in(3, Some(&session(1))).await.is_ok());
     assert_eq!((alive(2).await, alive(3).await), (true, true));
+}
+
+/// A stranger asks for mails to somebody's address and guesses: he gets ten tries a day, and takes neither the owner's code
+/// nor the link away.
+#[tokio::test]
+async fn a_code_is_its_browsers_and_a_link_survives_every_guess() {
+    let table = kit::table().await;
+    let address = EmailAddress::parse("ann@example.com").unwrap();
+    let browser = |number: u8| BrowserSecret::from_random([number; 32]);
+    let code = |number: u64| SignInCode::from_random(number);
+    let (own, strange) = (SignInToken::from_random([1; 32]), SignInToken::from_random([2; 32]));
+    table.issue_sign_in(&address, (&own, &code(1)), &browser(1), NOW).await.unwrap();
+    table.issue_sign_in(&address, (&strange, &code(2)), &browser(2), NOW).await.unwrap();
+    let try_code = async |number: u64, from: u8, now| {
+        let session = SessionToken::from_random([from; 32]);
+        table
+            .sign_in(Proof::Code(&address, &code(number), &browser(from)), &session, None, now)
+            .await
+            .unwrap()
+    };
+
+    // Right, but not in this browser; and one that has asked for nothing uses up no tries.
+    for _ in 0..2 * CODE_TRIES.max {
+        assert_eq!(try_code(1, 3, NOW).await, Err(NotSignedIn::Worthless));
+    }
+    for _ in 1..CODE_TRIES.max {
+        assert_eq!(try_code(1, 2, NOW).await, Err(NotSignedIn::Worthless));
+    }
+    // The owner's code still works, and is not counted.
+    assert!(try_code(1, 1, NOW).await.is_ok());
+    assert_eq!(try_code(1, 2, NOW).await, Err(NotSignedIn::Worthless));
+    for guess in [1, 2] {
+        let refused = try_code(guess, 2, NOW).await;
+        assert!(matches!(refused, Err(NotSignedIn::TriedTooOften(limit)) if !limit.allowed), "{refused:?}");
+    }
+    let session = SessionToken::from_random([8; 32]);
+    assert!(table.sign_in(Proof::Link(&strange), &session, None, NOW).await.unwrap().is_ok());
 }
