@@ -1,6 +1,7 @@
 //! Through HTTP on the local cloud.
 
 mod accept;
+mod bounds;
 mod browser;
 mod cancel;
 mod cases;

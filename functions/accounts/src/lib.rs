@@ -4,16 +4,17 @@
 //! Invariants: no answer tells whether an address is known; a secret is shown or sent once and stored as its digest
 //! only; whoever signs in gets a session that nobody knew before.
 //!
-//! **Signing in.** Signup and login count (five mails an hour to an address, twenty for a client address), write a link
-//! and a code under the digest of the link's token, and hand both to `accounts.mail` through the mail queue: apart from
-//! the mail itself, the one place where they travel in clear. A message is dropped when its link expires, after 15
-//! minutes. An attempt at a code is counted before it is compared; after five, code and link are worth nothing.
+//! **Signing in.** Signup and login count (three mails in 15 minutes to an address, twenty an hour for a client address),
+//! write a link and a code under the digest of the link's token, and hand both to `accounts.mail` through the mail queue:
+//! apart from the mail itself, the one place where they travel in clear. A message is dropped when its link expires, after
+//! 15 minutes. A code works only in the browser that asked for it; a try at one is counted before it is compared, and uses up
+//! neither the link nor anybody else's code (`domain::sign_in` has the arithmetic).
 //!
 //! **The address** has one form (`domain::email`: lower case, no plus-tag, the domain in ASCII). It is the identity
 //! *and* where mail goes, so only who reads that mailbox gets in. That an address had its bonus is remembered after the
 //! account is gone.
 //!
-//! **A session** is a random token in a `__Host-` cookie, for 30 days. Signing in again ends the old one. `GET
+//! **A session** is a random token in a `__Host-` cookie, for 30 days. Its requests count for the account. Signing in again ends the old one. `GET
 //! /v1/account` renews a token that is older than a day; the old one still works for a minute. A request that changes
 //! something must name our own origin, and the two public halves of signing in refuse a foreign one.
 //!
@@ -79,7 +80,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(create_key::handle; app, session, request),
     )
     .described(describe!(create_key::operation))
-    .may(&[Grant::Table(&[Item::Put, Item::Update])]),
+    .may(&[Grant::Table(&[Item::BatchGet, Item::Put, Item::Update])]),
     Endpoint::session(
         "accounts.delete_key",
         Route::delete("/v1/keys/{id}"),

@@ -11,12 +11,13 @@ use domain::{
     job::{Job, Output, Status},
     library,
     quality::{Format, PictureSize},
+    rate::{WAIT_SECONDS, WAITS},
     sentence::sentence,
     time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
-use store::clips::Clip;
+use store::{clips::Clip, rate::Who};
 use utoipa::ToSchema;
 
 use crate::moments::{MomentView, Part, alternates, in_time, paired};
@@ -174,16 +175,27 @@ pub struct LostView {
 /// wait.
 ///
 /// # Errors
-/// 400 for a bad `wait`, 401 without a key, 404 for a job that is not the caller's or whose clip has expired.
+/// 400 for a bad `wait`, 401 without a key, 404 for a job that is not the caller's or whose clip has expired, 429 where too
+/// many of the account's requests wait.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let until = Instant::now() + wait(request.query("wait").as_deref())?;
     let id = JobId::parse(&request.path("job_id")).ok_or_else(|| ApiError::not_found("job"))?;
     let (mut job, mut clip, mut parts) = followed(&app, &caller, &id).await?;
     let seen = (job.status, job.progress);
+    let mut paid_until = None;
     while !job.status.is_final() && (job.status, job.progress) == seen {
         let rest = until.saturating_duration_since(Instant::now());
         if rest.is_zero() {
             break;
+        }
+        if paid_until.is_none_or(|paid| paid <= Instant::now()) {
+            let limit = app.table()?.take(Who::Account(&caller.account), WAITS, 1, app.now()).await?;
+            match (limit.allowed, paid_until) {
+                (true, _) => paid_until = Some(Instant::now() + Duration::from_secs(WAIT_SECONDS)),
+                (false, None) => return Err(ApiError::rate_limited("waits of 5 s", limit)),
+                // It has waited for something: it is told how things stand.
+                (false, Some(_)) => break,
+            }
         }
         tokio::time::sleep(LOOK_EVERY.min(rest)).await;
         (job, clip, parts) = followed(&app, &caller, &id).await?;

@@ -57,6 +57,8 @@ const ENVIRONMENT: [(&str, &str); 27] = [
     ("DISPATCH_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/0/dispatch"),
     ("ERASE_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/0/erase"),
     ("MAILS_PER_HOUR", "20"),
+    ("LOOK_SECONDS", "300"),
+    ("OPEN_LOOK_SECONDS", "60"),
     ("MAIL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/0/mail"),
     ("MEDIA_BUCKET", "bucket"),
     ("OPEN_REQUESTS_PER_MINUTE", "60"),

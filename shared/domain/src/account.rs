@@ -139,6 +139,13 @@ mod tests {
         assert_eq!(SettingsChange::default().switches().count(), 0);
     }
 
+    /// What the account may do in a minute is what its keys may: see `store::rate`.
+    #[test]
+    fn an_account_has_600_requests_a_minute() {
+        assert_eq!(KEYS_MAX * crate::rate::REQUESTS.max, 600);
+        assert_eq!(KEYS_MAX * crate::rate::STATUS_READS.max, 3000);
+    }
+
     #[test]
     fn names_and_caps_have_bounds() {
         assert_eq!(key_name("  laptop "), Some("laptop"));

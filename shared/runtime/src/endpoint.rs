@@ -113,7 +113,7 @@ pub enum Trigger {
     /// A request through API Gateway, by the owner of a key that has the right. It counts for the key, as the limit
     /// says.
     Keyed(Route, Scope, Limit, KeyedHandler),
-    /// A request through API Gateway, from a browser that has signed in.
+    /// A request through API Gateway, from a browser that has signed in. It counts for the account.
     Session(Route, SessionHandler),
     /// A state of the state machine, or a direct invocation: JSON in, JSON out.
     Stage(StageHandler),
@@ -247,7 +247,7 @@ impl Endpoint {
         // Counting is an update; who has a session is read.
         let by_caller: &[Grant] = match self.trigger {
             Trigger::Open(..) | Trigger::Page(..) | Trigger::Keyed(..) => &[Grant::Table(&[Item::Update])],
-            Trigger::Session(..) => &[Grant::Table(&[Item::Get])],
+            Trigger::Session(..) => &[Grant::Table(&[Item::Get, Item::Update])],
             Trigger::Rest(_) | Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => &[],
         };
         [by_caller, self.grants].concat()

@@ -55,6 +55,10 @@ pub enum Var {
     OpenRequestsPerMinute,
     /// How many sign-in mails one client address may ask for in an hour.
     MailsPerHour,
+    /// How many seconds a minute sources are looked at on behalf of one account.
+    LookSeconds,
+    /// How many seconds a minute sources are looked at on behalf of one client address without a key.
+    OpenLookSeconds,
     /// The hosts that sources may come from.
     Sources,
     /// `true` allows sources on private addresses. For the local cloud only: see [`Config::read`].
@@ -65,7 +69,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -87,6 +91,8 @@ impl Var {
         Self::ClipJobsPerHour,
         Self::OpenRequestsPerMinute,
         Self::MailsPerHour,
+        Self::LookSeconds,
+        Self::OpenLookSeconds,
         Self::Sources,
         Self::AllowPrivateSources,
         Self::PageSecretArn,
@@ -117,6 +123,8 @@ impl Var {
             Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
             Self::MailsPerHour => "MAILS_PER_HOUR",
+            Self::LookSeconds => "LOOK_SECONDS",
+            Self::OpenLookSeconds => "OPEN_LOOK_SECONDS",
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
@@ -139,9 +147,11 @@ impl Var {
             }
             Self::MailFrom => value.contains('@'),
             Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
-            Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
-                value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max))
-            }
+            Self::ClipJobsPerHour
+            | Self::OpenRequestsPerMinute
+            | Self::MailsPerHour
+            | Self::LookSeconds
+            | Self::OpenLookSeconds => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::TableName
@@ -168,9 +178,11 @@ impl Var {
             Self::PublicUrl => "must be an http or https URL",
             Self::PageUrl => "must be empty or an http or https URL",
             Self::ClipSlots => "must be a whole number from 1 to 1000",
-            Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
-                "must be a whole number from 1 to 1000000"
-            }
+            Self::ClipJobsPerHour
+            | Self::OpenRequestsPerMinute
+            | Self::MailsPerHour
+            | Self::LookSeconds
+            | Self::OpenLookSeconds => "must be a whole number from 1 to 1000000",
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
             Self::TableName
@@ -280,6 +292,22 @@ impl Config {
     /// [`ConfigError`].
     pub fn mails_asked_for(&self) -> Result<Quota, ConfigError> {
         self.number(Var::MailsPerHour).map(sign_in::mails_asked_for)
+    }
+
+    /// How long sources are looked at on behalf of one account.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn look_seconds(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::LookSeconds).map(rate::look_seconds)
+    }
+
+    /// How long sources are looked at on behalf of one client address.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn open_look_seconds(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::OpenLookSeconds).map(rate::open_look_seconds)
     }
 
     fn number(&self, var: Var) -> Result<u32, ConfigError> {

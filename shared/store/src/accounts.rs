@@ -167,7 +167,7 @@ impl Table {
         }
         // Neither a key nor a session can be made for a closed account, so each list is complete.
         for key in self.keys_of(id).await? {
-            self.delete_key(id, &key.id).await?;
+            self.delete_key(id, &key.id, now).await?;
         }
         self.end_sessions(id).await
     }
