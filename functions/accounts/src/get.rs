@@ -23,6 +23,9 @@ pub struct AccountView {
     pub created: String,
     /// What its owner has set.
     pub settings: SettingsView,
+    /// `waiting` where the bonus for signing up comes with the first deposit; else null.
+    #[schema(example = json!(null))]
+    pub bonus: Option<&'static str>,
 }
 
 /// What an account's owner has set.
@@ -51,6 +54,7 @@ impl AccountView {
             email: account.email.clone(),
             created: account.created_at.rfc3339(),
             settings: SettingsView { api_reload },
+            bonus: account.bonus_waits.then_some("waiting"),
         }
     }
 }

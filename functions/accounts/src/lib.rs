@@ -11,8 +11,9 @@
 //! neither the link nor anybody else's code (`domain::sign_in` has the arithmetic).
 //!
 //! **The address** has one form (`domain::email`: lower case, no plus-tag, the domain in ASCII). It is the identity
-//! *and* where mail goes, so only who reads that mailbox gets in. That an address had its bonus is remembered after the
-//! account is gone.
+//! *and* where mail goes, so only who reads that mailbox gets in. That a mailbox had its bonus is remembered after the
+//! account is gone; where it was refused because of too many others, the account says so (`bonus: waiting`) until its first
+//! deposit (`store::sign_in`).
 //!
 //! **A session** is a random token in a `__Host-` cookie, for 30 days. Its requests count for the account. Signing in again ends the old one. `GET
 //! /v1/account` renews a token that is older than a day; the old one still works for a minute. A request that changes
@@ -59,6 +60,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .described(describe!(page::operation)),
     Endpoint::open("accounts.verify", Route::post("/v1/auth/verify"), handler!(verify::handle; app, request))
         .described(describe!(verify::operation))
+        .settings(&[Var::SignupBonus, Var::BonusesPerDomain, Var::BonusesPerHour])
         .may(&[Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put])]),
     Endpoint::session(
         "accounts.logout",

@@ -7,7 +7,7 @@ use domain::{
     ids::SessionToken,
     sign_in::{SignInCode, SignInToken},
 };
-use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation};
+use runtime::{ApiError, ApiRequest, ApiResponse, App, Metric, Operation};
 use serde::{Deserialize, Serialize};
 use store::sign_in::{NotSignedIn, Proof, SignedIn};
 use tracing::info;
@@ -47,8 +47,11 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     request.must_not_be_foreign()?;
     let ask: VerifyRequest = request.json()?;
     let session = SessionToken::from_random(random()?);
-    let SignedIn { account, is_new } = sign_in(&app, &request, &ask, &session).await?;
-    info!(%account, is_new, "signed in");
+    let SignedIn { account, is_new, bonus_waits } = sign_in(&app, &request, &ask, &session).await?;
+    if bonus_waits {
+        app.metrics().add(Metric::BonusesWaiting, 1);
+    }
+    info!(%account, is_new, bonus_waits, "signed in");
     Ok(ApiResponse::ok(&Verified { account_id: account.to_string(), is_new }).with_session(&session))
 }
 
@@ -58,20 +61,20 @@ async fn sign_in(
     ask: &VerifyRequest,
     session: &SessionToken,
 ) -> Result<SignedIn, ApiError> {
-    let (table, now) = (app.table()?, app.now());
+    let (table, terms, now) = (app.table()?, app.config().bonus_terms()?, app.now());
     // Whatever session the browser came with, somebody else may know its token: it ends as the new one begins.
     let former = request.session_token();
     let former = former.as_ref();
     let signed_in = match (&ask.token, &ask.email, &ask.code) {
         (Some(token), None, None) => {
             let token = SignInToken::parse(token).ok_or_else(ApiError::invalid_sign_in)?;
-            table.sign_in(Proof::Link(&token), session, former, now).await?
+            table.sign_in(Proof::Link(&token), session, former, terms, now).await?
         }
         (None, Some(email), Some(code)) => {
             let address = EmailAddress::parse(email).map_err(|_| ApiError::invalid_sign_in())?;
             let code = SignInCode::parse(code).ok_or_else(ApiError::invalid_sign_in)?;
             let browser = request.browser_secret().ok_or_else(ApiError::invalid_sign_in)?;
-            table.sign_in(Proof::Code(&address, &code, &browser), session, former, now).await?
+            table.sign_in(Proof::Code(&address, &code, &browser), session, former, terms, now).await?
         }
         _ => return Err(ApiError::bad_request("send either `token`, or `email` and `code`")),
     };

@@ -20,6 +20,7 @@ mod language;
 pub mod ledger;
 pub mod library;
 pub mod limits;
+pub mod mailbox;
 pub mod moments;
 pub mod money;
 pub mod prices;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::{
+    account::BonusTerms,
     hosts::AllowedHosts,
+    money::Amount,
     rate::{self, Quota},
     sign_in,
 };
@@ -59,6 +61,12 @@ pub enum Var {
     LookSeconds,
     /// How many seconds a minute sources are looked at on behalf of one client address without a key.
     OpenLookSeconds,
+    /// Cents of the bonus that a mailbox gets when it signs up.
+    SignupBonus,
+    /// How many of them the mailboxes of one domain get in a day.
+    BonusesPerDomain,
+    /// How many of them there are in an hour.
+    BonusesPerHour,
     /// The hosts that sources may come from.
     Sources,
     /// `true` allows sources on private addresses. For the local cloud only: see [`Config::read`].
@@ -69,7 +77,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -93,6 +101,9 @@ impl Var {
         Self::MailsPerHour,
         Self::LookSeconds,
         Self::OpenLookSeconds,
+        Self::SignupBonus,
+        Self::BonusesPerDomain,
+        Self::BonusesPerHour,
         Self::Sources,
         Self::AllowPrivateSources,
         Self::PageSecretArn,
@@ -125,6 +136,9 @@ impl Var {
             Self::MailsPerHour => "MAILS_PER_HOUR",
             Self::LookSeconds => "LOOK_SECONDS",
             Self::OpenLookSeconds => "OPEN_LOOK_SECONDS",
+            Self::SignupBonus => "SIGNUP_BONUS",
+            Self::BonusesPerDomain => "BONUSES_PER_DOMAIN",
+            Self::BonusesPerHour => "BONUSES_PER_HOUR",
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
@@ -146,12 +160,15 @@ impl Var {
                 value.is_empty() || value.starts_with("http://") || value.starts_with("https://")
             }
             Self::MailFrom => value.contains('@'),
+            Self::SignupBonus => value.parse::<u32>().is_ok_and(|cents| cents <= 100_000),
             Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
             Self::ClipJobsPerHour
             | Self::OpenRequestsPerMinute
             | Self::MailsPerHour
             | Self::LookSeconds
-            | Self::OpenLookSeconds => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
+            | Self::OpenLookSeconds
+            | Self::BonusesPerDomain
+            | Self::BonusesPerHour => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::TableName
@@ -177,12 +194,15 @@ impl Var {
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",
             Self::PageUrl => "must be empty or an http or https URL",
+            Self::SignupBonus => "must be a whole number of cents from 0 to 100000",
             Self::ClipSlots => "must be a whole number from 1 to 1000",
             Self::ClipJobsPerHour
             | Self::OpenRequestsPerMinute
             | Self::MailsPerHour
             | Self::LookSeconds
-            | Self::OpenLookSeconds => "must be a whole number from 1 to 1000000",
+            | Self::OpenLookSeconds
+            | Self::BonusesPerDomain
+            | Self::BonusesPerHour => "must be a whole number from 1 to 1000000",
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
             Self::TableName
@@ -308,6 +328,15 @@ impl Config {
     /// [`ConfigError`].
     pub fn open_look_seconds(&self) -> Result<Quota, ConfigError> {
         self.number(Var::OpenLookSeconds).map(rate::open_look_seconds)
+    }
+
+    /// On what terms a mailbox gets its bonus.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn bonus_terms(&self) -> Result<BonusTerms, ConfigError> {
+        let dollars = Amount::cents(self.number(Var::SignupBonus)?.into());
+        Ok(BonusTerms::new(dollars, self.number(Var::BonusesPerDomain)?, self.number(Var::BonusesPerHour)?))
     }
 
     fn number(&self, var: Var) -> Result<u32, ConfigError> {

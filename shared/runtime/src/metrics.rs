@@ -145,6 +145,8 @@ pub enum Metric {
     Sweeps,
     /// Webhooks that nobody took for a day.
     DeadDeliveries,
+    /// Accounts that were opened while their bonus has to wait.
+    BonusesWaiting,
     /// Environments that were started, by area.
     ColdStarts,
     /// Requests that were answered with a server error, by release: what a release is taken back for.
@@ -153,7 +155,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Jobs,
         Self::JobFaults,
         Self::JobsMade,
@@ -173,6 +175,7 @@ impl Metric {
         Self::LedgerMismatches,
         Self::Sweeps,
         Self::DeadDeliveries,
+        Self::BonusesWaiting,
         Self::ColdStarts,
         Self::ReleaseErrors,
     ];
@@ -200,6 +203,7 @@ impl Metric {
             Self::LedgerMismatches => "LedgerMismatches",
             Self::Sweeps => "Sweeps",
             Self::DeadDeliveries => "DeadDeliveries",
+            Self::BonusesWaiting => "BonusesWaiting",
             Self::ColdStarts => "ColdStarts",
             Self::ReleaseErrors => "ReleaseErrors",
         }
@@ -223,6 +227,7 @@ impl Metric {
             | Self::LedgerMismatches
             | Self::Sweeps
             | Self::DeadDeliveries
+            | Self::BonusesWaiting
             | Self::ColdStarts
             | Self::ReleaseErrors => Unit::Count,
         }

@@ -32,6 +32,9 @@ pub struct Account {
     /// When its owner closed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
+    /// Whether its bonus waits for the first deposit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bonus_waits: bool,
 }
 
 impl Account {
@@ -39,7 +42,8 @@ impl Account {
     #[must_use]
     pub fn new(id: AccountId, email: Option<&EmailAddress>, now: Timestamp) -> Self {
         let email = email.map(|address| address.as_str().to_owned());
-        Self { id, created_at: now, email, settings: Settings::default(), closed_at: None }
+        let settings = Settings::default();
+        Self { id, created_at: now, email, settings, closed_at: None, bonus_waits: false }
     }
 }
 

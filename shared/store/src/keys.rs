@@ -334,7 +334,8 @@ pub(crate) fn address_sign_in(address: &EmailAddress, browser: &BrowserSecret) -
     Key::new(address_partition(address), format!("SIGNIN#{}", browser.digest()))
 }
 
-/// Outlives the account, so that an address that comes back gets no second bonus.
+/// Outlives the account, so that a mailbox that comes back gets no second bonus. Releases before 0.2 wrote it for the
+/// address as it was typed.
 pub(crate) fn address_bonus(address: &EmailAddress) -> Key {
     Key::new(address_partition(address), "BONUS")
 }

@@ -5,16 +5,20 @@
 //! race redeems a link twice, opens two accounts for an address, or grants half a bonus or a second one; and nothing is
 //! left to do, and to fail, once a link is used up.
 //!
+//! **The bonus** belongs to the mailbox, of which an address is one spelling (`domain::mailbox`). Where the terms grant none
+//! at once, the account is opened all the same and remembers that its bonus waits:
+//! [`Table::grant_waiting_bonus`] is for whoever sees the first deposit.
+//!
 //! A code is found by the address and the browser that asked for it, so nobody else's request puts another code in its
 //! place, and nobody else's tries reach it. Tries are counted for the address (`domain::sign_in` says why that suffices) and
 //! never for the link, which works whatever was tried.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    account::SIGNUP_GRANTS,
+    account::BonusTerms,
     email::EmailAddress,
     ids::{AccountId, SessionToken},
-    ledger::{EntryKind, Wallet},
+    ledger::EntryKind,
     rate::Decision,
     sign_in::{BrowserSecret, CODE_TRIES, SIGN_IN_LIFETIME_MS, SignInCode, SignInToken, same_digest},
     time::Timestamp,
@@ -23,8 +27,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     accounts::{Account, random, still_open},
-    keys,
-    rate::one_less,
+    keys::{self, Key},
+    rate::{one_less, one_more},
     sessions::SessionRecord,
     table::{Attempts, Changes, Refused, Role, StoreError, Table, Transaction},
 };
@@ -85,6 +89,19 @@ pub struct SignedIn {
     pub account: AccountId,
     /// Whether it was opened just now.
     pub is_new: bool,
+    /// Whether it was, and its bonus waits.
+    pub bonus_waits: bool,
+}
+
+/// What becomes of the bonus of an account that is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bonus {
+    /// Its mailbox had one.
+    Had,
+    /// It is granted.
+    Granted,
+    /// It waits for the first deposit.
+    Waits,
 }
 
 /// Why nobody is signed in. Nothing has changed then.
@@ -135,6 +152,7 @@ impl Table {
         proof: Proof<'_>,
         session: &SessionToken,
         former: Option<&SessionToken>,
+        terms: BonusTerms,
         now: Timestamp,
     ) -> Result<Result<SignedIn, NotSignedIn>, StoreError> {
         let claim = match proof {
@@ -142,7 +160,7 @@ impl Table {
             Proof::Code(address, code, browser) => self.claim_by_code((address, browser), code, now).await?,
         };
         match claim {
-            Ok(claim) => self.redeem(&claim, session, former, now).await,
+            Ok(claim) => self.redeem(&claim, (session, former), terms, now).await,
             Err(refused) => Ok(Err(refused)),
         }
     }
@@ -194,15 +212,25 @@ impl Table {
     async fn redeem(
         &self,
         claim: &Claim,
-        session: &SessionToken,
-        former: Option<&SessionToken>,
+        (session, former): (&SessionToken, Option<&SessionToken>),
+        terms: BonusTerms,
         now: Timestamp,
     ) -> Result<Result<SignedIn, NotSignedIn>, StoreError> {
         let mut attempts = Attempts::default();
+        let mut too_many = false;
         loop {
-            let wanted = [&keys::address_account(&claim.address), &keys::address_bonus(&claim.address)];
-            let [known, bonus] = self.get_all(wanted).await?;
-            let known: Option<AddressRecord> = known.map(serde_dynamo::from_item).transpose()?;
+            let account_key = keys::address_account(&claim.address);
+            let bonus_keys = bonus_keys(&claim.address);
+            let wanted: Vec<&Key> = std::iter::once(&account_key).chain(&bonus_keys).collect();
+            let mut found = self.get_many(&wanted).await?.into_iter();
+            let known: Option<AddressRecord> =
+                found.next().flatten().map(serde_dynamo::from_item).transpose()?;
+            let counts = terms.counts(&claim.address).filter(|_| !too_many);
+            let bonus = match counts {
+                _ if found.any(|had| had.is_some()) => Bonus::Had,
+                Some(_) => Bonus::Granted,
+                None => Bonus::Waits,
+            };
             let is_new = known.is_none();
             let used_up =
                 self.delete_if(&keys::sign_in(&claim.token_digest), alive(Changes::default(), now))?;
@@ -218,17 +246,21 @@ impl Table {
                 }
                 None => {
                     let account = Account::new(AccountId::from_random(random()?), Some(&claim.address), now);
-                    let opened = self.opening_actions(&account, &claim.address, bonus.is_none()).await?;
-                    (account.id, redeemed.join(opened))
+                    let opened = self.opening_actions(account, &claim.address, bonus, terms).await?;
+                    (opened.0, redeemed.join(opened.1))
                 }
             };
             let opened = self.session_actions(session, &SessionRecord::opened(account.clone(), now))?;
             let redeemed = redeemed.and(opened).and(self.replacing_actions(former).await?);
             match self.transact(redeemed).await {
-                Ok(()) => return Ok(Ok(SignedIn { account, is_new })),
+                Ok(()) => {
+                    let bonus_waits = is_new && bonus == Bonus::Waits;
+                    return Ok(Ok(SignedIn { account, is_new, bonus_waits }));
+                }
                 Err(Refused::Conditions(failed)) if failed.has(Role::Once) => {
                     return Ok(Err(NotSignedIn::Worthless));
                 }
+                Err(Refused::Conditions(failed)) if failed.has(Role::Count) => too_many = true,
                 // Somebody else opened or closed the account meanwhile.
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
@@ -236,30 +268,91 @@ impl Table {
         }
     }
 
-    /// The actions that open an account, with its bonus if the address has not had one.
+    /// The actions that open an account, with its bonus if it is granted.
     async fn opening_actions(
         &self,
-        account: &Account,
+        mut account: Account,
         address: &EmailAddress,
-        with_bonus: bool,
-    ) -> Result<Transaction, StoreError> {
+        bonus: Bonus,
+        terms: BonusTerms,
+    ) -> Result<(AccountId, Transaction), StoreError> {
         let now = account.created_at;
+        account.bonus_waits = bonus == Bonus::Waits;
         let owner = AddressRecord { account: account.id.clone() };
         let mut opened = Transaction::default()
             .and([self.create(&keys::address_account(address), &owner)?])
-            .and([self.create(&keys::profile(&account.id), account)?]);
-        if with_bonus {
-            opened = opened.and([self.create(&keys::address_bonus(address), &BonusRecord { at: now })?]);
-            for (kind, amount) in SIGNUP_GRANTS {
-                let empty = Wallet::default();
-                let change = empty.grant(EntryKind::SignupBonus, amount)?;
-                let wallet = (&account.id, kind);
-                opened =
-                    opened.join(self.wallet_actions(wallet, empty, &change, BONUS_REFERENCE, now).await?);
+            .and([self.create(&keys::profile(&account.id), &account)?]);
+        if bonus == Bonus::Granted {
+            for (who, quota) in terms.counts(address).unwrap_or_default() {
+                let count = self.update(&keys::rate(&who, quota, now), one_more(quota, now)?)?;
+                opened = opened.with(Role::Count, count);
+            }
+            opened = opened.join(self.bonus_actions(&account.id, address, terms, now).await?);
+        }
+        Ok((account.id, opened))
+    }
+
+    /// The actions that grant an account its bonus, and remember that its mailbox had it.
+    async fn bonus_actions(
+        &self,
+        account: &AccountId,
+        address: &EmailAddress,
+        terms: BonusTerms,
+        now: Timestamp,
+    ) -> Result<Transaction, StoreError> {
+        let record = self.create(&keys::address_bonus(&address.mailbox()), &BonusRecord { at: now })?;
+        let mut actions = Transaction::default().and([record]);
+        for (kind, amount) in terms.grants() {
+            let before = self.wallet(account, kind).await?;
+            let change = before.grant(EntryKind::SignupBonus, amount)?;
+            let wallet = (account, kind);
+            actions = actions.join(self.wallet_actions(wallet, before, &change, BONUS_REFERENCE, now).await?);
+        }
+        Ok(actions)
+    }
+
+    /// Grants an account the bonus that has waited for its first deposit, once; whoever books deposits calls this behind
+    /// each of them, and a repeat changes nothing. Whether it was granted now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn grant_waiting_bonus(
+        &self,
+        id: &AccountId,
+        terms: BonusTerms,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut attempts = Attempts::default();
+        loop {
+            let account = self.account(id).await?.filter(|account| account.bonus_waits);
+            let email = account.and_then(|account| account.email);
+            let Some(address) = email.as_deref().map(EmailAddress::parse).and_then(Result::ok) else {
+                return Ok(false);
+            };
+            let keys = bonus_keys(&address);
+            let had =
+                self.get_many(&keys.iter().collect::<Vec<_>>()).await?.into_iter().any(|it| it.is_some());
+            let over = Changes::default().remove("bonus_waits");
+            let over = still_open(over.when("attribute_exists(#bonus_waits)", ["bonus_waits"], []));
+            let over = Transaction::default().and([self.update(&keys::profile(id), over)?]);
+            let granting = match had {
+                true => over,
+                false => over.join(self.bonus_actions(id, &address, terms, now).await?),
+            };
+            match self.transact(granting).await {
+                Ok(()) => return Ok(!had),
+                Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
+                Err(Refused::Error(error)) => return Err(error),
             }
         }
-        Ok(opened)
     }
+}
+
+/// Where it stands that the mailbox of an address had its bonus.
+fn bonus_keys(address: &EmailAddress) -> Vec<Key> {
+    let mailbox = address.mailbox();
+    let as_typed = (*address != mailbox).then(|| keys::address_bonus(address));
+    as_typed.into_iter().chain([keys::address_bonus(&mailbox)]).collect()
 }
 
 /// Adds the condition that a link is there and not expired.

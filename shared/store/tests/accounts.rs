@@ -5,13 +5,16 @@
 mod kit;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::account::{Settings, SettingsChange};
+use domain::account::{BonusTerms, Settings, SettingsChange};
 use domain::email::EmailAddress;
 use domain::ids::{AccountId, ApiKey, SessionToken};
+use domain::ledger::EntryKind;
+use domain::money::{Amount, WalletKind};
 use domain::sign_in::{BrowserSecret, CODE_TRIES, SignInCode, SignInToken};
 use domain::time::Timestamp;
 use store::Table;
 use store::accounts::Account;
+use store::ledger::Immediate;
 use store::sign_in::{NotSignedIn, Proof};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -90,7 +93,7 @@ async fn signing_in_again_ends_the_session_before_with_the_same_stroke() {
         table.issue_sign_in(&address, (&token(number), &code), &browser, NOW).await.unwrap();
     }
     let sign_in = async |number: u8, former: Option<&SessionToken>| {
-        table.sign_in(Proof::Link(&token(number)), &session(number), former, NOW).await.unwrap()
+        table.sign_in(Proof::Link(&token(number)), &session(number), former, TERMS, NOW).await.unwrap()
     };
     let alive = async |number: u8| table.session(&session(number), NOW).await.unwrap().is_some();
 
@@ -139,5 +142,73 @@ async fn a_code_is_its_browsers_and_a_link_survives_every_guess() {
         assert!(matches!(refused, Err(NotSignedIn::TriedTooOften(limit)) if !limit.allowed), "{refused:?}");
     }
     let session = SessionToken::from_random([8; 32]);
-    assert!(table.sign_in(Proof::Link(&strange), &session, None, NOW).await.unwrap().is_ok());
+    assert!(table.sign_in(Proof::Link(&strange), &session, None, TERMS, NOW).await.unwrap().is_ok());
+}
+
+const TERMS: BonusTerms = BonusTerms::new(Amount::cents(200), 3, 5);
+
+/// Signs up with an address that is new; the account, and what it has.
+async fn sign_up(table: &Table, email: &str, number: u8, now: Timestamp) -> (Account, Amount) {
+    let address = EmailAddress::parse(email).unwrap();
+    let (token, browser) = (SignInToken::from_random([number; 32]), BrowserSecret::from_random([number; 32]));
+    table.issue_sign_in(&address, (&token, &SignInCode::from_random(1)), &browser, now).await.unwrap();
+    let session = SessionToken::from_random([number; 32]);
+    let signed_in = table.sign_in(Proof::Link(&token), &session, None, TERMS, now).await.unwrap().unwrap();
+    let account = table.account(&signed_in.account).await.unwrap().unwrap();
+    assert_eq!(account.bonus_waits, signed_in.bonus_waits);
+    let wallet = table.wallet(&account.id, WalletKind::Usd).await.unwrap();
+    (account, wallet.available)
+}
+
+/// One bonus a mailbox, three a domain and day, five in all an hour, none for mailboxes that are thrown away; whoever gets
+/// none at once gets an account, and the bonus with the first deposit, once.
+#[tokio::test]
+async fn bonuses_are_bounded_and_the_others_wait() {
+    let table = kit::table().await;
+    let (bonus, none) = (Amount::cents(200), Amount::ZERO);
+    let mut number = 0;
+    let mut has = async |email: &str, now: Timestamp| {
+        number += 1;
+        let (account, has) = sign_up(&table, email, number, now).await;
+        (account, has)
+    };
+    for (email, amount, waits) in [
+        ("ann@gmail.com", bonus, false),
+        ("a.n.n@googlemail.com", none, false),
+        ("ann@mailinator.com", none, true),
+        ("a@x.example.org", bonus, false),
+        ("b@y.example.org", bonus, false),
+        ("c@example.org", bonus, false),
+        ("d@z.example.org", none, true),
+        ("bob@gmail.com", bonus, false),
+        ("cat@gmail.com", none, true),
+    ] {
+        let (account, has) = has(email, NOW).await;
+        assert_eq!((has, account.bonus_waits), (amount, waits), "{email}");
+    }
+    let hour = NOW.plus_ms(3_600_000);
+    let (waiting, has_now) = has("dan@mailinator.com", hour).await;
+    assert_eq!(has_now, none);
+    let (late, _) = has("eve@example.org", hour).await;
+    assert!(late.bonus_waits, "the domain has had its three of the day");
+
+    // Ten times at once, and again: it comes once, to a wallet that is not empty.
+    let grant = Immediate::Grant(EntryKind::Purchase, Amount::cents(1000));
+    assert!(table.transfer("deposit", (&waiting.id, WalletKind::Usd), grant, hour).await.unwrap());
+    let tries = (0..10).map(|_| {
+        let (table, id) = (table.clone(), waiting.id.clone());
+        tokio::spawn(async move { table.grant_waiting_bonus(&id, TERMS, hour).await.unwrap() })
+    });
+    let mut granted = 0;
+    for attempt in tries.collect::<Vec<_>>() {
+        granted += usize::from(attempt.await.unwrap());
+    }
+    assert_eq!(granted, 1);
+    assert!(!table.grant_waiting_bonus(&waiting.id, TERMS, hour).await.unwrap());
+    let wallet = table.wallet(&waiting.id, WalletKind::Usd).await.unwrap();
+    assert_eq!(wallet.available, Amount::cents(1200));
+    assert!(!table.account(&waiting.id).await.unwrap().unwrap().bonus_waits);
+    // An account that had it waits for nothing.
+    let (plain, _) = has("fay@yahoo.co.uk", hour.plus_ms(3_600_000)).await;
+    assert!(!table.grant_waiting_bonus(&plain.id, TERMS, hour).await.unwrap());
 }
