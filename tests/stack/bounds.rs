@@ -1,5 +1,7 @@
 //! What a stranger, or a free account, can take: each test uses up a window and asks for more.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::account::BonusTerms;
 use domain::money::Amount;
 use domain::rate::{NEW_KEYS, SESSION_REQUESTS, WAITS, look_seconds, open_look_seconds};
 use reqwest::Method;
@@ -8,9 +10,10 @@ use store::rate::Who;
 
 use crate::stack::cloud::{answer, http, now};
 use crate::stack::door::browser::{Browser, address};
+use crate::stack::door::secrets;
 use crate::stack::limits::hear;
 use crate::stack::queue::accept;
-use crate::stack::source::{lavfi, made, served};
+use crate::stack::source::{lavfi, made, served, usual};
 use crate::stack::{Cloud, cloud};
 
 /// A test whose requests fall into two windows is made once more; this often in a row cannot be.
@@ -87,10 +90,73 @@ async fn making_keys_is_bounded() {
     assert!(refused["detail"].as_str().unwrap().contains("20 new API keys a day"), "{refused}");
 }
 
-/// Looks that need a container are paid for in seconds, before they begin.
 #[tokio::test(flavor = "multi_thread")]
-async fn looks_have_a_budget_of_seconds() {
-    let cloud = Cloud::fresh(&["--parameter", "LookSeconds=40", "--parameter", "OpenLookSeconds=20"]);
+async fn an_operator_who_allows_little() {
+    let little = ["LookSeconds=40", "OpenLookSeconds=20", "BonusDeliveryGb=1"];
+    let little: Vec<&str> = little.into_iter().flat_map(|it| ["--parameter", it]).collect();
+    let cloud = Cloud::fresh(&little);
+    looks_have_a_budget_of_seconds(&cloud).await;
+    what_is_fetched_of_an_account_is_bounded(&cloud).await;
+    cloud.stop();
+}
+
+/// Makes a clip as large as if it had so many bytes.
+async fn enlarge(cloud: &Cloud, clip: &str, bytes: u64) {
+    let (client, table) = secrets::client(cloud);
+    let enlarged = client
+        .update_item()
+        .table_name(table)
+        .key("pk", AttributeValue::S(format!("CLIP#{clip}")))
+        .key("sk", AttributeValue::S("CLIP".to_owned()))
+        .update_expression("SET #output.size_bytes = :bytes")
+        .condition_expression("attribute_exists(pk)")
+        .expression_attribute_names("#output", "output")
+        .expression_attribute_values(":bytes", AttributeValue::N(bytes.to_string()));
+    enlarged.send().await.unwrap();
+}
+
+/// Before its first deposit 1 GB may be fetched of an account's clips in a day, as this operator has it: three links to a
+/// clip of 300 MB. Then the API tells when to come again, and pages tell it people.
+async fn what_is_fetched_of_an_account_is_bounded(cloud: &Cloud) {
+    let account = cloud.account(Amount::cents(100)).await;
+    let server = served(&usual()).await;
+    let ask = json!({ "url": server.url(), "start": 1, "end": 1.5, "format": "mp3" });
+    let (answer, _) = account.clip(&ask).await;
+    let id = answer["job_id"].as_str().unwrap().to_owned();
+    enlarge(cloud, &id, 300_000_000).await;
+    for path in [format!("/v1/clip/{id}"), "/v1/clips".to_owned()] {
+        let (status, answer) = account.get(&path).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let page = |id: &str| http().get(cloud.url(&format!("/c/{id}"))).send();
+    assert_eq!(page(&id).await.unwrap().status(), 200);
+    for path in [format!("/v1/clip/{id}"), "/v1/clips".to_owned()] {
+        let refused = hear(account.request(Method::GET, &path)).await;
+        assert_eq!((refused.status, &refused.body["code"]), (429, &json!("delivery_limit")), "{refused:?}");
+        let wait: i64 = refused.headers["retry-after"].parse().unwrap();
+        assert!((1..=86_400).contains(&wait), "{wait}");
+    }
+    let resting = page(&id).await.unwrap();
+    assert_eq!((resting.status().as_u16(), resting.headers().contains_key("retry-after")), (429, true));
+    assert!(resting.text().await.unwrap().contains("it rests until midnight"));
+    // It rests, however little would be counted now; and others have their own day.
+    enlarge(cloud, &id, 1).await;
+    assert_eq!(account.get(&format!("/v1/clip/{id}")).await.0, 429);
+    let other = cloud.account(Amount::cents(100)).await;
+    let (answer, _) = other.clip(&ask).await;
+    let id = answer["job_id"].as_str().unwrap().to_owned();
+    enlarge(cloud, &id, 900_000_000).await;
+    assert_eq!(other.get(&format!("/v1/clip/{id}")).await.0, 200);
+    // Who has paid something in has more.
+    let terms = BonusTerms::new(Amount::cents(500), 3, 50);
+    assert!(!cloud.table().deposited(&other.id, terms, now()).await.unwrap(), "no bonus waits");
+    for _ in 0..3 {
+        assert_eq!(other.get(&format!("/v1/clip/{id}")).await.0, 200);
+    }
+}
+
+/// Looks that need a container are paid for in seconds, before they begin.
+async fn looks_have_a_budget_of_seconds(cloud: &Cloud) {
     let account = cloud.account(Amount::cents(100)).await;
     let server = served(&made(
         "budget.webm",
@@ -128,7 +194,6 @@ async fn looks_have_a_budget_of_seconds() {
         // Each but the transcript saw by itself that this is no MP4 file.
         assert!(server.requests() - requests <= 6, "no container looked at it");
         assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
-        cloud.stop();
         return;
     }
     panic!("every run met the end of a minute");

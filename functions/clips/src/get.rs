@@ -17,7 +17,7 @@ use domain::{
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
-use store::{clips::Clip, rate::Who};
+use store::{clips::Clip, delivery::Parcel, rate::Who};
 use utoipa::ToSchema;
 
 use crate::moments::{MomentView, Part, alternates, in_time, paired};
@@ -273,12 +273,7 @@ async fn made(app: &App, job: &Job, parts: &[Part]) -> Result<(Vec<MadeView>, Ve
             continue;
         }
         let Some(alive) = clip.as_ref().filter(|clip| clip.is_alive(app.now())) else { continue };
-        let Some(clip) = clip_view(app, part, Some(alive)).await? else { continue };
-        let seconds = expiry::link_seconds(alive.expires_at, app.now());
-        let thumbnail_url = match &alive.output.poster_key {
-            Some(key) => Some(app.objects()?.link_for(key, seconds).await?),
-            None => None,
-        };
+        let Some((clip, thumbnail_url)) = clip_and_poster(app, part, Some(alive)).await? else { continue };
         let quality = alive.output.picture.map(PictureSize::label);
         let warnings = damage(&alive.output).collect();
         clips.push(MadeView { moment, quality, thumbnail_url, warnings, clip });
@@ -301,6 +296,14 @@ fn damage(output: &Output) -> impl Iterator<Item = String> {
 }
 
 async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<ClipView>, ApiError> {
+    Ok(clip_and_poster(app, job, clip).await?.map(|(clip, _)| clip))
+}
+
+async fn clip_and_poster(
+    app: &App,
+    job: &Job,
+    clip: Option<&Clip>,
+) -> Result<Option<(ClipView, Option<String>)>, ApiError> {
     let Some(made) = job.output.as_ref().filter(|_| job.status == Status::Complete) else {
         return Ok(None);
     };
@@ -316,15 +319,12 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
         || output.file_name.clone(),
         |clip| library::file_name(&clip.name, output.format.extension()),
     );
-    let (objects, seconds) = (app.objects()?, expiry::link_seconds(expires_at, app.now()));
-    let (mut sprite_url, mut sprite_vtt_url) = (None, None);
-    if let Some(sprite) = &output.sprite {
-        sprite_url = Some(objects.link_for(&sprite.picture_key, seconds).await?);
-        sprite_vtt_url = Some(objects.link_for(&sprite.cues_key, seconds).await?);
-    }
+    let parcel = clip.map_or_else(|| Parcel::of_job(job), Parcel::of_clip);
+    let links = app.deliver(&parcel, output, expiry::link_seconds(expires_at, app.now())).await?;
+    let (sprite_url, sprite_vtt_url) = links.sprite().await?.unzip();
     let span = output.span.filter(|_| output.format == Format::Mp4);
-    Ok(Some(ClipView {
-        download_url: objects.download_link_for(&output.object_key, &file_name, seconds).await?,
+    let view = ClipView {
+        download_url: links.download(&file_name).await?,
         file_name,
         file_size: output.size_bytes,
         duration: output.duration.seconds(),
@@ -339,7 +339,8 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
         share_url: saved.then(|| format!("/c/{}", job.id)),
         embed_url: saved.then(|| format!("/embed/{}", job.id)),
         expires_at: expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
-    }))
+    };
+    Ok(Some((view, links.poster().await?)))
 }
 
 /// The endpoint in the API's description.

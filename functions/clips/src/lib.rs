@@ -37,6 +37,9 @@ const ACCEPT: &[Grant] = &[
 const ACCEPT_SETTINGS: &[Var] =
     &[Var::ClipSlots, Var::ClipJobsPerHour, Var::Sources, Var::AllowPrivateSources, Var::LookSeconds];
 
+/// What bounds the links that are handed out.
+const DELIVER: &[Var] = &[Var::BonusDeliveryGb, Var::DeliveryGb];
+
 /// The grants to move a clip: copy its files, point it to the copies, delete the files that it had.
 const MOVE: &[Grant] = &[
     Grant::Table(&[Item::Delete, Item::Get, Item::Put]),
@@ -117,6 +120,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(get::handle; app, caller, request),
     )
     .described(describe!(get::operation))
+    .settings(DELIVER)
     .may(&[Grant::Table(&[Item::BatchGet, Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])]),
     Endpoint::keyed(
         "clips.cancel",
@@ -209,6 +213,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(library::list::handle; app, caller, request),
     )
     .described(describe!(library::list::operation))
+    .settings(DELIVER)
     .may(&[
         Grant::Table(&[Item::BatchGet, Item::Get, Item::Query]),
         Grant::Objects(Prefix::Clips, &[Object::Get]),

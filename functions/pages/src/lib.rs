@@ -33,11 +33,13 @@ pub mod view;
 /// The grants to show a clip: read it, sign links to its files.
 const SHOW: &[Grant] = &[Grant::Table(&[Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])];
 
+const SHOW_SETTINGS: &[Var] = &[Var::PageUrl, Var::BonusDeliveryGb, Var::DeliveryGb];
+
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::open("pages.share", Route::get("/v1/share/{clip_id}"), handler!(share::handle; app, request))
         .described(describe!(share::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::open(
         "pages.view",
@@ -48,15 +50,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .may(&[Grant::Table(&[Item::BatchGet, Item::Put])]),
     Endpoint::page("pages.clip", Route::get("/c/{clip_id}"), handler!(clip::handle; app, request))
         .described(describe!(clip::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::page("pages.embed", Route::get("/embed/{clip_id}"), handler!(embed::handle; app, request))
         .described(describe!(embed::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::open("pages.oembed", Route::get("/oembed"), handler!(oembed::handle; app, request))
         .described(describe!(oembed::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::open("pages.script", Route::get("/share.js"), handler!(script::handle; app, request))
         .described(describe!(script::operation)),

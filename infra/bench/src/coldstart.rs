@@ -60,6 +60,8 @@ const ENVIRONMENT: [(&str, &str); 27] = [
     ("SIGNUP_BONUS", "500"),
     ("BONUSES_PER_DOMAIN", "3"),
     ("BONUSES_PER_HOUR", "50"),
+    ("BONUS_DELIVERY_GB", "50"),
+    ("DELIVERY_GB", "2000"),
     ("LOOK_SECONDS", "300"),
     ("OPEN_LOOK_SECONDS", "60"),
     ("MAIL_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/0/mail"),

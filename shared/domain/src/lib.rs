@@ -8,6 +8,7 @@ pub mod account;
 pub mod audit;
 pub mod clip;
 pub mod cut;
+pub mod delivery;
 pub mod download;
 pub mod email;
 pub mod expiry;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{
     account::BonusTerms,
+    delivery::DeliveryBounds,
     hosts::AllowedHosts,
     money::Amount,
     rate::{self, Quota},
@@ -67,6 +68,10 @@ pub enum Var {
     BonusesPerDomain,
     /// How many of them there are in an hour.
     BonusesPerHour,
+    /// GB that may be fetched in a day of what an account has had made, before its first deposit.
+    BonusDeliveryGb,
+    /// The same after it.
+    DeliveryGb,
     /// The hosts that sources may come from.
     Sources,
     /// `true` allows sources on private addresses. For the local cloud only: see [`Config::read`].
@@ -77,7 +82,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -104,6 +109,8 @@ impl Var {
         Self::SignupBonus,
         Self::BonusesPerDomain,
         Self::BonusesPerHour,
+        Self::BonusDeliveryGb,
+        Self::DeliveryGb,
         Self::Sources,
         Self::AllowPrivateSources,
         Self::PageSecretArn,
@@ -139,6 +146,8 @@ impl Var {
             Self::SignupBonus => "SIGNUP_BONUS",
             Self::BonusesPerDomain => "BONUSES_PER_DOMAIN",
             Self::BonusesPerHour => "BONUSES_PER_HOUR",
+            Self::BonusDeliveryGb => "BONUS_DELIVERY_GB",
+            Self::DeliveryGb => "DELIVERY_GB",
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
@@ -168,7 +177,9 @@ impl Var {
             | Self::LookSeconds
             | Self::OpenLookSeconds
             | Self::BonusesPerDomain
-            | Self::BonusesPerHour => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
+            | Self::BonusesPerHour
+            | Self::BonusDeliveryGb
+            | Self::DeliveryGb => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::TableName
@@ -202,7 +213,9 @@ impl Var {
             | Self::LookSeconds
             | Self::OpenLookSeconds
             | Self::BonusesPerDomain
-            | Self::BonusesPerHour => "must be a whole number from 1 to 1000000",
+            | Self::BonusesPerHour
+            | Self::BonusDeliveryGb
+            | Self::DeliveryGb => "must be a whole number from 1 to 1000000",
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
             Self::TableName
@@ -337,6 +350,15 @@ impl Config {
     pub fn bonus_terms(&self) -> Result<BonusTerms, ConfigError> {
         let dollars = Amount::cents(self.number(Var::SignupBonus)?.into());
         Ok(BonusTerms::new(dollars, self.number(Var::BonusesPerDomain)?, self.number(Var::BonusesPerHour)?))
+    }
+
+    /// How much may be fetched of what an account has had made.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn delivery(&self) -> Result<DeliveryBounds, ConfigError> {
+        let (bonus_gb, paid_gb) = (self.number(Var::BonusDeliveryGb)?, self.number(Var::DeliveryGb)?);
+        Ok(DeliveryBounds { bonus_gb, paid_gb })
     }
 
     fn number(&self, var: Var) -> Result<u32, ConfigError> {

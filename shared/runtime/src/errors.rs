@@ -108,6 +108,17 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_sign_in", detail)
     }
 
+    /// 429: a clip, or all of its account's, was fetched as often as it may be in a day.
+    #[must_use]
+    pub fn rests(limit: Decision) -> Self {
+        let hours = limit.retry_after.div_ceil(3600);
+        let detail = format!(
+            "So much of this was fetched today that it rests until midnight (UTC). Please come again in {hours} h"
+        );
+        let resting = Self::new(StatusCode::TOO_MANY_REQUESTS, "delivery_limit", detail);
+        Self { limit: Some(limit), ..resting }
+    }
+
     /// 429: an address's codes were tried too often today. Its links work all the same.
     #[must_use]
     pub fn too_many_codes(limit: Decision) -> Self {

@@ -35,6 +35,9 @@ pub struct Account {
     /// Whether its bonus waits for the first deposit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bonus_waits: bool,
+    /// Whether it has ever paid anything in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_deposited: bool,
 }
 
 impl Account {
@@ -43,7 +46,7 @@ impl Account {
     pub fn new(id: AccountId, email: Option<&EmailAddress>, now: Timestamp) -> Self {
         let email = email.map(|address| address.as_str().to_owned());
         let settings = Settings::default();
-        Self { id, created_at: now, email, settings, closed_at: None, bonus_waits: false }
+        Self { id, created_at: now, email, settings, closed_at: None, bonus_waits: false, has_deposited: false }
     }
 }
 

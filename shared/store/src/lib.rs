@@ -9,6 +9,7 @@ pub mod api_keys;
 mod changes;
 pub mod clips;
 pub mod copies;
+pub mod delivery;
 pub mod due;
 mod flows;
 pub mod history;

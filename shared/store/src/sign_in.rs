@@ -7,7 +7,7 @@
 //!
 //! **The bonus** belongs to the mailbox, of which an address is one spelling (`domain::mailbox`). Where the terms grant none
 //! at once, the account is opened all the same and remembers that its bonus waits:
-//! [`Table::grant_waiting_bonus`] is for whoever sees the first deposit.
+//! [`Table::deposited`] is for whoever books deposits.
 //!
 //! A code is found by the address and the browser that asked for it, so nobody else's request puts another code in its
 //! place, and nobody else's tries reach it. Tries are counted for the address (`domain::sign_in` says why that suffices) and
@@ -311,12 +311,12 @@ impl Table {
         Ok(actions)
     }
 
-    /// Grants an account the bonus that has waited for its first deposit, once; whoever books deposits calls this behind
-    /// each of them, and a repeat changes nothing. Whether it was granted now.
+    /// Remembers that an account has paid something in, and grants the bonus that has waited for that. Whoever books
+    /// deposits calls this behind each of them: a repeat changes nothing. Whether a bonus was granted now.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn grant_waiting_bonus(
+    pub async fn deposited(
         &self,
         id: &AccountId,
         terms: BonusTerms,
@@ -324,23 +324,28 @@ impl Table {
     ) -> Result<bool, StoreError> {
         let mut attempts = Attempts::default();
         loop {
-            let account = self.account(id).await?.filter(|account| account.bonus_waits);
-            let email = account.and_then(|account| account.email);
-            let Some(address) = email.as_deref().map(EmailAddress::parse).and_then(Result::ok) else {
+            let account = self.account(id).await?.filter(|account| account.closed_at.is_none());
+            let Some(account) = account.filter(|it| !it.has_deposited || it.bonus_waits) else {
                 return Ok(false);
             };
-            let keys = bonus_keys(&address);
-            let had =
-                self.get_many(&keys.iter().collect::<Vec<_>>()).await?.into_iter().any(|it| it.is_some());
-            let over = Changes::default().remove("bonus_waits");
-            let over = still_open(over.when("attribute_exists(#bonus_waits)", ["bonus_waits"], []));
-            let over = Transaction::default().and([self.update(&keys::profile(id), over)?]);
-            let granting = match had {
-                true => over,
-                false => over.join(self.bonus_actions(id, &address, terms, now).await?),
-            };
-            match self.transact(granting).await {
-                Ok(()) => return Ok(!had),
+            let address = account.email.as_deref().map(EmailAddress::parse).and_then(Result::ok);
+            let mut grants = None;
+            let mut paid = still_open(Changes::default().set("has_deposited", &true)?);
+            if account.bonus_waits {
+                paid = paid.remove("bonus_waits");
+                paid = paid.when("attribute_exists(#bonus_waits)", ["bonus_waits"], []);
+                if let Some(address) = &address {
+                    let keys = bonus_keys(address);
+                    let found = self.get_many(&keys.iter().collect::<Vec<_>>()).await?;
+                    let had = found.iter().any(Option::is_some);
+                    grants =
+                        if had { None } else { Some(self.bonus_actions(id, address, terms, now).await?) };
+                }
+            }
+            let is_granted = grants.is_some();
+            let paid = Transaction::default().and([self.update(&keys::profile(id), paid)?]);
+            match self.transact(paid.join(grants.unwrap_or_default())).await {
+                Ok(()) => return Ok(is_granted),
                 Err(Refused::Conditions(_) | Refused::Conflict) => attempts.pause().await?,
                 Err(Refused::Error(error)) => return Err(error),
             }

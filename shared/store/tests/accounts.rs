@@ -197,18 +197,18 @@ async fn bonuses_are_bounded_and_the_others_wait() {
     assert!(table.transfer("deposit", (&waiting.id, WalletKind::Usd), grant, hour).await.unwrap());
     let tries = (0..10).map(|_| {
         let (table, id) = (table.clone(), waiting.id.clone());
-        tokio::spawn(async move { table.grant_waiting_bonus(&id, TERMS, hour).await.unwrap() })
+        tokio::spawn(async move { table.deposited(&id, TERMS, hour).await.unwrap() })
     });
     let mut granted = 0;
     for attempt in tries.collect::<Vec<_>>() {
         granted += usize::from(attempt.await.unwrap());
     }
     assert_eq!(granted, 1);
-    assert!(!table.grant_waiting_bonus(&waiting.id, TERMS, hour).await.unwrap());
+    assert!(!table.deposited(&waiting.id, TERMS, hour).await.unwrap());
     let wallet = table.wallet(&waiting.id, WalletKind::Usd).await.unwrap();
     assert_eq!(wallet.available, Amount::cents(1200));
     assert!(!table.account(&waiting.id).await.unwrap().unwrap().bonus_waits);
     // An account that had it waits for nothing.
     let (plain, _) = has("fay@yahoo.co.uk", hour.plus_ms(3_600_000)).await;
-    assert!(!table.grant_waiting_bonus(&plain.id, TERMS, hour).await.unwrap());
+    assert!(!table.deposited(&plain.id, TERMS, hour).await.unwrap());
 }
