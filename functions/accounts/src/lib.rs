@@ -1,5 +1,5 @@
-//! Accounts: signing in without passwords, API keys, the account itself and its transactions, and the two queues
-//! behind them, mail and erasure.
+//! Accounts: signing in without passwords, API keys, the account itself and its transactions, and the queues
+//! behind them: mail, mail that came back, and erasure.
 //!
 //! Invariants: no answer tells whether an address is known; a secret is shown or sent once and stored as its digest
 //! only; whoever signs in gets a session that nobody knew before.
@@ -36,6 +36,7 @@ pub mod login;
 pub mod logout;
 pub mod mail;
 pub mod page;
+pub mod returned;
 mod secrets;
 pub mod signup;
 pub mod transaction;
@@ -131,8 +132,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .may(&[Grant::Table(&[Item::Get])]),
     Endpoint::queue("accounts.mail", Queue::Mail, handler!(mail::handle; app, message))
         .timeout_s(15)
-        .settings(&[Var::MailFrom, Var::PublicUrl])
-        .may(&[Grant::Mail]),
+        .settings(&[Var::MailFrom, Var::PublicUrl, Var::StackMailsPerHour])
+        .may(&[Grant::Table(&[Item::BatchGet, Item::Update]), Grant::Mail, Grant::MailSet]),
+    Endpoint::queue("accounts.returned", Queue::Returned, handler!(returned::handle; app, message))
+        .timeout_s(15)
+        .may(&[Grant::Table(&[Item::Update])]),
     Endpoint::queue("accounts.erase", Queue::Erase, handler!(erase::handle; app, message)).timeout_s(60).may(
         &[
             Grant::Table(&[Item::Delete, Item::Get, Item::Query, Item::Update]),

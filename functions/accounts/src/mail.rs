@@ -1,6 +1,9 @@
 //! Mail: sends what the mail queue holds, through SES. A mail that SES refuses comes again, and in the end lies in
 //! the dead-letter queue.
 //!
+//! Two kinds of addresses get none (`store::mail`): those to which mail came back or whose owners complained, and, past a bound,
+//! those without an account. Whoever asked is told nothing of it, or he would learn who has an account.
+//!
 //! A message carries the secrets of its link, because the mail must. So nothing of a message is ever logged, and a
 //! link that has expired meanwhile is not sent any more.
 
@@ -8,9 +11,10 @@ use std::sync::Arc;
 
 use askama::Template;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
-use domain::{sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp};
-use runtime::{App, AppError, Calls, StageError, Var};
+use domain::{email::EmailAddress, sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp};
+use runtime::{App, AppError, Calls, Metric, StageError, Var};
 use serde::{Deserialize, Serialize};
+use store::mail::Mailing;
 use tracing::{info, warn};
 
 /// A mail to be sent. No `Debug`: it has secrets in it.
@@ -67,6 +71,19 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
         warn!("a sign-in mail came too late and is not sent");
         return Ok(());
     }
+    let address = EmailAddress::parse(&to).map_err(|_| passing("the mail is for no address"))?;
+    match app.table()?.mailing(&address, app.config().mails_to_strangers()?, app.now()).await? {
+        Mailing::Welcome => {}
+        Mailing::Unwanted => {
+            warn!("a sign-in mail is not wanted and is not sent");
+            return Ok(());
+        }
+        Mailing::TooMany(_) => {
+            warn!("too many sign-in mails to strangers: one is not sent");
+            app.metrics().add(Metric::MailsHeld, 1);
+            return Ok(());
+        }
+    }
     let letter = sign_in(app.config().get(Var::PublicUrl)?, &token, &code)?;
     send(&app, &to, letter).await?;
     info!("sent a sign-in mail");
@@ -94,11 +111,14 @@ async fn send(app: &App, to: &str, letter: Letter) -> Result<(), StageError> {
     let subject = content(letter.subject.to_owned()).map_err(|error| failed(&error))?;
     let message = Message::builder().subject(subject).body(body).build();
     let from = app.config().get(Var::MailFrom)?;
-    let calls = Calls::only("ses:SendEmail", &format!("identity/{from}"));
+    let set = app.config().get(Var::MailSet)?;
+    let calls = Calls::only("ses:SendEmail", &format!("identity/{from}"))
+        .and("ses:SendEmail", &format!("configuration-set/{set}"));
     let config = aws_sdk_sesv2::config::Builder::from(app.sdk()).interceptor(calls).build();
     let request = aws_sdk_sesv2::Client::from_conf(config)
         .send_email()
         .from_email_address(from)
+        .configuration_set_name(set)
         .destination(Destination::builder().to_addresses(to).build())
         .content(EmailContent::builder().simple(message).build());
     request.send().await.map(drop).map_err(|error| failed(&error))

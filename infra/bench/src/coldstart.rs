@@ -57,6 +57,8 @@ const ENVIRONMENT: [(&str, &str); 27] = [
     ("DISPATCH_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/0/dispatch"),
     ("ERASE_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/0/erase"),
     ("MAILS_PER_HOUR", "20"),
+    ("MAIL_SET", "clipwright"),
+    ("STACK_MAILS_PER_HOUR", "500"),
     ("SIGNUP_BONUS", "500"),
     ("BONUSES_PER_DOMAIN", "3"),
     ("BONUSES_PER_HOUR", "50"),

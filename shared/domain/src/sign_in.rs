@@ -31,6 +31,38 @@ pub const fn mails_asked_for(per_hour: u32) -> Quota {
     Quota::new("mails_asked_for", Window::Hour, per_hour)
 }
 
+/// Sign-in mails of the whole stack to addresses without an account. Those who have one are mailed all the same, or a
+/// stranger could lock everybody out.
+#[must_use]
+pub const fn mails_to_strangers(per_hour: u32) -> Quota {
+    Quota::new("mails_to_strangers", Window::Hour, per_hour)
+}
+
+/// How long an address gets no mail that does not exist, as its server says: a week. Servers err, and mailboxes are made.
+const BOUNCED_MS: i64 = 7 * 24 * 3_600_000;
+/// How long an address gets no mail whose owner called one of ours unwanted: 30 days.
+const COMPLAINED_MS: i64 = 30 * 24 * 3_600_000;
+
+/// Why an address gets no more mail for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// There is no such mailbox.
+    Bounced,
+    /// Its owner has complained.
+    Complained,
+}
+
+impl Unwanted {
+    /// Until when.
+    #[must_use]
+    pub const fn until(self, now: Timestamp) -> Timestamp {
+        now.plus_ms(match self {
+            Self::Bounced => BOUNCED_MS,
+            Self::Complained => COMPLAINED_MS,
+        })
+    }
+}
+
 /// How long a browser stays signed in: 30 days.
 pub const SESSION_LIFETIME_MS: i64 = 30 * 24 * 3_600_000;
 /// A session older than a day gets a new token when it is next used, so that a stolen one is of short use.

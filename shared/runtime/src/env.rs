@@ -37,6 +37,10 @@ pub enum Var {
     WebhooksSecretArn,
     /// The address that mail comes from.
     MailFrom,
+    /// Name of the set of SES by which mail is sent, so that its bounces and complaints are told.
+    MailSet,
+    /// How many sign-in mails go to addresses without an account in an hour.
+    StackMailsPerHour,
     /// Where people reach the product; links in mails begin with it.
     PublicUrl,
     /// The same for pages; empty if that is where each request comes in. (API Gateway is made of its functions, so they
@@ -82,7 +86,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -94,6 +98,8 @@ impl Var {
         Self::WebhooksDeadLettersUrl,
         Self::WebhooksSecretArn,
         Self::MailFrom,
+        Self::MailSet,
+        Self::StackMailsPerHour,
         Self::PublicUrl,
         Self::PageUrl,
         Self::ProbeFunction,
@@ -131,6 +137,8 @@ impl Var {
             Self::WebhooksDeadLettersUrl => "WEBHOOKS_DEAD_LETTERS_URL",
             Self::WebhooksSecretArn => "WEBHOOKS_SECRET_ARN",
             Self::MailFrom => "MAIL_FROM",
+            Self::MailSet => "MAIL_SET",
+            Self::StackMailsPerHour => "STACK_MAILS_PER_HOUR",
             Self::PublicUrl => "PUBLIC_URL",
             Self::PageUrl => "PAGE_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
@@ -178,12 +186,14 @@ impl Var {
             | Self::OpenLookSeconds
             | Self::BonusesPerDomain
             | Self::BonusesPerHour
+            | Self::StackMailsPerHour
             | Self::BonusDeliveryGb
             | Self::DeliveryGb => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::TableName
             | Self::MediaBucket
+            | Self::MailSet
             | Self::ProbeFunction
             | Self::CaptionsFunction
             | Self::WordsFunction
@@ -214,12 +224,14 @@ impl Var {
             | Self::OpenLookSeconds
             | Self::BonusesPerDomain
             | Self::BonusesPerHour
+            | Self::StackMailsPerHour
             | Self::BonusDeliveryGb
             | Self::DeliveryGb => "must be a whole number from 1 to 1000000",
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
             Self::TableName
             | Self::MediaBucket
+            | Self::MailSet
             | Self::ProbeFunction
             | Self::CaptionsFunction
             | Self::WordsFunction
@@ -359,6 +371,14 @@ impl Config {
     pub fn delivery(&self) -> Result<DeliveryBounds, ConfigError> {
         let (bonus_gb, paid_gb) = (self.number(Var::BonusDeliveryGb)?, self.number(Var::DeliveryGb)?);
         Ok(DeliveryBounds { bonus_gb, paid_gb })
+    }
+
+    /// How many sign-in mails go to addresses without an account.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn mails_to_strangers(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::StackMailsPerHour).map(sign_in::mails_to_strangers)
     }
 
     fn number(&self, var: Var) -> Result<u32, ConfigError> {

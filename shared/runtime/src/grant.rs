@@ -29,6 +29,8 @@ pub enum Grant {
     Secret(Secret),
     /// Sending mail by any identity that SES knows.
     Mail,
+    /// Sending it by the stack's own set.
+    MailSet,
 }
 
 /// A list of words, each with what AWS calls it.
@@ -115,6 +117,8 @@ words! {
         Erase => "EraseQueue",
         /// Mails to be sent.
         Mail => "MailQueue",
+        /// Mails that came back, or that somebody complained about.
+        Returned => "ReturnedQueue",
         /// Uploads to be looked at.
         Uploads => "UploadsQueue",
         /// Webhooks to be delivered.
@@ -163,7 +167,7 @@ impl Queue {
     #[must_use]
     pub const fn var(self) -> Option<Var> {
         Some(match self {
-            Self::Aborted => return None,
+            Self::Aborted | Self::Returned => return None,
             Self::Dispatch => Var::DispatchQueueUrl,
             Self::Erase => Var::EraseQueueUrl,
             Self::Mail => Var::MailQueueUrl,
@@ -189,6 +193,7 @@ impl Grant {
             Self::Start | Self::Executions(_) => Var::ClipMachineArn,
             Self::Secret(Secret::Page) => Var::PageSecretArn,
             Self::Secret(Secret::Webhooks) => Var::WebhooksSecretArn,
+            Self::MailSet => Var::MailSet,
             Self::Mail => return None,
         })
     }
@@ -206,7 +211,7 @@ impl Grant {
             Self::Start => vec!["states:StartExecution"],
             Self::Executions(calls) => calls.iter().map(|call| call.word()).collect(),
             Self::Secret(_) => vec!["secretsmanager:GetSecretValue"],
-            Self::Mail => vec!["ses:SendEmail"],
+            Self::Mail | Self::MailSet => vec!["ses:SendEmail"],
         }
     }
 
@@ -227,6 +232,7 @@ impl Grant {
             }
             Self::Secret(secret) => format!("${{{}}}", secret.word()),
             Self::Mail => format!("arn:${{AWS::Partition}}:ses:{HERE}:identity/*"),
+            Self::MailSet => format!("arn:${{AWS::Partition}}:ses:{HERE}:configuration-set/${{MailSet}}"),
         }
     }
 }

@@ -147,6 +147,10 @@ pub enum Metric {
     DeadDeliveries,
     /// Accounts that were opened while their bonus has to wait.
     BonusesWaiting,
+    /// Mails that were not sent because strangers had asked for as many as they may in an hour.
+    MailsHeld,
+    /// Mails that came back for good, or that somebody complained about.
+    MailsReturned,
     /// Environments that were started, by area.
     ColdStarts,
     /// Requests that were answered with a server error, by release: what a release is taken back for.
@@ -155,7 +159,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Jobs,
         Self::JobFaults,
         Self::JobsMade,
@@ -176,6 +180,8 @@ impl Metric {
         Self::Sweeps,
         Self::DeadDeliveries,
         Self::BonusesWaiting,
+        Self::MailsHeld,
+        Self::MailsReturned,
         Self::ColdStarts,
         Self::ReleaseErrors,
     ];
@@ -204,6 +210,8 @@ impl Metric {
             Self::Sweeps => "Sweeps",
             Self::DeadDeliveries => "DeadDeliveries",
             Self::BonusesWaiting => "BonusesWaiting",
+            Self::MailsHeld => "MailsHeld",
+            Self::MailsReturned => "MailsReturned",
             Self::ColdStarts => "ColdStarts",
             Self::ReleaseErrors => "ReleaseErrors",
         }
@@ -228,6 +236,8 @@ impl Metric {
             | Self::Sweeps
             | Self::DeadDeliveries
             | Self::BonusesWaiting
+            | Self::MailsHeld
+            | Self::MailsReturned
             | Self::ColdStarts
             | Self::ReleaseErrors => Unit::Count,
         }

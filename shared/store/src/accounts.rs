@@ -46,7 +46,15 @@ impl Account {
     pub fn new(id: AccountId, email: Option<&EmailAddress>, now: Timestamp) -> Self {
         let email = email.map(|address| address.as_str().to_owned());
         let settings = Settings::default();
-        Self { id, created_at: now, email, settings, closed_at: None, bonus_waits: false, has_deposited: false }
+        Self {
+            id,
+            created_at: now,
+            email,
+            settings,
+            closed_at: None,
+            bonus_waits: false,
+            has_deposited: false,
+        }
     }
 }
 

@@ -24,6 +24,7 @@
 //! | sign-in link and code | `SIGNIN#{sha256 of the link's token}` | `SIGNIN` |
 //! | account of an address | `ADDRESS#{sha256}` | `ACCOUNT` |
 //! | an address's latest code that a browser asked for | `ADDRESS#{sha256}` | `SIGNIN#{sha256 of the browser's secret}` |
+//! | an address gets no mail for a while | `ADDRESS#{sha256}` | `UNWANTED` |
 //! | an address had its bonus | `ADDRESS#{sha256}` | `BONUS` |
 //! | what a look at a URL told | `LOOK#{sha256 of the URL}` | `LOOK` |
 //! | hold | `HOLD#{id}` | `HOLD` |
@@ -332,6 +333,11 @@ pub(crate) fn address_account(address: &EmailAddress) -> Key {
 /// The latest code of an address that a browser has asked for.
 pub(crate) fn address_sign_in(address: &EmailAddress, browser: &BrowserSecret) -> Key {
     Key::new(address_partition(address), format!("SIGNIN#{}", browser.digest()))
+}
+
+/// That an address gets no mail for a while.
+pub(crate) fn address_unwanted(address: &EmailAddress) -> Key {
+    Key::new(address_partition(address), "UNWANTED")
 }
 
 /// Outlives the account, so that a mailbox that comes back gets no second bonus. Releases before 0.2 wrote it for the

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod leftovers;
 pub mod library;
 pub mod looks;
+pub mod mail;
 pub mod multipart;
 pub mod objects;
 pub mod purchase;

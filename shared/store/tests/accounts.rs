@@ -10,11 +10,12 @@ use domain::email::EmailAddress;
 use domain::ids::{AccountId, ApiKey, SessionToken};
 use domain::ledger::EntryKind;
 use domain::money::{Amount, WalletKind};
-use domain::sign_in::{BrowserSecret, CODE_TRIES, SignInCode, SignInToken};
+use domain::sign_in::{BrowserSecret, CODE_TRIES, SignInCode, SignInToken, Unwanted};
 use domain::time::Timestamp;
 use store::Table;
 use store::accounts::Account;
 use store::ledger::Immediate;
+use store::mail::Mailing;
 use store::sign_in::{NotSignedIn, Proof};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -211,4 +212,26 @@ async fn bonuses_are_bounded_and_the_others_wait() {
     // An account that had it waits for nothing.
     let (plain, _) = has("fay@yahoo.co.uk", hour.plus_ms(3_600_000)).await;
     assert!(!table.deposited(&plain.id, TERMS, hour).await.unwrap());
+}
+
+/// A mailbox that is not there gets no mail for a week, one whose owner complains for a month; strangers only so many.
+#[tokio::test]
+async fn unwanted_mail_is_not_sent_and_accounts_are_not_shut_out() {
+    let table = kit::table().await;
+    let address = |text: &str| EmailAddress::parse(text).unwrap();
+    let quota = domain::sign_in::mails_to_strangers(2);
+    let may = async |text: &str, now| table.mailing(&address(text), quota, now).await.unwrap();
+    sign_up(&table, "known@example.com", 1, NOW).await;
+    assert_eq!(may("a@example.com", NOW).await, Mailing::Welcome);
+    assert_eq!(may("b@example.com", NOW).await, Mailing::Welcome);
+    assert!(matches!(may("c@example.com", NOW).await, Mailing::TooMany(_)));
+    assert_eq!(may("known@example.com", NOW).await, Mailing::Welcome, "who has an account gets in");
+
+    let day = |days: i64| NOW.plus_ms(days * 86_400_000);
+    table.do_not_mail(&address("known@example.com"), Unwanted::Bounced, NOW).await.unwrap();
+    assert_eq!(may("known@example.com", day(7).plus_ms(-1)).await, Mailing::Unwanted);
+    assert_eq!(may("known@example.com", day(7)).await, Mailing::Welcome, "there is a way back");
+    table.do_not_mail(&address("known@example.com"), Unwanted::Complained, NOW).await.unwrap();
+    table.do_not_mail(&address("known@example.com"), Unwanted::Bounced, NOW).await.unwrap();
+    assert_eq!(may("known@example.com", day(30).plus_ms(-1)).await, Mailing::Unwanted);
 }
