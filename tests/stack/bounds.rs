@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::json;
 use store::rate::Who;
 
-use crate::stack::cloud::{answer, http, now};
-use crate::stack::door::browser::{Browser, address};
-use crate::stack::door::secrets;
+use crate::stack::cloud::{answer, http, now, until};
+use crate::stack::door::browser::{Browser, address, mails};
+use crate::stack::door::secrets::{self, logs};
 use crate::stack::limits::hear;
 use crate::stack::queue::accept;
 use crate::stack::source::{lavfi, made, served, usual};
@@ -92,11 +92,19 @@ async fn making_keys_is_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_who_allows_little() {
-    let little = ["LookSeconds=40", "OpenLookSeconds=20", "BonusDeliveryGb=1"];
+    let little = [
+        "LookSeconds=40",
+        "OpenLookSeconds=20",
+        "BonusDeliveryGb=1",
+        "BonusesPerDomain=2",
+        "SignupBonus=250",
+        "StackMailsPerHour=5",
+    ];
     let little: Vec<&str> = little.into_iter().flat_map(|it| ["--parameter", it]).collect();
     let cloud = Cloud::fresh(&little);
     looks_have_a_budget_of_seconds(&cloud).await;
     what_is_fetched_of_an_account_is_bounded(&cloud).await;
+    bonuses_wait_and_mail_is_bounded(&cloud).await;
     cloud.stop();
 }
 
@@ -153,6 +161,57 @@ async fn what_is_fetched_of_an_account_is_bounded(cloud: &Cloud) {
     for _ in 0..3 {
         assert_eq!(other.get(&format!("/v1/clip/{id}")).await.0, 200);
     }
+}
+
+/// Two bonuses for a domain, five mails an hour to strangers, and none to addresses that do not want them.
+async fn bonuses_wait_and_mail_is_bounded(cloud: &Cloud) {
+    let mut owner = (Browser::new(cloud), address("first"));
+    for (number, bonus) in [(0, json!(null)), (1, json!(null)), (2, json!("waiting"))] {
+        let (mut browser, email) = (Browser::new(cloud), address(&format!("bonus{number}")));
+        browser.sign_in(cloud, &email).await;
+        let (status, me) = browser.get("/v1/account").await;
+        assert_eq!((status, &me["bonus"]), (200, &bonus), "{me}");
+        let (_, key) = browser.make_key("k").await;
+        let has = answer(http().get(cloud.url("/v1/balance")).bearer_auth(key)).await.1;
+        assert_eq!(has["balance"], if bonus.is_null() { 2.5 } else { 0.0 }, "{has}");
+        owner = (browser, email);
+    }
+    let (mut known, email) = owner;
+    // Of the hour's five, three are gone. Asking is answered alike, whatever is sent.
+    let strangers: Vec<String> = (0..4).map(|number| address(&format!("stranger{number}"))).collect();
+    for stranger in &strangers {
+        let (status, told) = Browser::new(cloud).post("/v1/auth/login", &json!({ "email": stranger })).await;
+        assert_eq!((status, &told["status"]), (200, &json!("sent")), "{told}");
+    }
+    // Who has an account is not locked out by them; his mail is behind theirs in the queue.
+    known.ask_for_mail(cloud, &email).await;
+    until("the others are dealt with", || async {
+        logs(cloud).iter().map(|(_, text)| text.matches("one is not sent").count()).sum::<usize>() >= 2
+    })
+    .await;
+    let mut got = 0;
+    for stranger in &strangers {
+        got += mails(cloud, stranger).await.len();
+    }
+    assert_eq!(got, 2, "the fifth, and not the sixth");
+
+    // SES tells of a mail that came back for good.
+    let bounced = json!({ "detail-type": "Email Bounced", "source": "aws.ses", "detail": {
+        "eventType": "Bounce",
+        "bounce": { "bounceType": "Permanent", "bouncedRecipients": [{ "emailAddress": email }] },
+        "mail": { "tags": { "ses:configuration-set": ["clipwright"] } },
+    } });
+    let batch = json!({ "Records": [{ "messageId": "m", "body": bounced.to_string() }] });
+    let told = cloud.invoke("AccountsReturnedFunction", &batch).await;
+    assert_eq!(told["batchItemFailures"], json!([]), "{told}");
+    let before = mails(cloud, &email).await.len();
+    let (status, told) = known.post("/v1/auth/login", &json!({ "email": email })).await;
+    assert_eq!((status, &told["status"]), (200, &json!("sent")), "{told}");
+    until("it is dealt with", || async {
+        logs(cloud).iter().any(|(_, text)| text.contains("is not wanted and is not sent"))
+    })
+    .await;
+    assert_eq!(mails(cloud, &email).await.len(), before);
 }
 
 /// Looks that need a container are paid for in seconds, before they begin.

@@ -20,7 +20,7 @@
 //! something must name our own origin, and the two public halves of signing in refuse a foreign one.
 //!
 //! **Closing an account** frees the address and deletes keys and sessions. None can be made afterwards, because each of
-//! these transactions also asks for an open profile. `accounts.erase` waits until no job is under way.
+//! these transactions also asks for an open profile. `accounts.erase` cancels the jobs that wait, and waits for those that run.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Grant, Item, Object, Prefix, Queue, Route, Var, describe, handler};
@@ -139,7 +139,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .may(&[Grant::Table(&[Item::Update])]),
     Endpoint::queue("accounts.erase", Queue::Erase, handler!(erase::handle; app, message)).timeout_s(60).may(
         &[
-            Grant::Table(&[Item::Delete, Item::Get, Item::Query, Item::Update]),
+            Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Query, Item::Update]),
+            Grant::Queue(Queue::Webhooks),
             Grant::Objects(Prefix::Clips, &[Object::Delete]),
             Grant::Objects(Prefix::Uploads, &[Object::Delete]),
             Grant::Objects(Prefix::Uploads, &[Object::Abort]),
