@@ -32,6 +32,11 @@ const AWS: &[(&str, &str, &[&str])] = &[
         &["ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"],
     ),
     (
+        "AWS/SES",
+        "https://docs.aws.amazon.com/ses/latest/dg/reputationdashboard-cloudwatch-alarm.html",
+        &["Reputation.BounceRate", "Reputation.ComplaintRate"],
+    ),
+    (
         "AWS/SQS",
         "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html",
         &["ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"],

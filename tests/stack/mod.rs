@@ -2,6 +2,7 @@
 
 mod accept;
 mod billing;
+mod bounds;
 mod browser;
 mod cancel;
 mod cases;

@@ -7,7 +7,7 @@ use domain::{
     email::EmailAddress,
     mail::Mail,
     rate::{self, Decision},
-    sign_in::{MAILS, SIGN_IN_LIFETIME_MS, SignInCode, SignInToken},
+    sign_in::{BrowserSecret, MAILS, SIGN_IN_LIFETIME_MS, SignInCode, SignInToken},
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Var};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,8 @@ pub struct Sent {
     pub expires_in: i64,
 }
 
-/// Sends a link and a code to the address in the request.
+/// Sends a link and a code to the address in the request. The code will work only in this browser, which gets a cookie for
+/// it; one that has it already keeps it, and with it the codes of other addresses that it has asked for.
 pub(crate) async fn begin(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     request.must_not_be_foreign()?;
     let SignInRequest { email } = request.json()?;
@@ -49,7 +50,11 @@ pub(crate) async fn begin(app: Arc<App>, request: ApiRequest) -> Result<ApiRespo
     within(table.count(address.as_str(), MAILS, now).await?)?;
 
     let (token, code) = (SignInToken::from_random(random()?), SignInCode::from_random(random_number()?));
-    table.issue_sign_in(&address, (&token, &code), now).await?;
+    let browser = match request.browser_secret() {
+        Some(known) => known,
+        None => BrowserSecret::from_random(random()?),
+    };
+    table.issue_sign_in(&address, (&token, &code), &browser, now).await?;
     let mail = Mail::SignIn {
         to: address.as_str().to_owned(),
         token: token.reveal().to_owned(),
@@ -62,7 +67,8 @@ pub(crate) async fn begin(app: Arc<App>, request: ApiRequest) -> Result<ApiRespo
         status: "sent",
         message: "Open the link in the mail that we have sent you, or enter its code.",
         expires_in: SIGN_IN_LIFETIME_MS / 1000,
-    }))
+    })
+    .with_browser_secret(&browser))
 }
 
 fn within(limit: Decision) -> Result<(), ApiError> {

@@ -44,7 +44,7 @@ pub struct MadeKey {
 ///
 /// # Errors
 /// 400 for an invalid name, scope or cap, 401 without a session, 403 for a foreign page, 409 for an eleventh
-/// key.
+/// key, 429 for too many in a day. A key that takes the place of one deleted in this minute works from the next on.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let record = record(request.json()?, &session, &app)?;
     let key = ApiKey::from_random(random()?);
@@ -58,6 +58,7 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
             let detail = format!("an account has {KEYS_MAX} API keys at most; delete one first");
             Err(ApiError::conflict("too_many_keys", detail))
         }
+        NewKey::TooManyToday(limit) => Err(ApiError::rate_limited("new API keys", limit)),
         NewKey::Closed => Err(ApiError::no_session()),
     }
 }

@@ -24,7 +24,7 @@ pub struct DeletedKey {
 /// 401 without a session, 403 for a foreign page, 404 for a key that is not the caller's.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let id = KeyId::parse(&request.path("id")).ok_or_else(|| ApiError::not_found("key"))?;
-    if !app.table()?.delete_key(&session.account, &id).await? {
+    if !app.table()?.delete_key(&session.account, &id, app.now()).await? {
         return Err(ApiError::not_found("key"));
     }
     info!(account = %session.account, key_id = %id, "deleted a key");

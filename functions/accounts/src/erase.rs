@@ -1,4 +1,5 @@
-//! Erase: what is left to do for a closed account. Clips go with their files and with the jobs that made them, uploads
+//! Erase: what is left to do for a closed account. Jobs that wait for their turn are cancelled, which gives their money back;
+//! those that run may take an hour, and are waited for. Clips go with their files and with the jobs that made them, uploads
 //! with theirs, then webhooks, the address and the settings. The ledger's rows stay: they name jobs and amounts, and no person.
 //!
 //! Jobs that failed, idempotency records and sign-in links are not listed under the account; they expire by
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use domain::ids::AccountId;
 use runtime::{App, StageError};
 use serde::{Deserialize, Serialize};
-use store::{clips::ListedClip, keys, multipart::Upload};
+use store::{clips::ListedClip, jobs::Ending, keys, multipart::Upload};
 use tracing::info;
 
 /// The order to erase an account.
@@ -19,7 +20,7 @@ pub struct Erasure {
     pub account: String,
 }
 
-/// Clips or uploads looked at in one round.
+/// Clips, uploads or jobs looked at in one round.
 const A_ROUND: i32 = 25;
 /// Rounds in one run, well within the function's time; with more clips than that, the message comes again.
 const ROUNDS_MAX: usize = 100;
@@ -34,6 +35,7 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     let account = AccountId::parse(&order.account).ok_or_else(|| passing("no account"))?;
     let table = app.table()?;
     table.close_account(&account, app.now()).await?;
+    cancel_waiting(&app, &account).await?;
     // A job that is under way would publish one more clip behind our back.
     if table.has_open_jobs(&account).await? {
         return Err(passing("jobs of this account are still under way"));
@@ -58,6 +60,22 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
         erased += clips.len();
     }
     Err(passing("there are more clips than one run erases"))
+}
+
+/// Cancels the jobs that wait for a slot. They might wait for longer than this message comes again, and nobody is there any
+/// more who wants what they would make.
+async fn cancel_waiting(app: &App, account: &AccountId) -> Result<(), StageError> {
+    for _ in 0..ROUNDS_MAX {
+        let waiting = app.table()?.waiting_jobs(account, A_ROUND).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for job in &waiting {
+            let first = app.end_job::<StageError>(job, &Ending::Cancelled).await?;
+            info!(job_id = %job.id, %account, first, "cancelled, because its account is closed");
+        }
+    }
+    Err(StageError::Passing("there are more waiting jobs than one run cancels".to_owned()))
 }
 
 /// Erases some uploads with their files, also those that are still coming; `false` if there were none.

@@ -23,6 +23,9 @@ pub struct AccountView {
     pub created: String,
     /// What its owner has set.
     pub settings: SettingsView,
+    /// `waiting` where the bonus for signing up comes with the first deposit; else null.
+    #[schema(example = json!(null))]
+    pub bonus: Option<&'static str>,
 }
 
 /// What an account's owner has set.
@@ -51,6 +54,7 @@ impl AccountView {
             email: account.email.clone(),
             created: account.created_at.rfc3339(),
             settings: SettingsView { api_reload },
+            bonus: account.bonus_waits.then_some("waiting"),
         }
     }
 }
@@ -77,11 +81,12 @@ pub(crate) async fn owner(app: &App, session: &Session) -> Result<Account, ApiEr
 /// A new token for a session that is older than a day.
 async fn rotated(app: &App, session: &Session) -> Result<Option<SessionToken>, ApiError> {
     let (table, now) = (app.table()?, app.now());
-    let record = table.session(&session.token, now).await?;
-    let due = record.filter(|record| !record.rotated && must_rotate(record.created_at, now));
-    let Some(record) = due else { return Ok(None) };
+    let record = &session.record;
+    if record.rotated || !must_rotate(record.created_at, now) {
+        return Ok(None);
+    }
     let token = SessionToken::from_random(random()?);
-    let done = table.rotate_session((&session.token, &record), &token, now).await?;
+    let done = table.rotate_session((&session.token, record), &token, now).await?;
     Ok(done.then_some(token))
 }
 

@@ -1,24 +1,26 @@
-//! Accounts: signing in without passwords, API keys, the account itself and its transactions, and the two queues
-//! behind them, mail and erasure.
+//! Accounts: signing in without passwords, API keys, the account itself and its transactions, and the queues
+//! behind them: mail, mail that came back, and erasure.
 //!
 //! Invariants: no answer tells whether an address is known; a secret is shown or sent once and stored as its digest
 //! only; whoever signs in gets a session that nobody knew before.
 //!
-//! **Signing in.** Signup and login count (five mails an hour to an address, twenty for a client address), write a link
-//! and a code under the digest of the link's token, and hand both to `accounts.mail` through the mail queue: apart from
-//! the mail itself, the one place where they travel in clear. A message is dropped when its link expires, after 15
-//! minutes. An attempt at a code is counted before it is compared; after five, code and link are worth nothing.
+//! **Signing in.** Signup and login count (three mails in 15 minutes to an address, twenty an hour for a client address),
+//! write a link and a code under the digest of the link's token, and hand both to `accounts.mail` through the mail queue:
+//! apart from the mail itself, the one place where they travel in clear. A message is dropped when its link expires, after
+//! 15 minutes. A code works only in the browser that asked for it; a try at one is counted before it is compared, and uses up
+//! neither the link nor anybody else's code (`domain::sign_in` has the arithmetic).
 //!
 //! **The address** has one form (`domain::email`: lower case, no plus-tag, the domain in ASCII). It is the identity
-//! *and* where mail goes, so only who reads that mailbox gets in. That an address had its bonus is remembered after the
-//! account is gone.
+//! *and* where mail goes, so only who reads that mailbox gets in. That a mailbox had its bonus is remembered after the
+//! account is gone; where it was refused because of too many others, the account says so (`bonus: waiting`) until its first
+//! deposit (`store::sign_in`).
 //!
-//! **A session** is a random token in a `__Host-` cookie, for 30 days. Signing in again ends the old one. `GET
+//! **A session** is a random token in a `__Host-` cookie, for 30 days. Its requests count for the account. Signing in again ends the old one. `GET
 //! /v1/account` renews a token that is older than a day; the old one still works for a minute. A request that changes
 //! something must name our own origin, and the two public halves of signing in refuse a foreign one.
 //!
 //! **Closing an account** frees the address and deletes keys and sessions. None can be made afterwards, because each of
-//! these transactions also asks for an open profile. `accounts.erase` waits until no job is under way.
+//! these transactions also asks for an open profile. `accounts.erase` cancels the jobs that wait, and waits for those that run.
 
 use domain::{account::Scope, rate::Limit};
 use runtime::{Endpoint, Grant, Item, Object, Prefix, Queue, Route, Var, describe, handler};
@@ -34,6 +36,7 @@ pub mod login;
 pub mod logout;
 pub mod mail;
 pub mod page;
+pub mod returned;
 mod secrets;
 pub mod signup;
 pub mod transaction;
@@ -58,6 +61,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .described(describe!(page::operation)),
     Endpoint::open("accounts.verify", Route::post("/v1/auth/verify"), handler!(verify::handle; app, request))
         .described(describe!(verify::operation))
+        .settings(&[Var::SignupBonus, Var::BonusesPerDomain, Var::BonusesPerHour])
         .may(&[Grant::Table(&[Item::BatchGet, Item::Delete, Item::Get, Item::Put])]),
     Endpoint::session(
         "accounts.logout",
@@ -79,7 +83,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(create_key::handle; app, session, request),
     )
     .described(describe!(create_key::operation))
-    .may(&[Grant::Table(&[Item::Put, Item::Update])]),
+    .may(&[Grant::Table(&[Item::BatchGet, Item::Put, Item::Update])]),
     Endpoint::session(
         "accounts.delete_key",
         Route::delete("/v1/keys/{id}"),
@@ -128,11 +132,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .may(&[Grant::Table(&[Item::Get])]),
     Endpoint::queue("accounts.mail", Queue::Mail, handler!(mail::handle; app, message))
         .timeout_s(15)
-        .settings(&[Var::MailFrom, Var::PublicUrl])
-        .may(&[Grant::Mail]),
+        .settings(&[Var::MailFrom, Var::PublicUrl, Var::StackMailsPerHour])
+        .may(&[Grant::Table(&[Item::BatchGet, Item::Update]), Grant::Mail, Grant::MailSet]),
+    Endpoint::queue("accounts.returned", Queue::Returned, handler!(returned::handle; app, message))
+        .timeout_s(15)
+        .may(&[Grant::Table(&[Item::Update])]),
     Endpoint::queue("accounts.erase", Queue::Erase, handler!(erase::handle; app, message)).timeout_s(60).may(
         &[
-            Grant::Table(&[Item::Delete, Item::Get, Item::Query, Item::Update]),
+            Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Query, Item::Update]),
+            Grant::Queue(Queue::Webhooks),
             Grant::Objects(Prefix::Clips, &[Object::Delete]),
             Grant::Objects(Prefix::Uploads, &[Object::Delete]),
             Grant::Objects(Prefix::Uploads, &[Object::Abort]),

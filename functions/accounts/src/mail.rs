@@ -1,6 +1,9 @@
 //! Mail: sends what the mail queue holds, through SES. A mail that SES refuses comes again, and in the end lies in
 //! the dead-letter queue.
 //!
+//! Two kinds of addresses get none (`store::mail`): those to which mail came back or whose owners complained, and, past a bound,
+//! those without an account. Whoever asked is told nothing of it, or he would learn who has an account.
+//!
 //! A message carries the secrets of its link, because the mail must. So nothing of a message is ever logged, and a
 //! link that has expired meanwhile is not sent any more.
 
@@ -9,9 +12,11 @@ use std::sync::Arc;
 use askama::Template;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use domain::{
-    mail::Mail, money::Amount, reload::APPROVAL_LIFETIME_MS, sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp,
+    email::EmailAddress, mail::Mail, money::Amount, reload::APPROVAL_LIFETIME_MS,
+    sign_in::SIGN_IN_LIFETIME_MS, time::Timestamp,
 };
-use runtime::{App, AppError, Calls, StageError, Var};
+use runtime::{App, AppError, Calls, Metric, StageError, Var};
+use store::mail::Mailing;
 use tracing::{info, warn};
 
 /// The mail as text.
@@ -69,6 +74,19 @@ pub async fn handle(app: Arc<App>, message: String) -> Result<(), StageError> {
     if app.now() >= mail.expires_at() {
         warn!("a mail came too late and is not sent");
         return Ok(());
+    }
+    let address = EmailAddress::parse(mail.to()).map_err(|_| passing("the mail is for no address"))?;
+    match app.table()?.mailing(&address, app.config().mails_to_strangers()?, app.now()).await? {
+        Mailing::Welcome => {}
+        Mailing::Unwanted => {
+            warn!("a mail is not wanted and is not sent");
+            return Ok(());
+        }
+        Mailing::TooMany(_) => {
+            warn!("too many mails to strangers: one is not sent");
+            app.metrics().add(Metric::MailsHeld, 1);
+            return Ok(());
+        }
     }
     let letter = letter(app.config().get(Var::PublicUrl)?, &mail)?;
     let subject = letter.subject;
@@ -152,11 +170,14 @@ async fn send(app: &App, to: &str, letter: Letter) -> Result<(), StageError> {
     let subject = content(letter.subject.to_owned()).map_err(|error| failed(&error))?;
     let message = Message::builder().subject(subject).body(body).build();
     let from = app.config().get(Var::MailFrom)?;
-    let calls = Calls::only("ses:SendEmail", &format!("identity/{from}"));
+    let set = app.config().get(Var::MailSet)?;
+    let calls = Calls::only("ses:SendEmail", &format!("identity/{from}"))
+        .and("ses:SendEmail", &format!("configuration-set/{set}"));
     let config = aws_sdk_sesv2::config::Builder::from(app.sdk()).interceptor(calls).build();
     let request = aws_sdk_sesv2::Client::from_conf(config)
         .send_email()
         .from_email_address(from)
+        .configuration_set_name(set)
         .destination(Destination::builder().to_addresses(to).build())
         .content(EmailContent::builder().simple(message).build());
     request.send().await.map(drop).map_err(|error| failed(&error))

@@ -14,7 +14,7 @@ use domain::{
     spec::Spec,
     webhook,
 };
-use look::prober;
+use look::{Payer, prober};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, StatusCode};
 use serde::Serialize;
 use store::accept::{Acceptance, Terms};
@@ -185,7 +185,7 @@ pub(crate) async fn look(
     location: &Location,
 ) -> Result<SourceInfo, ApiError> {
     match location {
-        Location::Url(url) => Ok(prober(app)?.look(app, url).await?),
+        Location::Url(url) => Ok(prober(app)?.look(app, &Payer::account(account), url).await?),
         Location::Upload(id) => upload::ready(app, account, id).await,
     }
 }

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use domain::{prices::PriceBook, spec::Spec, time::MediaTime};
-use look::words::moments;
+use look::{Payer, words::moments};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation, time_limits};
 use serde::Serialize;
 use tracing::info;
@@ -54,7 +54,9 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let Spec::Moments(spec) = &ask.spec else { return Err(ApiError::internal("it looks for nothing")) };
 
     let left = time_limits::AT_ONCE.saturating_sub(begun.elapsed());
-    let Ok(found) = tokio::time::timeout(left, moments(&app, &caller.account, spec)).await else {
+    let payer = Payer::account(&caller.account);
+    let found = tokio::time::timeout(left, moments(&app, &caller.account, spec));
+    let Ok(found) = payer.pays(&app, left, found).await? else {
         info!("it takes longer than a request may: it becomes a job");
         return accept_looked(&app, caller, &request, ask, (source, quote)).await;
     };

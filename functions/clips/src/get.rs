@@ -11,12 +11,13 @@ use domain::{
     job::{Job, Output, Status},
     library,
     quality::{Format, PictureSize},
+    rate::{WAIT_SECONDS, WAITS},
     sentence::sentence,
     time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation};
 use serde::Serialize;
-use store::clips::Clip;
+use store::{clips::Clip, delivery::Parcel, rate::Who};
 use utoipa::ToSchema;
 
 use crate::moments::{MomentView, Part, alternates, in_time, paired};
@@ -174,16 +175,27 @@ pub struct LostView {
 /// wait.
 ///
 /// # Errors
-/// 400 for a bad `wait`, 401 without a key, 404 for a job that is not the caller's or whose clip has expired.
+/// 400 for a bad `wait`, 401 without a key, 404 for a job that is not the caller's or whose clip has expired, 429 where too
+/// many of the account's requests wait.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let until = Instant::now() + wait(request.query("wait").as_deref())?;
     let id = JobId::parse(&request.path("job_id")).ok_or_else(|| ApiError::not_found("job"))?;
     let (mut job, mut clip, mut parts) = followed(&app, &caller, &id).await?;
     let seen = (job.status, job.progress);
+    let mut paid_until = None;
     while !job.status.is_final() && (job.status, job.progress) == seen {
         let rest = until.saturating_duration_since(Instant::now());
         if rest.is_zero() {
             break;
+        }
+        if paid_until.is_none_or(|paid| paid <= Instant::now()) {
+            let limit = app.table()?.take(Who::Account(&caller.account), WAITS, 1, app.now()).await?;
+            match (limit.allowed, paid_until) {
+                (true, _) => paid_until = Some(Instant::now() + Duration::from_secs(WAIT_SECONDS)),
+                (false, None) => return Err(ApiError::rate_limited("waits of 5 s", limit)),
+                // It has waited for something: it is told how things stand.
+                (false, Some(_)) => break,
+            }
         }
         tokio::time::sleep(LOOK_EVERY.min(rest)).await;
         (job, clip, parts) = followed(&app, &caller, &id).await?;
@@ -261,12 +273,7 @@ async fn made(app: &App, job: &Job, parts: &[Part]) -> Result<(Vec<MadeView>, Ve
             continue;
         }
         let Some(alive) = clip.as_ref().filter(|clip| clip.is_alive(app.now())) else { continue };
-        let Some(clip) = clip_view(app, part, Some(alive)).await? else { continue };
-        let seconds = expiry::link_seconds(alive.expires_at, app.now());
-        let thumbnail_url = match &alive.output.poster_key {
-            Some(key) => Some(app.objects()?.link_for(key, seconds).await?),
-            None => None,
-        };
+        let Some((clip, thumbnail_url)) = clip_and_poster(app, part, Some(alive)).await? else { continue };
         let quality = alive.output.picture.map(PictureSize::label);
         let warnings = damage(&alive.output).collect();
         clips.push(MadeView { moment, quality, thumbnail_url, warnings, clip });
@@ -289,6 +296,14 @@ fn damage(output: &Output) -> impl Iterator<Item = String> {
 }
 
 async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<ClipView>, ApiError> {
+    Ok(clip_and_poster(app, job, clip).await?.map(|(clip, _)| clip))
+}
+
+async fn clip_and_poster(
+    app: &App,
+    job: &Job,
+    clip: Option<&Clip>,
+) -> Result<Option<(ClipView, Option<String>)>, ApiError> {
     let Some(made) = job.output.as_ref().filter(|_| job.status == Status::Complete) else {
         return Ok(None);
     };
@@ -304,15 +319,12 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
         || output.file_name.clone(),
         |clip| library::file_name(&clip.name, output.format.extension()),
     );
-    let (objects, seconds) = (app.objects()?, expiry::link_seconds(expires_at, app.now()));
-    let (mut sprite_url, mut sprite_vtt_url) = (None, None);
-    if let Some(sprite) = &output.sprite {
-        sprite_url = Some(objects.link_for(&sprite.picture_key, seconds).await?);
-        sprite_vtt_url = Some(objects.link_for(&sprite.cues_key, seconds).await?);
-    }
+    let parcel = clip.map_or_else(|| Parcel::of_job(job), Parcel::of_clip);
+    let links = app.deliver(&parcel, output, expiry::link_seconds(expires_at, app.now())).await?;
+    let (sprite_url, sprite_vtt_url) = links.sprite().await?.unzip();
     let span = output.span.filter(|_| output.format == Format::Mp4);
-    Ok(Some(ClipView {
-        download_url: objects.download_link_for(&output.object_key, &file_name, seconds).await?,
+    let view = ClipView {
+        download_url: links.download(&file_name).await?,
         file_name,
         file_size: output.size_bytes,
         duration: output.duration.seconds(),
@@ -327,7 +339,8 @@ async fn clip_view(app: &App, job: &Job, clip: Option<&Clip>) -> Result<Option<C
         share_url: saved.then(|| format!("/c/{}", job.id)),
         embed_url: saved.then(|| format!("/embed/{}", job.id)),
         expires_at: expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
-    }))
+    };
+    Ok(Some((view, links.poster().await?)))
 }
 
 /// The endpoint in the API's description.

@@ -8,7 +8,7 @@ use domain::{
     quality::PictureSize,
     source::{Location, SourceInfo},
 };
-use look::prober;
+use look::{Payer, prober};
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, identify};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -55,7 +55,7 @@ pub struct Info {
 pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let InfoRequest { url, file_id } = request.json()?;
     let info = match Location::named(url.as_deref(), file_id.as_deref())? {
-        Location::Url(url) => Info::of(look(&app, &url).await?, Some(url)),
+        Location::Url(url) => Info::of(look(&app, &request, &url).await?, Some(url)),
         Location::Upload(id) => {
             let caller = identify(&app, &request, Scope::ClipsRead).await?;
             Info::of(upload::ready(&app, &caller.account, &id).await?, None)
@@ -66,7 +66,7 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
 
 /// The result of an earlier look, for 10 minutes, else of a look now. A failed look is not kept, so that
 /// a source that was mended is found at once.
-async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
+async fn look(app: &App, request: &ApiRequest, url: &str) -> Result<SourceInfo, ApiError> {
     // A host that was taken off the operator's list is refused at once, whatever is kept of it.
     app.config().sources()?.check(url)?;
     let table = app.table()?;
@@ -78,7 +78,7 @@ async fn look(app: &App, url: &str) -> Result<SourceInfo, ApiError> {
     if let Some(source) = kept {
         return Ok(source);
     }
-    let source = prober(app)?.look(app, url).await?;
+    let source = prober(app)?.look(app, &Payer::client(request), url).await?;
     if let Err(problem) = table.keep_look(url, source.clone(), app.now()).await {
         warn!(%problem, "the look is not kept");
     }

@@ -35,7 +35,10 @@ const ACCEPT: &[Grant] = &[
     Grant::Start,
 ];
 const ACCEPT_SETTINGS: &[Var] =
-    &[Var::ClipSlots, Var::ClipJobsPerHour, Var::Sources, Var::AllowPrivateSources];
+    &[Var::ClipSlots, Var::ClipJobsPerHour, Var::Sources, Var::AllowPrivateSources, Var::LookSeconds];
+
+/// What bounds the links that are handed out.
+const DELIVER: &[Var] = &[Var::BonusDeliveryGb, Var::DeliveryGb];
 
 /// The grants to move a clip: copy its files, point it to the copies, delete the files that it had.
 const MOVE: &[Grant] = &[
@@ -48,7 +51,7 @@ const MOVE: &[Grant] = &[
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::open("clips.info", Route::post("/v1/clip/info"), handler!(info::handle; app, request))
         .described(describe!(info::operation))
-        .settings(&[Var::Sources, Var::AllowPrivateSources])
+        .settings(&[Var::Sources, Var::AllowPrivateSources, Var::OpenLookSeconds])
         .may(&[Grant::Table(&[Item::Get, Item::Put]), Grant::Invoke(Function::Probe)]),
     Endpoint::keyed(
         "clips.quote",
@@ -58,7 +61,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(quote::handle; app, caller, request),
     )
     .described(describe!(quote::operation))
-    .settings(&[Var::Sources, Var::AllowPrivateSources])
+    .settings(&[Var::Sources, Var::AllowPrivateSources, Var::LookSeconds])
     .may(&[Grant::Table(&[Item::Get]), Grant::Invoke(Function::Probe)]),
     Endpoint::keyed(
         "clips.create",
@@ -117,6 +120,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(get::handle; app, caller, request),
     )
     .described(describe!(get::operation))
+    .settings(DELIVER)
     .may(&[Grant::Table(&[Item::BatchGet, Item::Get]), Grant::Objects(Prefix::Clips, &[Object::Get])]),
     Endpoint::keyed(
         "clips.cancel",
@@ -140,7 +144,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(transcript::handle; app, caller, request),
     )
     .described(describe!(transcript::operation))
-    .settings(&[Var::Sources])
+    .settings(&[Var::Sources, Var::LookSeconds])
     .may(&[
         Grant::Table(&[Item::BatchGet, Item::Get, Item::Put]),
         Grant::Objects(Prefix::Answers, &[Object::Get, Object::Put]),
@@ -209,6 +213,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(library::list::handle; app, caller, request),
     )
     .described(describe!(library::list::operation))
+    .settings(DELIVER)
     .may(&[
         Grant::Table(&[Item::BatchGet, Item::Get, Item::Query]),
         Grant::Objects(Prefix::Clips, &[Object::Get]),

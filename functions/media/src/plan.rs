@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use domain::{
+    delivery::BONUS_DOWNLOAD_BYTES_MAX,
     download::DownloadSpec,
     job::{Failure, Job, Status},
     quality::Format,
@@ -67,6 +68,7 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
         let max = BYTES_MAX / 1_000_000_000;
         return Err(SourceError::TooLarge(format!("the limit is {max} GB; ask for clips of it")).into());
     }
+    must_be_paid_for(app, job, whole.bytes_total).await?;
     let object_key = keys::clip_object(&job.id, spec.format.extension());
     let transfer = Transfer {
         upload: upload(app, job, &object_key).await?,
@@ -81,6 +83,24 @@ async fn plan(app: &App, job: &Job, spec: &DownloadSpec) -> Result<u64, StageErr
     app.objects()?.put_bytes(&header, whole.header, "application/octet-stream").await?;
     work::put(app, &job.id, TRANSFER, &transfer).await?;
     Ok(Division::of(transfer.bytes_total).shards())
+}
+
+/// Refuses a large file to an account that has never paid anything in. (What goes another way is bounded by what a function
+/// can hold.)
+async fn must_be_paid_for(app: &App, job: &Job, bytes: u64) -> Result<(), StageError> {
+    if bytes <= BONUS_DOWNLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    let account = app.table()?.account(&job.account).await?;
+    if account.is_some_and(|account| account.has_deposited) {
+        return Ok(());
+    }
+    let max = BONUS_DOWNLOAD_BYTES_MAX / 1_000_000_000;
+    let message = format!(
+        "The video is larger than the {max} GB that an account may download before its first deposit. Ask for clips of it, \
+         or reload your balance."
+    );
+    Err(StageError::Job(Failure { code: "deposit_required".to_owned(), message }))
 }
 
 /// The plan of a copy; `None` if the source has to be converted.

@@ -3,7 +3,7 @@
 //! While the clip is stored, its poster is made and, for a video, the thumbnails of its seek bar (a grid in one JPEG,
 //! and a WebVTT file). A clip without these is complete too.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
     cut::Span,
@@ -40,9 +40,28 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let segment = usize::try_from(segment).map_err(passing)?;
     let folder = scratch()?;
     let made_of = Fraction::default();
-    let work = make(&app, &job, segment, folder.path(), &made_of);
+    let left = Duration::from_millis(u64::try_from(app.time_left_ms()).unwrap_or(0));
+    let work = within(left, make(&app, &job, segment, folder.path(), &made_of));
     reporting(&app, &job.id, Status::Processing, || made_of.get(), work).await?;
     Ok(json!({ "job_id": job.id }))
+}
+
+/// What a function needs to say that there is no time left.
+const FAREWELL: Duration = Duration::from_secs(15);
+
+/// All that the function does together: what is not done when its time is over would take as long again, and nobody is told
+/// more by two more tries.
+async fn within<T>(
+    left: Duration,
+    work: impl Future<Output = Result<T, StageError>>,
+) -> Result<T, StageError> {
+    match tokio::time::timeout(left.saturating_sub(FAREWELL), work).await {
+        Ok(done) => done,
+        Err(_) => Err(told(EngineError::Process(ProcessError::TimeLimit {
+            program: "the making of a clip".into(),
+            limit: left,
+        }))),
+    }
 }
 
 async fn make(
@@ -176,4 +195,27 @@ fn too_long(why: &str) -> StageError {
     let message =
         format!("The source cannot be delivered as a whole: {why}. Ask for another quality or for clips.");
     StageError::Job(Failure { code: "source_too_long".to_owned(), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not an error that the state machine tries again: that made three times a quarter of an hour.
+    #[tokio::test]
+    async fn a_time_limit_that_is_reached_is_the_jobs_failure() {
+        let never = std::future::pending::<Result<(), StageError>>();
+        let reached = within(FAREWELL + Duration::from_millis(20), never).await.unwrap_err();
+        let StageError::Job(failure) = reached else { panic!("{reached}") };
+        assert!(failure.message.contains("takes too long"), "{failure:?}");
+        let late = within(Duration::from_secs(1), std::future::pending::<Result<(), StageError>>()).await;
+        assert!(matches!(late, Err(StageError::Job(_))), "{late:?}");
+        assert!(within(FAREWELL + Duration::from_secs(60), async { Ok(()) }).await.is_ok());
+        let tried =
+            in_time(std::future::ready(Err::<(), _>(EngineError::Process(ProcessError::TimeLimit {
+                program: "ffmpeg".into(),
+                limit: FAREWELL,
+            }))));
+        assert!(matches!(tried.await, Err(StageError::Job(_))));
+    }
 }

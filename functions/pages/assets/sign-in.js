@@ -1,6 +1,9 @@
-// Signing in: an address, then six digits. Who is signed in is told to everybody who asks.
+// Signing in: an address, then the digits of a mail. Who is signed in is told to everybody who asks.
 
 import { Refused, at, call, told } from './api.js';
+
+/** A code is sent as soon as it is whole. */
+const CODE_DIGITS = 8;
 
 /** @type {{ email: string } | null} */
 let person = null;
@@ -89,7 +92,7 @@ export function begin() {
   at('sign-in-button').addEventListener('click', () => void signedIn());
   at('code-digits').addEventListener('input', () => {
     const digits = at('code-digits', HTMLInputElement).value.replace(/\D/g, '');
-    if (digits.length === 6) at('sign-in-form', HTMLFormElement).requestSubmit();
+    if (digits.length === CODE_DIGITS) at('sign-in-form', HTMLFormElement).requestSubmit();
   });
   dialog.addEventListener('close', () => {
     waiting?.();

@@ -39,12 +39,13 @@ const SHOW: &[Grant] = &[Grant::Table(&[Item::Get]), Grant::Objects(Prefix::Clip
 
 /// The grants of a page that talks to the API: to tell where the bucket is.
 const APP: &[Grant] = &[Grant::Objects(Prefix::Clips, &[Object::Get])];
+const SHOW_SETTINGS: &[Var] = &[Var::PageUrl, Var::BonusDeliveryGb, Var::DeliveryGb];
 
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::open("pages.share", Route::get("/v1/share/{clip_id}"), handler!(share::handle; app, request))
         .described(describe!(share::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::open(
         "pages.view",
@@ -55,15 +56,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .may(&[Grant::Table(&[Item::BatchGet, Item::Put])]),
     Endpoint::page("pages.clip", Route::get("/c/{clip_id}"), handler!(clip::handle; app, request))
         .described(describe!(clip::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::page("pages.embed", Route::get("/embed/{clip_id}"), handler!(embed::handle; app, request))
         .described(describe!(embed::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::open("pages.oembed", Route::get("/oembed"), handler!(oembed::handle; app, request))
         .described(describe!(oembed::operation))
-        .settings(&[Var::PageUrl])
+        .settings(SHOW_SETTINGS)
         .may(SHOW),
     Endpoint::open("pages.script", Route::get("/share.js"), handler!(script::handle; app, request))
         .described(describe!(script::operation)),

@@ -10,7 +10,7 @@ use domain::{
     time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, App, Var};
-use store::{clips::Clip, shares::Share};
+use store::{clips::Clip, delivery::Parcel, shares::Share};
 
 /// How a format is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,19 +127,16 @@ impl Shown {
 
 impl Links {
     async fn sign(app: &App, clip: &Clip, seconds: u64) -> Result<Self, ApiError> {
-        let (objects, output) = (app.objects()?, &clip.output);
-        let name = library::file_name(&clip.name, output.format.extension());
-        let (mut poster, mut sprite, mut sprite_cues) = (None, None, None);
-        if let Some(key) = &output.poster_key {
-            poster = Some(objects.link_for(key, seconds).await?);
-        }
-        if let Some(keys) = &output.sprite {
-            sprite = Some(objects.link_for(&keys.picture_key, seconds).await?);
-            sprite_cues = Some(objects.link_for(&keys.cues_key, seconds).await?);
-        }
-        let stream = objects.link_for(&output.object_key, seconds).await?;
-        let download = objects.download_link_for(&output.object_key, &name, seconds).await?;
-        Ok(Self { stream, download, poster, sprite, sprite_cues })
+        let name = library::file_name(&clip.name, clip.output.format.extension());
+        let links = app.deliver(&Parcel::of_clip(clip), &clip.output, seconds).await?;
+        let (sprite, sprite_cues) = links.sprite().await?.unzip();
+        Ok(Self {
+            stream: links.stream().await?,
+            download: links.download(&name).await?,
+            poster: links.poster().await?,
+            sprite,
+            sprite_cues,
+        })
     }
 }
 

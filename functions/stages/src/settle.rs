@@ -68,5 +68,6 @@ fn clip(maker: Job, output: Output, now: Timestamp) -> Clip {
         output,
         created_at: now,
         expires_at: Some(expiry::clip_expires_at(now)),
+        rests_until: None,
     }
 }

@@ -264,6 +264,11 @@ async fn deploy(
         ("ClipJobsPerHour".to_owned(), LOCAL_LIMIT.to_string()),
         ("OpenRequestsPerMinute".to_owned(), LOCAL_LIMIT.to_string()),
         ("MailsPerHour".to_owned(), LOCAL_LIMIT.to_string()),
+        ("LookSeconds".to_owned(), LOCAL_LIMIT.to_string()),
+        ("OpenLookSeconds".to_owned(), LOCAL_LIMIT.to_string()),
+        ("BonusesPerDomain".to_owned(), LOCAL_LIMIT.to_string()),
+        ("BonusesPerHour".to_owned(), LOCAL_LIMIT.to_string()),
+        ("StackMailsPerHour".to_owned(), LOCAL_LIMIT.to_string()),
         ("MailFrom".to_owned(), mail::SENDER.to_owned()),
         ("PublicUrl".to_owned(), info.base_url.clone()),
         // There is none: container functions are bent.

@@ -50,6 +50,7 @@ pub(crate) fn root_value(name: &str, parameters: &Mapping) -> anyhow::Result<Val
         ),
         // Pages tell their address by the request, which may come in by several names.
         "PageUrl" => reference("PublicUrl"),
+        "MailSet" => reference("MailSet"),
         "WebhooksDeadLettersUrl" => reference("WebhooksDeadLetters"),
         "WebhooksDeadLettersArn" => attribute("WebhooksDeadLetters", "Arn"),
         _ => {

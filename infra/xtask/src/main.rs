@@ -5,6 +5,7 @@ mod bench;
 mod clip;
 mod cloud;
 mod deploy;
+mod disposable;
 mod fuzz;
 mod http;
 mod image;
@@ -159,5 +160,6 @@ fn generate(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     setup::build(&packages.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut program = Command::new(setup::beside("generate")?);
     program.current_dir(setup::root()?).args(check.then_some("--check"));
-    setup::run(&mut program, "generating")
+    setup::run(&mut program, "generating")?;
+    disposable::refresh(check)
 }

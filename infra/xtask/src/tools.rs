@@ -64,6 +64,19 @@ pub(crate) fn cargo_lambda() -> anyhow::Result<PathBuf> {
     environment("deploy", "deploy.txt", "cargo-lambda")
 }
 
+/// The list of domains that hand out mailboxes to be thrown away.
+pub(crate) fn disposable() -> anyhow::Result<PathBuf> {
+    environment("disposable", "disposable.txt", "the list of disposable domains")
+}
+
+/// The version of `package` that a list pins.
+pub(crate) fn pinned(file: &str, package: &str) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(list(file)?)?;
+    let pins = text.lines().filter_map(|line| line.strip_prefix(package)?.strip_prefix("=="));
+    let version = pins.filter_map(|rest| rest.split_whitespace().next()).next();
+    version.map(str::to_owned).with_context(|| format!("{file} pins no {package}"))
+}
+
 fn environment(name: &'static str, file: &str, what: &str) -> anyhow::Result<PathBuf> {
     python::environment(name, &list(file)?, what)
 }

@@ -2,15 +2,67 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::{Amount, WalletKind};
+use crate::{
+    email::EmailAddress,
+    money::{Amount, WalletKind},
+    rate::{Quota, Window},
+};
 
-/// What an address gets when it is verified for the first time, as `signup_bonus`: $5.00, 300 edit credits and 50
-/// track credits.
+/// What a mailbox gets when an address of it is verified for the first time, as `signup_bonus`: $5.00, unless the operator
+/// gives another sum, 300 edit credits and 50 track credits.
 pub const SIGNUP_GRANTS: [(WalletKind, Amount); 3] = [
     (WalletKind::Usd, Amount::cents(500)),
     (WalletKind::Edit, Amount::new(300)),
     (WalletKind::Track, Amount::new(50)),
 ];
+
+/// On what terms a mailbox gets its bonus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BonusTerms {
+    /// The dollars of it; none is no bonus at all.
+    pub dollars: Amount,
+    /// How many the mailboxes of one domain get, unless everybody has mailboxes there.
+    pub of_a_domain: Quota,
+    /// How many there are in all.
+    pub in_all: Quota,
+}
+
+impl BonusTerms {
+    /// The usual dollars, so many for a domain in a day, and so many in all in an hour.
+    #[must_use]
+    pub const fn new(dollars: Amount, of_a_domain: u32, in_all: u32) -> Self {
+        Self {
+            dollars,
+            of_a_domain: Quota::new("bonuses_of_a_domain", Window::Day, of_a_domain),
+            in_all: Quota::new("bonuses", Window::Hour, in_all),
+        }
+    }
+
+    /// What is granted, by wallet.
+    pub fn grants(self) -> impl Iterator<Item = (WalletKind, Amount)> {
+        let dollars = self.dollars;
+        let all = SIGNUP_GRANTS.into_iter().map(move |(kind, usual)| match kind {
+            WalletKind::Usd => (kind, dollars),
+            _ => (kind, usual),
+        });
+        all.filter(move |_| dollars > Amount::ZERO)
+    }
+
+    /// In which counts the bonus of `address` is one more, each with whom it counts for; `None` if there is none for it at
+    /// once.
+    #[must_use]
+    pub fn counts(self, address: &EmailAddress) -> Option<Vec<(String, Quota)>> {
+        if address.is_disposable() {
+            return None;
+        }
+        let domain =
+            (!address.is_well_known()).then(|| (address.registered_domain().to_owned(), self.of_a_domain));
+        Some(domain.into_iter().chain([(EVERYBODY.to_owned(), self.in_all)]).collect())
+    }
+}
+
+/// Whom a count of the whole stack is for.
+pub const EVERYBODY: &str = "everybody";
 
 /// How many API keys an account has at most.
 pub const KEYS_MAX: u32 = 10;
@@ -130,6 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bonus_counts_for_its_domain_unless_everybody_is_there() {
+        let terms = BonusTerms::new(Amount::cents(200), 3, 50);
+        let counts = |text: &str| terms.counts(&EmailAddress::parse(text).unwrap());
+        let domain = counts("ann@x.example.org").unwrap();
+        assert_eq!(domain[0], ("example.org".to_owned(), terms.of_a_domain));
+        assert_eq!((domain.len(), counts("ann@gmail.com").unwrap().len()), (2, 1));
+        assert_eq!(counts("ann@mailinator.com"), None);
+        let grants: Vec<_> = terms.grants().collect();
+        assert_eq!((grants.len(), grants[0]), (3, (WalletKind::Usd, Amount::cents(200))));
+        assert_eq!(BonusTerms::new(Amount::ZERO, 3, 50).grants().count(), 0);
+    }
+
+    #[test]
     fn a_change_of_settings_names_them_as_they_are_stored() {
         let all = SettingsChange { api_reload_enabled: Some(true), api_reload_confirm_by_email: Some(false) };
         let stored = serde_json::to_value(all.of_none()).unwrap();
@@ -137,6 +202,13 @@ mod tests {
             all.switches().map(|(name, value)| (name.to_owned(), value.into())).collect();
         assert_eq!(serde_json::Value::Object(named), stored);
         assert_eq!(SettingsChange::default().switches().count(), 0);
+    }
+
+    /// What the account may do in a minute is what its keys may: see `store::rate`.
+    #[test]
+    fn an_account_has_600_requests_a_minute() {
+        assert_eq!(KEYS_MAX * crate::rate::REQUESTS.max, 600);
+        assert_eq!(KEYS_MAX * crate::rate::STATUS_READS.max, 3000);
     }
 
     #[test]

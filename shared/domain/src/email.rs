@@ -37,6 +37,11 @@ impl EmailAddress {
         Ok(Self(address))
     }
 
+    /// What stands before and behind the `@`.
+    pub(crate) fn parts(&self) -> (&str, &str) {
+        self.0.split_once('@').unwrap_or((&self.0, ""))
+    }
+
     /// The address as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -316,6 +316,9 @@ pub struct Job {
     /// The job that this one is a part of, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<JobId>,
+    /// Until when its file is not handed out any more, because it was fetched too often; where it is no clip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -367,6 +370,7 @@ impl Job {
             found: None,
             parts: 0,
             part_of: None,
+            rests_until: None,
             created_at: now,
             updated_at: now,
             due_at: Self::start_due(now),

@@ -9,13 +9,15 @@
 
 use std::net::IpAddr;
 
-use crate::{ids::AccountId, time::Timestamp};
+use crate::time::Timestamp;
 
 /// The length of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Window {
     /// 60 seconds.
     Minute,
+    /// 15 minutes.
+    Quarter,
     /// 60 minutes.
     Hour,
     /// 24 hours, from midnight UTC.
@@ -28,6 +30,7 @@ impl Window {
     pub const fn seconds(self) -> i64 {
         match self {
             Self::Minute => 60,
+            Self::Quarter => 900,
             Self::Hour => 3600,
             Self::Day => 86_400,
         }
@@ -55,6 +58,14 @@ pub struct Quota {
 pub const REQUESTS: Quota = Quota::new("requests", Window::Minute, 60);
 /// Status reads of one API key. FastClip's examples poll every 2 s: three jobs at once must not use up [`REQUESTS`].
 pub const STATUS_READS: Quota = Quota::new("status", Window::Minute, 300);
+/// Requests of one account's sessions, however many there are.
+pub const SESSION_REQUESTS: Quota = Quota::new("session", Window::Minute, 120);
+/// API keys that one account makes, also where it deletes others.
+pub const NEW_KEYS: Quota = Quota::new("new_keys", Window::Day, 20);
+/// What the status reads of one account hold that wait: one for each [`WAIT_SECONDS`] begun. So 25 wait at once.
+pub const WAITS: Quota = Quota::new("waits", Window::Minute, 300);
+/// How long a status read may wait for one of [`WAITS`].
+pub const WAIT_SECONDS: u64 = 5;
 /// Reloads of one account.
 pub const RELOADS: Quota = Quota::new("reloads", Window::Hour, 10);
 
@@ -70,6 +81,19 @@ pub const fn open_requests(per_minute: u32) -> Quota {
     Quota::new("open", Window::Minute, per_minute)
 }
 
+/// Seconds in which others' servers or our containers are waited for on behalf of one account, to find out what a source is
+/// or what is said in it.
+#[must_use]
+pub const fn look_seconds(per_minute: u32) -> Quota {
+    Quota::new("look_seconds", Window::Minute, per_minute)
+}
+
+/// The same on behalf of one client address, where no key is needed.
+#[must_use]
+pub const fn open_look_seconds(per_minute: u32) -> Quota {
+    Quota::new("open_look_seconds", Window::Minute, per_minute)
+}
+
 /// In which quotas of its key a request counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -80,6 +104,9 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Every limit.
+    pub const ALL: [Self; 2] = [Self::Requests, Self::StatusReads];
+
     /// The quotas. A request passes if it passes all of them.
     #[must_use]
     pub const fn quotas(self) -> &'static [Quota] {
@@ -177,12 +204,6 @@ impl Decision {
     }
 }
 
-/// Whom the sessions of an account stand for: all its browsers together.
-#[must_use]
-pub fn browser(account: &AccountId) -> String {
-    format!("session {account}")
-}
-
 /// Whom an address stands for. A household has one IPv4 address, but 2^64 IPv6 addresses (a /64 network).
 #[must_use]
 pub fn client(address: IpAddr) -> String {
@@ -207,9 +228,12 @@ mod tests {
 
     #[test]
     fn a_window_holds_its_first_instant_and_not_its_last() {
-        for (window, length_ms) in
-            [(Window::Minute, 60_000), (Window::Hour, 3_600_000), (Window::Day, 86_400_000)]
-        {
+        for (window, length_ms) in [
+            (Window::Minute, 60_000),
+            (Window::Quarter, 900_000),
+            (Window::Hour, 3_600_000),
+            (Window::Day, 86_400_000),
+        ] {
             let begin = Timestamp(NINE.0.div_euclid(length_ms) * length_ms);
             let end = (begin.0 + length_ms) / 1000;
             assert_eq!(window.end(begin), end);

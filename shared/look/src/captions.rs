@@ -5,7 +5,7 @@ use runtime::{App, Var, time_limits};
 use serde::{Deserialize, Serialize};
 use sources::{SourceError, captions::Segment};
 
-use crate::ProbeError;
+use crate::{Payer, ProbeError};
 
 /// What `media.captions` is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,7 +42,9 @@ pub enum CaptionsAnswer {
 /// [`ProbeError`].
 pub async fn captions(app: &App, request: &CaptionsRequest) -> Result<CaptionsAnswer, ProbeError> {
     let asked = app.invoke(Var::CaptionsFunction, request);
-    let answer = tokio::time::timeout(time_limits::LOOK, asked).await.map_err(|_| SourceError::Stalled)??;
+    let payer = Payer::account(&request.account);
+    let asked = payer.pays(app, time_limits::CAPTIONS, tokio::time::timeout(time_limits::INVOKE, asked));
+    let answer = asked.await?.map_err(|_| SourceError::Stalled)??;
     match answer {
         CaptionsAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
         answer => Ok(answer),

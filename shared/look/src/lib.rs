@@ -2,11 +2,13 @@
 //!
 //! Apart from `runtime`, so that functions which look at no source carry no media code.
 
+mod budget;
 mod captions;
 mod index;
 mod probe;
 pub mod words;
 
+pub use budget::Payer;
 pub use captions::{CaptionsAnswer, CaptionsRequest, captions};
 pub use index::{Remote, protected, read_index, read_index_for};
 pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, prober, titled};

@@ -12,14 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, source::SourceInfo};
+use domain::{clip::Refusal, hosts::AllowedHosts, job::Failure, rate::Decision, source::SourceInfo};
 use media::mp4::Part;
 use runtime::{ApiError, App, AppError, StageError, Var, time_limits};
 use serde::{Deserialize, Serialize};
 use sources::{Container, Limits, RemoteFile, SourceClient, SourceError, sniff, ytdlp::is_page};
-use store::objects::Objects;
+use store::{StoreError, objects::Objects};
 
-use crate::read_index;
+use crate::{Payer, read_index};
 
 /// Bounds of a look: an index is 64 MiB at most.
 const LIMITS: Limits = Limits { silence: time_limits::SILENCE, bytes_max: 1 << 30 };
@@ -65,6 +65,12 @@ pub enum ProbeError {
     /// The operator does not take sources from there.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Whoever asks has had looked at sources for as long as they may.
+    #[error("no more looks for now")]
+    Limited(Decision),
+    /// The table is.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// We are.
     #[error(transparent)]
     App(#[from] AppError),
@@ -97,18 +103,19 @@ pub fn prober(app: &App) -> Result<&'static Prober, AppError> {
 }
 
 impl Prober {
-    /// Looks at the source at `url`, which a user asks for.
+    /// Looks at the source at `url`, which a user asks for, in `payer`'s time.
     ///
     /// # Errors
     /// [`ProbeError`].
-    pub async fn look(&self, app: &App, url: &str) -> Result<SourceInfo, ProbeError> {
+    pub async fn look(&self, app: &App, payer: &Payer, url: &str) -> Result<SourceInfo, ProbeError> {
         self.allowed.check(url)?;
         let begun = Instant::now();
         let all = async {
-            let native = tokio::time::timeout(time_limits::NATIVE_LOOK, self.look_natively(url)).await;
+            let native = tokio::time::timeout(time_limits::NATIVE_LOOK, self.look_natively(url));
+            let native = payer.pays_beyond_grace(app, time_limits::NATIVE_LOOK, native).await?;
             match native.map_err(|_| SourceError::Stalled)?? {
                 Some(info) => Ok(info),
-                None => ask(app, url, time_limits::LOOK.saturating_sub(begun.elapsed())).await,
+                None => ask(app, payer, url, time_limits::LOOK.saturating_sub(begun.elapsed())).await,
             }
         };
         let looked = tokio::time::timeout(time_limits::LOOK, all).await;
@@ -132,10 +139,10 @@ impl Prober {
 }
 
 /// Asks `media.probe`, when so much of the look is left.
-async fn ask(app: &App, url: &str, left: Duration) -> Result<SourceInfo, ProbeError> {
-    let time_limit = u64::try_from(time_limits::probe_within(left).as_millis()).ok();
-    let request = ProbeRequest { url: url.to_owned(), time_limit_ms: time_limit };
-    match app.invoke(Var::ProbeFunction, &request).await? {
+async fn ask(app: &App, payer: &Payer, url: &str, left: Duration) -> Result<SourceInfo, ProbeError> {
+    let within = time_limits::probe_within(left);
+    let request = ProbeRequest { url: url.to_owned(), time_limit_ms: u64::try_from(within.as_millis()).ok() };
+    match payer.pays(app, within, app.invoke(Var::ProbeFunction, &request)).await?? {
         ProbeAnswer::Source(info) => Ok(info),
         ProbeAnswer::Failure(failure) => Err(ProbeError::Failure(failure)),
     }
@@ -156,6 +163,8 @@ impl From<ProbeError> for ApiError {
             ProbeError::Source(error) => error.into(),
             ProbeError::Failure(failure) => failure.into(),
             ProbeError::Refused(refusal) => refusal.into(),
+            ProbeError::Limited(limit) => Self::rate_limited("seconds of looking at sources", limit),
+            ProbeError::Store(error) => error.into(),
             ProbeError::App(error) => error.into(),
         }
     }
@@ -169,6 +178,9 @@ impl From<ProbeError> for StageError {
             ProbeError::Refused(refusal) => {
                 Self::Job(Failure { code: "source_forbidden".to_owned(), message: refusal.to_string() })
             }
+            // No stage looks in anybody's time; one that did would come again.
+            ProbeError::Limited(_) => Self::Passing(error.to_string()),
+            ProbeError::Store(error) => error.into(),
             ProbeError::App(error) => error.into(),
         }
     }

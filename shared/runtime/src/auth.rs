@@ -4,10 +4,13 @@ use domain::{
     account::Scope,
     ids::{AccountId, ApiKey, SessionToken},
     job::Cap,
-    rate::{self, Decision, Limit, Window},
+    rate::{self, Decision, Limit, SESSION_REQUESTS, Window},
 };
 use lambda_http::http::{HeaderMap, HeaderName, Method, header};
-use store::rate::Admission;
+use store::{
+    rate::{Admission, Who},
+    sessions::SessionRecord,
+};
 
 use crate::{ApiRequest, App, errors::ApiError};
 
@@ -30,24 +33,13 @@ pub(crate) async fn authenticate(
 ) -> Result<(Caller, Vec<Decision>), ApiError> {
     let headers = request.headers();
     match cookie(headers, SESSION_COOKIE) {
-        Some(_) if !headers.contains_key(header::AUTHORIZATION) => by_session(request, limit, app).await,
+        Some(_) if !headers.contains_key(header::AUTHORIZATION) => {
+            // Whoever has signed in may do what any of their keys may.
+            let (session, counted) = authenticate_session(request.method(), headers, app).await?;
+            Ok((Caller { account: session.account, scopes: Vec::new(), cap: None }, vec![counted]))
+        }
         _ => by_key(headers, limit, app).await,
     }
-}
-
-/// Whoever has signed in may do what any of their keys may, as often. Two round trips.
-async fn by_session(
-    request: &ApiRequest,
-    limit: Limit,
-    app: &App,
-) -> Result<(Caller, Vec<Decision>), ApiError> {
-    let Session { account, .. } = authenticate_session(request.method(), request.headers(), app).await?;
-    let (table, now) = (app.table()?, app.now());
-    let mut decisions = Vec::new();
-    for &quota in limit.quotas() {
-        decisions.push(table.count(&rate::browser(&account), quota, now).await?);
-    }
-    Ok((Caller { account, scopes: Vec::new(), cap: None }, decisions))
 }
 
 /// In one round trip. The key is looked up by its digest, so nothing is compared byte by byte; unknown and malformed keys
@@ -94,22 +86,26 @@ pub struct Session {
     pub account: AccountId,
     /// The session's token, to end or to rotate it.
     pub token: SessionToken,
+    /// The session as it is kept.
+    pub record: SessionRecord,
 }
 
 /// Finds the session of a request, which must come from our own pages: a cookie is sent along by any page that a
-/// browser shows, so a request that changes something must name our own origin.
+/// browser shows, so a request that changes something must name our own origin. Then counts the request for the account:
+/// a foreign page uses nothing up.
 pub(crate) async fn authenticate_session(
     method: &Method,
     headers: &HeaderMap,
     app: &App,
-) -> Result<Session, ApiError> {
+) -> Result<(Session, Decision), ApiError> {
     let token =
         cookie(headers, SESSION_COOKIE).and_then(SessionToken::parse).ok_or_else(ApiError::no_session)?;
     let record = app.table()?.session(&token, app.now()).await?.ok_or_else(ApiError::no_session)?;
     if !method.is_safe() && !same_origin(headers) {
         return Err(ApiError::foreign_origin());
     }
-    Ok(Session { account: record.account, token })
+    let counted = app.table()?.take(Who::Account(&record.account), SESSION_REQUESTS, 1, app.now()).await?;
+    Ok((Session { account: record.account.clone(), token, record }, counted))
 }
 
 /// Whether a browser says that one of our own pages sent this. No browser leaves both headers out of a request that

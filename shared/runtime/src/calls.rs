@@ -33,8 +33,8 @@ use tracing::{Level, debug, enabled};
 /// Tells of each call of the client that it is part of.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    /// For the client of a service that is called for one thing alone: the action, and its resource.
-    only: Option<Need>,
+    /// For the client of a service that is called for one thing alone: the action, and its resources.
+    only: Vec<Need>,
 }
 
 /// An IAM action, and the last part of an ARN.
@@ -53,8 +53,15 @@ impl Calls {
     /// All calls of the client are this one action on this one resource, given by its ARN or the last part of it.
     #[must_use]
     pub fn only(action: &'static str, resource: &str) -> Self {
+        Self::default().and(action, resource)
+    }
+
+    /// They are this one as well.
+    #[must_use]
+    pub fn and(mut self, action: &'static str, resource: &str) -> Self {
         let part = if resource.starts_with("arn:") { of_arn(Some(resource)) } else { resource.to_owned() };
-        Self { only: Some(Need(action, part)) }
+        self.only.push(Need(action, part));
+        self
     }
 }
 
@@ -70,7 +77,7 @@ impl Intercept for Calls {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if enabled!(target: "aws_call", Level::DEBUG) {
-            let needs = self.only.clone().map_or_else(|| needs(context.input()), |need| vec![need]);
+            let needs = if self.only.is_empty() { needs(context.input()) } else { self.only.clone() };
             tell(bag, &needs);
             if let Some(bucket) = looks_into(context.input()) {
                 bag.interceptor_state().store_put(Looked(bucket.to_owned()));

@@ -1,9 +1,12 @@
-//! The session's cookie, and who may have it set.
+//! The session's cookie, the one of a browser that waits for a code, and who may have them set.
 //!
-//! Invariant: the cookie is HttpOnly (no script reads it), Secure, of this host and path alone (`__Host-`), and
+//! Invariant: a cookie is HttpOnly (no script reads it), Secure, of this host and path alone (`__Host-`), and
 //! SameSite=Lax, so that another site's forms and scripts do not send it.
 
-use domain::{ids::SessionToken, sign_in::SESSION_LIFETIME_MS};
+use domain::{
+    ids::SessionToken,
+    sign_in::{BrowserSecret, SESSION_LIFETIME_MS, SIGN_IN_LIFETIME_MS},
+};
 use lambda_http::http::header;
 
 use crate::{
@@ -12,6 +15,8 @@ use crate::{
     errors::ApiError,
 };
 
+/// Name of the cookie by which a browser is known again that has asked for a code.
+const BROWSER_COOKIE: &str = "__Host-signing-in";
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
 impl ApiResponse {
@@ -20,6 +25,14 @@ impl ApiResponse {
     pub fn with_session(self, token: &SessionToken) -> Self {
         let seconds = SESSION_LIFETIME_MS / 1000;
         let cookie = format!("{SESSION_COOKIE}={}; Max-Age={seconds}; {ATTRIBUTES}", token.reveal());
+        self.with_header("set-cookie", &cookie)
+    }
+
+    /// Hands the browser what its code works with, for as long as the code does.
+    #[must_use]
+    pub fn with_browser_secret(self, secret: &BrowserSecret) -> Self {
+        let seconds = SIGN_IN_LIFETIME_MS / 1000;
+        let cookie = format!("{BROWSER_COOKIE}={}; Max-Age={seconds}; {ATTRIBUTES}", secret.reveal());
         self.with_header("set-cookie", &cookie)
     }
 
@@ -35,6 +48,12 @@ impl ApiRequest {
     #[must_use]
     pub fn session_token(&self) -> Option<SessionToken> {
         cookie(self.headers(), SESSION_COOKIE).and_then(SessionToken::parse)
+    }
+
+    /// What the browser's code works with, if it has asked for one.
+    #[must_use]
+    pub fn browser_secret(&self) -> Option<BrowserSecret> {
+        cookie(self.headers(), BROWSER_COOKIE).and_then(BrowserSecret::parse)
     }
 
     /// Refuses what another site's page sent, where no session is needed: else that page could sign its visitor in

@@ -116,7 +116,7 @@ pub enum Trigger {
     /// A request through API Gateway, by the owner of a key that has the right, or from a browser that has signed in, which
     /// has all rights. It counts for the key, or for all browsers of the account, as the limit says.
     Keyed(Route, Scope, Limit, KeyedHandler),
-    /// A request through API Gateway, from a browser that has signed in.
+    /// A request through API Gateway, from a browser that has signed in. It counts for the account.
     Session(Route, SessionHandler),
     /// A state of the state machine, or a direct invocation: JSON in, JSON out.
     Stage(StageHandler),
@@ -256,8 +256,7 @@ impl Endpoint {
         // Counting is an update; who has a session is read.
         let by_caller: &[Grant] = match self.trigger {
             Trigger::Open(..) | Trigger::Page(..) => &[Grant::Table(&[Item::Update])],
-            Trigger::Keyed(..) => &[Grant::Table(&[Item::Get, Item::Update])],
-            Trigger::Session(..) => &[Grant::Table(&[Item::Get])],
+            Trigger::Keyed(..) | Trigger::Session(..) => &[Grant::Table(&[Item::Get, Item::Update])],
             Trigger::Signed(..)
             | Trigger::Rest(_)
             | Trigger::Stage(_)

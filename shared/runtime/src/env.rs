@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use domain::{
+    account::BonusTerms,
+    delivery::DeliveryBounds,
     hosts::AllowedHosts,
+    money::Amount,
     rate::{self, Quota},
     sign_in,
 };
@@ -34,6 +37,10 @@ pub enum Var {
     WebhooksSecretArn,
     /// The address that mail comes from.
     MailFrom,
+    /// Name of the set of SES by which mail is sent, so that its bounces and complaints are told.
+    MailSet,
+    /// How many sign-in mails go to addresses without an account in an hour.
+    StackMailsPerHour,
     /// Where people reach the product; links in mails begin with it.
     PublicUrl,
     /// The same for pages; empty if that is where each request comes in. (API Gateway is made of its functions, so they
@@ -55,6 +62,20 @@ pub enum Var {
     OpenRequestsPerMinute,
     /// How many sign-in mails one client address may ask for in an hour.
     MailsPerHour,
+    /// How many seconds a minute sources are looked at on behalf of one account.
+    LookSeconds,
+    /// How many seconds a minute sources are looked at on behalf of one client address without a key.
+    OpenLookSeconds,
+    /// Cents of the bonus that a mailbox gets when it signs up.
+    SignupBonus,
+    /// How many of them the mailboxes of one domain get in a day.
+    BonusesPerDomain,
+    /// How many of them there are in an hour.
+    BonusesPerHour,
+    /// GB that may be fetched in a day of what an account has had made, before its first deposit.
+    BonusDeliveryGb,
+    /// The same after it.
+    DeliveryGb,
     /// The hosts that sources may come from.
     Sources,
     /// `true` allows sources on private addresses. For the local cloud only: see [`Config::read`].
@@ -69,7 +90,7 @@ pub enum Var {
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 35] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -81,6 +102,8 @@ impl Var {
         Self::WebhooksDeadLettersUrl,
         Self::WebhooksSecretArn,
         Self::MailFrom,
+        Self::MailSet,
+        Self::StackMailsPerHour,
         Self::PublicUrl,
         Self::PageUrl,
         Self::ProbeFunction,
@@ -91,6 +114,13 @@ impl Var {
         Self::ClipJobsPerHour,
         Self::OpenRequestsPerMinute,
         Self::MailsPerHour,
+        Self::LookSeconds,
+        Self::OpenLookSeconds,
+        Self::SignupBonus,
+        Self::BonusesPerDomain,
+        Self::BonusesPerHour,
+        Self::BonusDeliveryGb,
+        Self::DeliveryGb,
         Self::Sources,
         Self::AllowPrivateSources,
         Self::PageSecretArn,
@@ -113,6 +143,8 @@ impl Var {
             Self::WebhooksDeadLettersUrl => "WEBHOOKS_DEAD_LETTERS_URL",
             Self::WebhooksSecretArn => "WEBHOOKS_SECRET_ARN",
             Self::MailFrom => "MAIL_FROM",
+            Self::MailSet => "MAIL_SET",
+            Self::StackMailsPerHour => "STACK_MAILS_PER_HOUR",
             Self::PublicUrl => "PUBLIC_URL",
             Self::PageUrl => "PAGE_URL",
             Self::ProbeFunction => "PROBE_FUNCTION",
@@ -123,6 +155,13 @@ impl Var {
             Self::ClipJobsPerHour => "CLIP_JOBS_PER_HOUR",
             Self::OpenRequestsPerMinute => "OPEN_REQUESTS_PER_MINUTE",
             Self::MailsPerHour => "MAILS_PER_HOUR",
+            Self::LookSeconds => "LOOK_SECONDS",
+            Self::OpenLookSeconds => "OPEN_LOOK_SECONDS",
+            Self::SignupBonus => "SIGNUP_BONUS",
+            Self::BonusesPerDomain => "BONUSES_PER_DOMAIN",
+            Self::BonusesPerHour => "BONUSES_PER_HOUR",
+            Self::BonusDeliveryGb => "BONUS_DELIVERY_GB",
+            Self::DeliveryGb => "DELIVERY_GB",
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
@@ -146,15 +185,24 @@ impl Var {
                 value.is_empty() || value.starts_with("http://") || value.starts_with("https://")
             }
             Self::MailFrom => value.contains('@'),
+            Self::SignupBonus => value.parse::<u32>().is_ok_and(|cents| cents <= 100_000),
             Self::ClipSlots => value.parse::<u32>().is_ok_and(|slots| (1..=1000).contains(&slots)),
-            Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
-                value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max))
-            }
+            Self::ClipJobsPerHour
+            | Self::OpenRequestsPerMinute
+            | Self::MailsPerHour
+            | Self::LookSeconds
+            | Self::OpenLookSeconds
+            | Self::BonusesPerDomain
+            | Self::BonusesPerHour
+            | Self::StackMailsPerHour
+            | Self::BonusDeliveryGb
+            | Self::DeliveryGb => value.parse::<u32>().is_ok_and(|max| (1..=1_000_000).contains(&max)),
             Self::Sources => AllowedHosts::parse(value).is_ok(),
             Self::AllowPrivateSources => matches!(value, "true" | "false"),
             Self::MomentsModel => !value.chars().any(char::is_whitespace),
             Self::TableName
             | Self::MediaBucket
+            | Self::MailSet
             | Self::ProbeFunction
             | Self::CaptionsFunction
             | Self::WordsFunction
@@ -176,15 +224,24 @@ impl Var {
             Self::MailFrom => "must be an e-mail address",
             Self::PublicUrl => "must be an http or https URL",
             Self::PageUrl => "must be empty or an http or https URL",
+            Self::SignupBonus => "must be a whole number of cents from 0 to 100000",
             Self::ClipSlots => "must be a whole number from 1 to 1000",
-            Self::ClipJobsPerHour | Self::OpenRequestsPerMinute | Self::MailsPerHour => {
-                "must be a whole number from 1 to 1000000"
-            }
+            Self::ClipJobsPerHour
+            | Self::OpenRequestsPerMinute
+            | Self::MailsPerHour
+            | Self::LookSeconds
+            | Self::OpenLookSeconds
+            | Self::BonusesPerDomain
+            | Self::BonusesPerHour
+            | Self::StackMailsPerHour
+            | Self::BonusDeliveryGb
+            | Self::DeliveryGb => "must be a whole number from 1 to 1000000",
             Self::Sources => "must be hosts like example.com, separated by commas, or * for all",
             Self::AllowPrivateSources => "must be true or false",
             Self::MomentsModel => "must be empty or the name of a model or inference profile",
             Self::TableName
             | Self::MediaBucket
+            | Self::MailSet
             | Self::ProbeFunction
             | Self::CaptionsFunction
             | Self::WordsFunction
@@ -290,6 +347,48 @@ impl Config {
     /// [`ConfigError`].
     pub fn mails_asked_for(&self) -> Result<Quota, ConfigError> {
         self.number(Var::MailsPerHour).map(sign_in::mails_asked_for)
+    }
+
+    /// How long sources are looked at on behalf of one account.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn look_seconds(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::LookSeconds).map(rate::look_seconds)
+    }
+
+    /// How long sources are looked at on behalf of one client address.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn open_look_seconds(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::OpenLookSeconds).map(rate::open_look_seconds)
+    }
+
+    /// On what terms a mailbox gets its bonus.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn bonus_terms(&self) -> Result<BonusTerms, ConfigError> {
+        let dollars = Amount::cents(self.number(Var::SignupBonus)?.into());
+        Ok(BonusTerms::new(dollars, self.number(Var::BonusesPerDomain)?, self.number(Var::BonusesPerHour)?))
+    }
+
+    /// How much may be fetched of what an account has had made.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn delivery(&self) -> Result<DeliveryBounds, ConfigError> {
+        let (bonus_gb, paid_gb) = (self.number(Var::BonusDeliveryGb)?, self.number(Var::DeliveryGb)?);
+        Ok(DeliveryBounds { bonus_gb, paid_gb })
+    }
+
+    /// How many sign-in mails go to addresses without an account.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn mails_to_strangers(&self) -> Result<Quota, ConfigError> {
+        self.number(Var::StackMailsPerHour).map(sign_in::mails_to_strangers)
     }
 
     fn number(&self, var: Var) -> Result<u32, ConfigError> {

@@ -142,8 +142,28 @@ impl ApiError {
     /// 401: an invalid link or code. Never says why, nor whether the address is known.
     #[must_use]
     pub fn invalid_sign_in() -> Self {
-        let detail = "This link or code is wrong, has expired or was used before. Ask for a new one.";
+        let detail = "This link or code is wrong, has expired or was used before. A code works only in the browser that \
+                      asked for it. Ask for a new one, or open the link.";
         Self::new(StatusCode::UNAUTHORIZED, "invalid_sign_in", detail)
+    }
+
+    /// 429: a clip, or all of its account's, was fetched as often as it may be in a day.
+    #[must_use]
+    pub fn rests(limit: Decision) -> Self {
+        let hours = limit.retry_after.div_ceil(3600);
+        let detail = format!(
+            "So much of this was fetched today that it rests until midnight (UTC). Please come again in {hours} h"
+        );
+        let resting = Self::new(StatusCode::TOO_MANY_REQUESTS, "delivery_limit", detail);
+        Self { limit: Some(limit), ..resting }
+    }
+
+    /// 429: an address's codes were tried too often today. Its links work all the same.
+    #[must_use]
+    pub fn too_many_codes(limit: Decision) -> Self {
+        let detail = "Too many codes were tried for this address today. Open the link in the mail instead.";
+        let limited = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        Self { limit: Some(limit), ..limited }
     }
 
     /// 409: not possible in the current state; `detail` says what to do first.
@@ -215,6 +235,7 @@ impl ApiError {
             limit.limit,
             match limit.window {
                 Window::Minute => "a minute",
+                Window::Quarter => "in 15 minutes",
                 Window::Hour => "an hour",
                 Window::Day => "a day",
             },

@@ -31,6 +31,8 @@ pub enum Grant {
     Mail,
     /// Asking models of Amazon Bedrock, if the operator has named one.
     LargeModel,
+    /// Sending it by the stack's own set.
+    MailSet,
 }
 
 /// A list of words, each with what AWS calls it.
@@ -117,6 +119,8 @@ words! {
         Erase => "EraseQueue",
         /// Mails to be sent.
         Mail => "MailQueue",
+        /// Mails that came back, or that somebody complained about.
+        Returned => "ReturnedQueue",
         /// Uploads to be looked at.
         Uploads => "UploadsQueue",
         /// Webhooks to be delivered.
@@ -167,7 +171,7 @@ impl Queue {
     #[must_use]
     pub const fn var(self) -> Option<Var> {
         Some(match self {
-            Self::Aborted => return None,
+            Self::Aborted | Self::Returned => return None,
             Self::Dispatch => Var::DispatchQueueUrl,
             Self::Erase => Var::EraseQueueUrl,
             Self::Mail => Var::MailQueueUrl,
@@ -195,6 +199,7 @@ impl Grant {
             Self::Secret(Secret::Stripe) => Var::StripeSecretArn,
             Self::Secret(Secret::Webhooks) => Var::WebhooksSecretArn,
             Self::LargeModel => Var::MomentsModel,
+            Self::MailSet => Var::MailSet,
             Self::Mail => return None,
         })
     }
@@ -212,7 +217,7 @@ impl Grant {
             Self::Start => vec!["states:StartExecution"],
             Self::Executions(calls) => calls.iter().map(|call| call.word()).collect(),
             Self::Secret(_) => vec!["secretsmanager:GetSecretValue"],
-            Self::Mail => vec!["ses:SendEmail"],
+            Self::Mail | Self::MailSet => vec!["ses:SendEmail"],
             Self::LargeModel => vec!["bedrock:InvokeModel"],
         }
     }
@@ -235,6 +240,7 @@ impl Grant {
             Self::Secret(secret) => format!("${{{}}}", secret.word()),
             Self::Mail => format!("arn:${{AWS::Partition}}:ses:{HERE}:identity/*"),
             Self::LargeModel => "${LargeModels}".to_owned(),
+            Self::MailSet => format!("arn:${{AWS::Partition}}:ses:{HERE}:configuration-set/${{MailSet}}"),
         }
     }
 }

@@ -159,6 +159,12 @@ pub enum Metric {
     Sweeps,
     /// Webhooks that nobody took for a day.
     DeadDeliveries,
+    /// Accounts that were opened while their bonus has to wait.
+    BonusesWaiting,
+    /// Mails that were not sent because strangers had asked for as many as they may in an hour.
+    MailsHeld,
+    /// Mails that came back for good, or that somebody complained about.
+    MailsReturned,
     /// Environments that were started, by area.
     ColdStarts,
     /// Requests that were answered with a server error, by release: what a release is taken back for.
@@ -167,7 +173,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Jobs,
         Self::JobFaults,
         Self::JobsMade,
@@ -192,6 +198,9 @@ impl Metric {
         Self::LedgerMismatches,
         Self::Sweeps,
         Self::DeadDeliveries,
+        Self::BonusesWaiting,
+        Self::MailsHeld,
+        Self::MailsReturned,
         Self::ColdStarts,
         Self::ReleaseErrors,
     ];
@@ -224,6 +233,9 @@ impl Metric {
             Self::LedgerMismatches => "LedgerMismatches",
             Self::Sweeps => "Sweeps",
             Self::DeadDeliveries => "DeadDeliveries",
+            Self::BonusesWaiting => "BonusesWaiting",
+            Self::MailsHeld => "MailsHeld",
+            Self::MailsReturned => "MailsReturned",
             Self::ColdStarts => "ColdStarts",
             Self::ReleaseErrors => "ReleaseErrors",
         }
@@ -253,6 +265,9 @@ impl Metric {
             | Self::Payments
             | Self::Disputes
             | Self::EventsRefused
+            | Self::BonusesWaiting
+            | Self::MailsHeld
+            | Self::MailsReturned
             | Self::ColdStarts
             | Self::ReleaseErrors => Unit::Count,
         }

@@ -151,7 +151,9 @@ async fn handle(
             run(app, caller, request).await
         }
         Trigger::Session(_, run) => {
-            let session = authenticate_session(request.method(), request.headers(), &app).await?;
+            let (session, counted) = authenticate_session(request.method(), request.headers(), &app).await?;
+            limits.push(counted);
+            within(limits)?;
             run(app, session, request).await
         }
         Trigger::Stage(_) | Trigger::Queue(..) | Trigger::Schedule(..) => {

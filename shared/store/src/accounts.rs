@@ -32,6 +32,12 @@ pub struct Account {
     /// When its owner closed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
+    /// Whether its bonus waits for the first deposit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bonus_waits: bool,
+    /// Whether it has ever paid anything in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_deposited: bool,
 }
 
 impl Account {
@@ -39,7 +45,16 @@ impl Account {
     #[must_use]
     pub fn new(id: AccountId, email: Option<&EmailAddress>, now: Timestamp) -> Self {
         let email = email.map(|address| address.as_str().to_owned());
-        Self { id, created_at: now, email, settings: Settings::default(), closed_at: None }
+        let settings = Settings::default();
+        Self {
+            id,
+            created_at: now,
+            email,
+            settings,
+            closed_at: None,
+            bonus_waits: false,
+            has_deposited: false,
+        }
     }
 }
 
@@ -167,7 +182,7 @@ impl Table {
         }
         // Neither a key nor a session can be made for a closed account, so each list is complete.
         for key in self.keys_of(id).await? {
-            self.delete_key(id, &key.id).await?;
+            self.delete_key(id, &key.id, now).await?;
         }
         self.end_sessions(id).await
     }

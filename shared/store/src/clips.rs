@@ -37,6 +37,9 @@ pub struct Clip {
     /// From this instant on it is gone; `None` while it is pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Until when its files are not handed out any more, because they were fetched too often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<Timestamp>,
 }
 
 impl Clip {

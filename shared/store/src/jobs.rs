@@ -198,21 +198,24 @@ impl Table {
     }
 
     async fn oldest_waiting(&self, account: &AccountId) -> Result<Option<Job>, StoreError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", AttributeValue::S(keys::account_partition(account)))
-            .expression_attribute_values(":prefix", AttributeValue::S(keys::waiting()))
-            .consistent_read(true)
-            .limit(1)
-            .send()
-            .await
-            .map_err(StoreError::aws("Query"))?;
-        let Some(item) = answer.items.into_iter().flatten().next() else { return Ok(None) };
+        let (partition, prefix) = (keys::account_partition(account), keys::waiting());
+        let Some(item) = self.first_of(partition, prefix, 1).await?.pop() else { return Ok(None) };
         let waiting: WaitRecord = serde_dynamo::from_item(item)?;
         self.job(&waiting.job).await
+    }
+
+    /// Up to `limit` jobs of an account that wait for a slot, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn waiting_jobs(&self, account: &AccountId, limit: i32) -> Result<Vec<Job>, StoreError> {
+        let (partition, prefix) = (keys::account_partition(account), keys::waiting());
+        let mut jobs = Vec::new();
+        for item in self.first_of(partition, prefix, limit).await? {
+            let waiting: WaitRecord = serde_dynamo::from_item(item)?;
+            jobs.extend(self.job(&waiting.job).await?);
+        }
+        Ok(jobs)
     }
 
     /// Marks the start of the work, and when the sweeper is to give it up. `false` if the job has ended.

@@ -23,7 +23,8 @@
 //! | session in its account's list | `ACCOUNT#{account}` | `SESSION#{sha256}` |
 //! | sign-in link and code | `SIGNIN#{sha256 of the link's token}` | `SIGNIN` |
 //! | account of an address | `ADDRESS#{sha256}` | `ACCOUNT` |
-//! | an address's latest code | `ADDRESS#{sha256}` | `SIGNIN` |
+//! | an address's latest code that a browser asked for | `ADDRESS#{sha256}` | `SIGNIN#{sha256 of the browser's secret}` |
+//! | an address gets no mail for a while | `ADDRESS#{sha256}` | `UNWANTED` |
 //! | an address had its bonus | `ADDRESS#{sha256}` | `BONUS` |
 //! | what a look at a URL told | `LOOK#{sha256 of the URL}` | `LOOK` |
 //! | hold | `HOLD#{id}` | `HOLD` |
@@ -53,6 +54,7 @@ use domain::{
     job::Cap,
     money::WalletKind,
     rate::Quota,
+    sign_in::BrowserSecret,
     time::Timestamp,
     webhook::Receiver,
 };
@@ -366,11 +368,18 @@ pub(crate) fn address_account(address: &EmailAddress) -> Key {
     Key::new(address_partition(address), "ACCOUNT")
 }
 
-pub(crate) fn address_sign_in(address: &EmailAddress) -> Key {
-    Key::new(address_partition(address), "SIGNIN")
+/// The latest code of an address that a browser has asked for.
+pub(crate) fn address_sign_in(address: &EmailAddress, browser: &BrowserSecret) -> Key {
+    Key::new(address_partition(address), format!("SIGNIN#{}", browser.digest()))
 }
 
-/// Outlives the account, so that an address that comes back gets no second bonus.
+/// That an address gets no mail for a while.
+pub(crate) fn address_unwanted(address: &EmailAddress) -> Key {
+    Key::new(address_partition(address), "UNWANTED")
+}
+
+/// Outlives the account, so that a mailbox that comes back gets no second bonus. Releases before 0.2 wrote it for the
+/// address as it was typed.
 pub(crate) fn address_bonus(address: &EmailAddress) -> Key {
     Key::new(address_partition(address), "BONUS")
 }

@@ -12,6 +12,13 @@
 //! A key's daily cap counts what its jobs reserve and, once they end, what they were charged: one sum for each day
 //! (UTC), changed in the transactions that hold and resolve. It is an item of its own, because every request writes to
 //! the key's item, and transactions and single updates on one item get in each other's way.
+//!
+//! **The account** is bounded without a count of its own, which would be a third round trip for each request: a key's
+//! account is known only once its item has been read, so both could not be counted in one transaction either (and each
+//! request would write twice as much, and wait for those of the account's other keys). Instead its keys cannot be more than
+//! ten within any minute: a key that takes the place of one deleted in the same minute begins with the next
+//! ([`Table::create_key`](crate::Table)). So an account has ten times what a key has, whatever it does with its keys. What
+//! costs more than a request is counted for the account when it is asked for: [`Table::take`].
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::{
@@ -69,7 +76,7 @@ impl Table {
         for &quota in quotas {
             // The window before this one stays: a function whose clock is behind may still count in it.
             let over = now.plus_ms(-2 * 1000 * quota.window.seconds());
-            change = not_full(change, &keys::count_attribute(quota, now), quota)
+            change = not_full(change, &keys::count_attribute(quota, now), quota, 1)
                 .remove(&keys::count_attribute(quota, over));
         }
         let (allowed, item) = match self.try_update(&item_key, change).await? {
@@ -104,11 +111,44 @@ impl Table {
     /// # Errors
     /// [`StoreError`].
     pub async fn count(&self, who: &str, quota: Quota, now: Timestamp) -> Result<Decision, StoreError> {
-        let counted = self.try_update(&keys::rate(who, quota, now), one_more(quota, now)?).await?;
-        Ok(match counted {
+        self.take(Who::Stranger(who), quota, 1, now).await
+    }
+
+    /// Takes so much of a quota if that much is left of it. More than all of it is taken as all of it, so that what is large
+    /// can be had at all. One round trip.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn take(
+        &self,
+        who: Who<'_>,
+        quota: Quota,
+        amount: u32,
+        now: Timestamp,
+    ) -> Result<Decision, StoreError> {
+        let taken = self.try_update(&who.window(quota, now), more(quota, amount, now)?).await?;
+        Ok(match taken {
             Ok(item) => quota.decision(number(&item, COUNT), true, now),
             Err(item) => quota.decision(number(&item, COUNT), false, now),
         })
+    }
+
+    /// Gives back some of what was taken at `taken`, if that window is still open.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn give_back(
+        &self,
+        who: Who<'_>,
+        quota: Quota,
+        amount: u32,
+        (taken, now): (Timestamp, Timestamp),
+    ) -> Result<(), StoreError> {
+        if amount == 0 || quota.window.end(taken) != quota.window.end(now) {
+            return Ok(());
+        }
+        let less = Changes::default().add(COUNT, -i64::from(amount)).when("attribute_exists(pk)", [], []);
+        self.update_one(&who.window(quota, taken), less).await.map(drop)
     }
 
     /// The action that counts one thing done by an account, and fails if the quota is used up.
@@ -122,23 +162,50 @@ impl Table {
     }
 }
 
+/// Whose window it is, where it has an item of its own.
+#[derive(Clone, Copy, Debug)]
+pub enum Who<'a> {
+    /// Somebody without an account: an address, an e-mail address.
+    Stranger(&'a str),
+    /// An account.
+    Account(&'a AccountId),
+}
+
+impl Who<'_> {
+    fn window(self, quota: Quota, now: Timestamp) -> Key {
+        match self {
+            Self::Stranger(who) => keys::rate(who, quota, now),
+            Self::Account(account) => keys::account_rate(account, quota, now),
+        }
+    }
+}
+
 /// How much an account has used of a quota, from the item of the window.
 pub(crate) fn used(item: Option<&Item>) -> u32 {
     item.map_or(0, |item| number(item, COUNT))
 }
 
 pub(crate) fn one_more(quota: Quota, now: Timestamp) -> Result<Changes, StoreError> {
-    let ttl = quota.window.end(now) + KEPT_AFTER_SECONDS;
-    Ok(not_full(Changes::default().set(keys::TTL, &ttl)?, COUNT, quota))
+    more(quota, 1, now)
 }
 
-/// Counts in `attribute`, on the condition that the quota is not used up.
-fn not_full(change: Changes, attribute: &str, quota: Quota) -> Changes {
-    let max = format!("max_{attribute}");
-    change.count(attribute).when(
-        &format!("attribute_not_exists(#{attribute}) OR #{attribute} < :{max}"),
+fn more(quota: Quota, amount: u32, now: Timestamp) -> Result<Changes, StoreError> {
+    let ttl = quota.window.end(now) + KEPT_AFTER_SECONDS;
+    Ok(not_full(Changes::default().set(keys::TTL, &ttl)?, COUNT, quota, amount))
+}
+
+/// Takes back what was counted once.
+pub(crate) fn one_less() -> Changes {
+    Changes::default().add(COUNT, -1)
+}
+
+/// Counts `amount` in `attribute`, on the condition that as much is left of the quota.
+fn not_full(change: Changes, attribute: &str, quota: Quota, amount: u32) -> Changes {
+    let (amount, max) = (amount.min(quota.max), format!("max_{attribute}"));
+    change.add(attribute, amount.into()).when(
+        &format!("attribute_not_exists(#{attribute}) OR #{attribute} <= :{max}"),
         [attribute],
-        [(&max, AttributeValue::N(quota.max.to_string()))],
+        [(&max, AttributeValue::N((quota.max - amount).to_string()))],
     )
 }
 

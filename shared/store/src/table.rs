@@ -202,9 +202,19 @@ impl Table {
         value: &T,
         more: [(&str, AttributeValue); N],
     ) -> Result<TransactWriteItem, StoreError> {
+        self.create_with_all(key, value, more.map(|(name, value)| (name.to_owned(), value)))
+    }
+
+    /// As [`Table::create_with`], for attributes that are known only at run time.
+    pub(crate) fn create_with_all<T: Serialize>(
+        &self,
+        key: &Key,
+        value: &T,
+        more: impl IntoIterator<Item = (String, AttributeValue)>,
+    ) -> Result<TransactWriteItem, StoreError> {
         let mut item: Item = serde_dynamo::to_item(value)?;
         item.extend(key.attributes());
-        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        item.extend(more);
         let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(item))

@@ -12,16 +12,18 @@ use domain::ids::{AccountId, ApiKey, JobId};
 use domain::job::{Cap, Failure, Job};
 use domain::ledger::EntryKind;
 use domain::money::{Amount, WalletKind};
-use domain::rate::{Quota, REQUESTS, STATUS_READS, Tier, Window, clip_jobs};
+use domain::rate::{NEW_KEYS, Quota, REQUESTS, STATUS_READS, Tier, Window, clip_jobs, look_seconds};
 use domain::source::SourceInfo;
 use domain::time::{MediaTime, Timestamp};
 use kit::{NAME, table, table_and_client};
 use store::Table;
 use store::accept::{Acceptance, Terms};
-use store::accounts::Account;
+use store::accounts::{Account, KeyRecord};
+use store::api_keys::NewKey;
 use store::idempotency::{Answer, Earlier};
 use store::jobs::Ending;
 use store::ledger::Immediate;
+use store::rate::Who;
 
 /// A full minute, hour and day.
 const MIDNIGHT: Timestamp = Timestamp(1_800_057_600_000);
@@ -111,6 +113,82 @@ async fn a_request_counts_in_all_of_its_quotas_or_in_none() {
     let tomorrow =
         table.admit(&key, Tier::Free.quotas(), MIDNIGHT.plus_ms(86_400_000)).await.unwrap().unwrap();
     assert_eq!(tomorrow.decisions.iter().map(|d| d.remaining).collect::<Vec<_>>(), [4, 49]);
+}
+
+async fn make_key(table: &Table, number: u8, now: Timestamp) -> (ApiKey, NewKey) {
+    let key = ApiKey::from_random([number; 32]);
+    let record = KeyRecord {
+        account: account(),
+        name: "more".to_owned(),
+        created_at: now,
+        scopes: Vec::new(),
+        daily_cap: None,
+    };
+    let made = table.create_key(&key, &record).await.unwrap();
+    (key, made)
+}
+
+/// However an account changes its keys, no more than ten windows are of use to it within a minute, and no more than 20 new
+/// ones in a day.
+#[tokio::test]
+async fn fresh_keys_bring_no_fresh_windows() {
+    let table = table().await;
+    let first = with_key(&table).await;
+    for _ in 0..REQUESTS.max {
+        assert!(ask(&table, &first, REQUESTS, MIDNIGHT).await.0);
+    }
+    // Beside the first one, a second key has its own window.
+    let (second, _) = make_key(&table, 20, MIDNIGHT).await;
+    assert!(ask(&table, &second, REQUESTS, MIDNIGHT).await.0);
+    let id = table.keys_of(&account()).await.unwrap().remove(0).id;
+    assert!(table.delete_key(&account(), &id, MIDNIGHT.plus_ms(10)).await.unwrap());
+    let (third, _) = make_key(&table, 21, MIDNIGHT.plus_ms(20)).await;
+    let last = MIDNIGHT.plus_ms(59_999);
+    for quota in [REQUESTS, STATUS_READS] {
+        assert!(
+            !ask(&table, &third, quota, last).await.0,
+            "it has the window of the one whose place it takes"
+        );
+        assert!(ask(&table, &third, quota, MIDNIGHT.plus_ms(60_000)).await.0);
+    }
+    let (fourth, _) = make_key(&table, 22, MIDNIGHT.plus_ms(60_000)).await;
+    assert!(ask(&table, &fourth, REQUESTS, MIDNIGHT.plus_ms(60_000)).await.0);
+
+    // Three were made today, and 17 more can be, if others go.
+    for number in 3..NEW_KEYS.max as u8 {
+        let (_, made) = make_key(&table, 30 + number, MIDNIGHT.plus_ms(120_000)).await;
+        let NewKey::Made(listing) = made else { panic!("{number}: {made:?}") };
+        assert!(table.delete_key(&account(), &listing.id, MIDNIGHT.plus_ms(120_000)).await.unwrap());
+    }
+    let (_, refused) = make_key(&table, 60, MIDNIGHT.plus_ms(86_399_999)).await;
+    assert!(matches!(&refused, NewKey::TooManyToday(limit) if limit.retry_after == 1), "{refused:?}");
+    let (_, made) = make_key(&table, 60, MIDNIGHT.plus_ms(86_400_000)).await;
+    assert!(matches!(made, NewKey::Made(_)), "{made:?}");
+}
+
+/// What is large is taken before it begins, so that no number of them at once gets more.
+#[tokio::test(flavor = "multi_thread")]
+async fn time_is_taken_at_once_and_the_rest_given_back() {
+    let table = table().await;
+    let (quota, account) = (look_seconds(60), account());
+    let take =
+        async |amount, now| table.take(Who::Account(&account), quota, amount, now).await.unwrap().allowed;
+    let takers = (0..10).map(|_| {
+        let (table, account) = (table.clone(), account.clone());
+        tokio::spawn(
+            async move { table.take(Who::Account(&account), quota, 20, MIDNIGHT).await.unwrap().allowed },
+        )
+    });
+    assert_eq!(futures(takers).await.into_iter().filter(|allowed| *allowed).count(), 3);
+    let later = MIDNIGHT.plus_ms(59_999);
+    table.give_back(Who::Account(&account), quota, 19, (MIDNIGHT, later)).await.unwrap();
+    assert!(!take(20, later).await);
+    assert!(take(19, later).await);
+    // What is given back too late is nobody's; what is larger than all there is takes all there is.
+    let next = MIDNIGHT.plus_ms(60_000);
+    table.give_back(Who::Account(&account), quota, 19, (later, next)).await.unwrap();
+    assert!(take(1000, next).await);
+    assert!(!take(1, next).await);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use domain::ids::{AccountId, JobId};
+use domain::job::Status;
 use domain::ledger::EntryKind;
 use domain::money::{Amount, WalletKind};
 use serde_json::{Value, json};
@@ -130,13 +131,20 @@ async fn a_deleted_account_leaves_the_books_and_nothing_else() {
     // An order that comes again, or whose account nobody has closed, does what is left to do; while a job is under
     // way it is put off.
     let other = cloud().account(Amount::cents(100)).await;
-    let running = crate::stack::queue::accept(&other, server.url(), 5).await;
+    let running = crate::stack::queue::accept(&other, server.url(), 1).await;
+    let waiting = crate::stack::queue::accept(&other, server.url(), 1).await;
+    assert_eq!((running.has_slot, waiting.has_slot), (true, false));
     let order = |id: &AccountId| json!({ "Records": [{ "messageId": "m", "body": json!({ "account": id }).to_string() }] });
     for (account, put_off) in [(&account, json!([])), (&other.id, json!([{ "itemIdentifier": "m" }]))] {
         let answer = cloud().invoke("AccountsEraseFunction", &order(account)).await;
         assert_eq!(answer["batchItemFailures"], put_off, "{answer}");
     }
     assert_eq!(other.get("/v1/balance").await.0, 401, "closed all the same");
+    // What only waited is over, and cost nothing.
+    let waited = table.job(&waiting.id).await.unwrap().unwrap();
+    assert_eq!(waited.status, Status::Cancelled);
+    assert_eq!(other.movements(&waiting.id).await, [EntryKind::Reservation, EntryKind::Refund]);
+    assert_eq!(table.job(&running.id).await.unwrap().unwrap().status, Status::Pending);
     let error = json!({ "Error": "JobFailure", "Cause": "{}" });
     cloud().invoke("ReleaseFunction", &json!({ "job_id": running.id, "error": error })).await;
     let answer = cloud().invoke("AccountsEraseFunction", &order(&other.id)).await;

@@ -18,18 +18,19 @@ pub(crate) struct Mail {
     pub(crate) code: String,
 }
 
-/// A browser: it keeps the session's cookie and sends it along, with its pages' origin.
+/// A browser: it keeps the cookies of its session and of a code on its way, and sends them along, with its pages' origin.
 #[derive(Clone)]
 pub(crate) struct Browser {
     base: String,
     origin: Option<String>,
     pub(crate) session: Option<String>,
+    pub(crate) signing_in: Option<String>,
 }
 
 impl Browser {
     pub(crate) fn new(cloud: &Cloud) -> Self {
         let base = cloud.info.base_url.clone();
-        Self { origin: Some(base.clone()), base, session: None }
+        Self { origin: Some(base.clone()), base, session: None, signing_in: None }
     }
 
     /// The same browser, showing a page of another site.
@@ -48,10 +49,11 @@ impl Browser {
             Some(origin) => request.header("origin", origin),
             None => request,
         };
-        match &self.session {
-            Some(token) => request.header("cookie", format!("theme=dark; __Host-session={token}")),
-            None => request,
-        }
+        let named =
+            |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("; {name}={value}"));
+        let cookies = [named("__Host-session", &self.session), named("__Host-signing-in", &self.signing_in)];
+        let cookies: String = cookies.into_iter().flatten().collect();
+        if cookies.is_empty() { request } else { request.header("cookie", format!("theme=dark{cookies}")) }
     }
 
     async fn sent(&mut self, request: RequestBuilder) -> Answer {
@@ -70,6 +72,11 @@ impl Browser {
             assert!(attributes.split("; ").any(|found| found == attribute), "{attributes}");
         }
         assert!(!attributes.contains("Domain"), "{attributes}");
+        if let Some(secret) = pair.strip_prefix("__Host-signing-in=") {
+            assert!(attributes.contains("Max-Age=900"), "{attributes}");
+            self.signing_in = Some(secret.to_owned());
+            return;
+        }
         let value = pair.strip_prefix("__Host-session=").unwrap();
         let lifetime = if value.is_empty() { "Max-Age=0" } else { "Max-Age=2592000" };
         assert!(attributes.contains(lifetime), "{attributes}");
@@ -138,7 +145,7 @@ pub(crate) async fn mails(cloud: &Cloud, email: &str) -> Vec<Mail> {
         assert!(mail["html"].as_str().unwrap().contains("<a href="), "{mail}");
         let token = text.split("#token=").nth(1).unwrap().split_whitespace().next().unwrap();
         let code = text.split("asked for it: ").nth(1).unwrap().lines().next().unwrap();
-        assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+        assert!(code.len() == 8 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
         Mail { token: token.to_owned(), code: code.to_owned() }
     })
     .collect()

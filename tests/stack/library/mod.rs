@@ -60,6 +60,7 @@ pub(crate) async fn kept(cloud: &Cloud, account: &Account, size: u64, created: T
         output,
         created_at: created,
         expires_at: Some(domain::expiry::clip_expires_at(created)),
+        rests_until: None,
     };
     let table = cloud.table();
     assert!(table.set_output(&job.id, &clip.output).await.unwrap());

@@ -12,6 +12,7 @@ use runtime::{ApiError, ApiRequest, ApiResponse, App, Caller, Operation, paging}
 use serde::Serialize;
 use store::{
     clips::Clip,
+    delivery::Parcel,
     library::{Cursor, Start},
 };
 use utoipa::ToSchema;
@@ -111,6 +112,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 async fn view(app: &App, clip: &Clip, now: Timestamp) -> Result<ListedClip, ApiError> {
     let (output, id) = (&clip.output, &clip.id);
     let format = output.format.extension();
+    let links = app.deliver(&Parcel::of_clip(clip), output, link_seconds(clip.expires_at, now)).await?;
     Ok(ListedClip {
         id: id.to_string(),
         name: clip.name.clone(),
@@ -121,14 +123,7 @@ async fn view(app: &App, clip: &Clip, now: Timestamp) -> Result<ListedClip, ApiE
         pinned: clip.expires_at.is_none(),
         expires_at: clip.expires_at.map(Timestamp::rfc3339).unwrap_or_default(),
         hours_left: clip.expires_at.map(|expires| hours_left(expires, now)),
-        download_url: app
-            .objects()?
-            .download_link_for(
-                &output.object_key,
-                &file_name(&clip.name, format),
-                link_seconds(clip.expires_at, now),
-            )
-            .await?,
+        download_url: links.download(&file_name(&clip.name, format)).await?,
         share_url: format!("/c/{id}"),
         embed_url: format!("/embed/{id}"),
         aspect_ratio: output.picture.map(PictureSize::aspect_ratio),

@@ -31,6 +31,7 @@ pub(crate) fn clip(id: &JobId, account: AccountId, now: Timestamp) -> Clip {
         output,
         created_at: now,
         expires_at: Some(domain::expiry::clip_expires_at(now)),
+        rests_until: None,
     }
 }
 
