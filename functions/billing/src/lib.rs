@@ -132,7 +132,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     )
     .described(describe!(settings::change_operation))
     .may(&[Grant::Table(&[Item::Update])]),
-    Endpoint::signed(
+    Endpoint::uncounted(
         "billing.webhook",
         Route::post("/v1/stripe/webhook"),
         handler!(webhook::handle; app, request),

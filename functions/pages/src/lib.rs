@@ -66,7 +66,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .described(describe!(oembed::operation))
         .settings(SHOW_SETTINGS)
         .may(SHOW),
-    Endpoint::open("pages.script", Route::get("/share.js"), handler!(script::handle; app, request))
+    Endpoint::uncounted("pages.script", Route::get("/share.js"), handler!(script::handle; app, request))
         .described(describe!(script::operation)),
     Endpoint::open("pages.openapi", Route::get("/openapi.json"), handler!(openapi::handle; app, request))
         .described(describe!(openapi::operation))
@@ -78,7 +78,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::page("pages.account", Route::get("/account"), handler!(account::handle; app, request))
         .described(describe!(account::operation))
         .may(APP),
-    Endpoint::open(
+    Endpoint::uncounted(
         "pages.assets",
         Route::get("/assets/{version}/{file}"),
         handler!(assets::handle; app, request),

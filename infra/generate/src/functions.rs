@@ -231,7 +231,7 @@ impl Writer<'_> {
             }
             CalledBy::Open
             | CalledBy::Page
-            | CalledBy::Signed
+            | CalledBy::Uncounted
             | CalledBy::Rest
             | CalledBy::Key
             | CalledBy::Session

@@ -38,8 +38,8 @@ pub enum CalledBy {
     Open,
     /// Anyone in a browser, through the API.
     Page,
-    /// A service that signs what it sends, through the API.
-    Signed,
+    /// Anyone, through the API; it counts for nobody.
+    Uncounted,
     /// Anyone, by a request that no route takes.
     Rest,
     /// The owner of a key or a browser that has signed in, through the API.
@@ -137,7 +137,7 @@ fn called_by(trigger: Trigger) -> CalledBy {
     match trigger {
         Trigger::Open(..) => CalledBy::Open,
         Trigger::Page(..) => CalledBy::Page,
-        Trigger::Signed(..) => CalledBy::Signed,
+        Trigger::Uncounted(..) => CalledBy::Uncounted,
         Trigger::Rest(_) => CalledBy::Rest,
         Trigger::Keyed(..) => CalledBy::Key,
         Trigger::Session(..) => CalledBy::Session,

@@ -108,9 +108,9 @@ pub enum Trigger {
     Open(Route, OpenHandler),
     /// A page that anyone opens in a browser. It counts for the client's address, and what goes wrong is a page, too.
     Page(Route, OpenHandler),
-    /// A request through API Gateway by a service that signs what it sends; its handler checks that. It counts for nobody:
-    /// a limit would keep events back.
-    Signed(Route, OpenHandler),
+    /// A request through API Gateway that counts for nobody: by a service that signs what it sends, which its handler checks,
+    /// and whose events a limit would keep back; or for a file that is the same for all, for which nothing is read.
+    Uncounted(Route, OpenHandler),
     /// A request that no route takes, by anyone. It counts for nobody: nothing is read or written for it.
     Rest(OpenHandler),
     /// A request through API Gateway, by the owner of a key that has the right, or from a browser that has signed in, which
@@ -153,10 +153,10 @@ impl Endpoint {
         Self::new(handler, Trigger::Page(route, answers))
     }
 
-    /// One for a service that signs: [`Trigger::Signed`].
+    /// One that counts for nobody: [`Trigger::Uncounted`].
     #[must_use]
-    pub const fn signed(handler: &'static str, route: Route, answers: OpenHandler) -> Self {
-        Self::new(handler, Trigger::Signed(route, answers))
+    pub const fn uncounted(handler: &'static str, route: Route, answers: OpenHandler) -> Self {
+        Self::new(handler, Trigger::Uncounted(route, answers))
     }
 
     /// One for what no route takes: [`Trigger::Rest`].
@@ -257,7 +257,7 @@ impl Endpoint {
         let by_caller: &[Grant] = match self.trigger {
             Trigger::Open(..) | Trigger::Page(..) => &[Grant::Table(&[Item::Update])],
             Trigger::Keyed(..) | Trigger::Session(..) => &[Grant::Table(&[Item::Get, Item::Update])],
-            Trigger::Signed(..)
+            Trigger::Uncounted(..)
             | Trigger::Rest(_)
             | Trigger::Stage(_)
             | Trigger::Queue(..)
@@ -289,7 +289,7 @@ impl Endpoint {
         match self.trigger {
             Trigger::Open(route, _)
             | Trigger::Page(route, _)
-            | Trigger::Signed(route, _)
+            | Trigger::Uncounted(route, _)
             | Trigger::Keyed(route, ..)
             | Trigger::Session(route, _) => Some(route),
             Trigger::Rest(_) => Some(REST),

@@ -145,7 +145,7 @@ async fn handle(
             within(limits)?;
             run(app, request).await
         }
-        Trigger::Signed(_, run) | Trigger::Rest(run) => run(app, request).await,
+        Trigger::Uncounted(_, run) | Trigger::Rest(run) => run(app, request).await,
         Trigger::Keyed(_, scope, limit, run) => {
             let caller = owner(&app, &request, (scope, limit), limits).await?;
             run(app, caller, request).await
@@ -225,7 +225,7 @@ async fn dispatch(endpoint: &Endpoint, app: Arc<App>, payload: Value) -> Result<
         }
         Trigger::Open(..)
         | Trigger::Page(..)
-        | Trigger::Signed(..)
+        | Trigger::Uncounted(..)
         | Trigger::Rest(_)
         | Trigger::Keyed(..)
         | Trigger::Session(..) => {
