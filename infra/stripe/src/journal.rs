@@ -127,7 +127,8 @@ mod tests {
         drop(journal);
         let log = fs::read(folder.path().join(LOG)).unwrap();
         let first = empty.len() + log[empty.len()..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
-        for length in empty.len()..=log.len() {
+        // Not each of them: an fsync takes its time.
+        for length in (empty.len()..=log.len()).filter(|length| length % 5 == 0 || log[length - 1] == b'\n') {
             let other = tempfile::tempdir().unwrap();
             fs::write(other.path().join(LOG), &log[..length]).unwrap();
             let (mut journal, state) = Journal::open(other.path(), 0).unwrap();

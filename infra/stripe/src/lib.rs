@@ -30,7 +30,7 @@
 //!
 //! Customers, payment methods (cards), SetupIntents, PaymentIntents, charges, refunds, disputes, balance transactions,
 //! Checkout sessions (`payment`, `setup`, `subscription`), products, prices, subscriptions, invoices and their payments,
-//! and events: each in a file of [`objects`]. Of each, the parameters that are carried out are accepted, and those that
+//! and events: each in a file of `objects`. Of each, the parameters that are carried out are accepted, and those that
 //! change nothing here; all others are refused with `parameter_unknown`, as Stripe refuses what it does not know.
 //!
 //! Idempotency keys work as Stripe's do: the first answer is kept for 24 hours and given again, a 500 included; other
@@ -217,7 +217,11 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
     loop {
         while connections.try_join_next().is_some() {}
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok((stream, _)) => {
+                // Answers are small, and nobody is to wait for a packet to fill.
+                let _ = stream.set_nodelay(true);
+                stream
+            }
             Err(error) => {
                 tracing::warn!("a connection was not taken: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;

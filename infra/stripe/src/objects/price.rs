@@ -70,7 +70,6 @@ pub(crate) fn make(tx: &mut Tx<'_>, params: &Params, product: Value) -> Result<V
             "interval": interval,
             "interval_count": count,
             "meter": null,
-            "trial_period_days": null,
             "usage_type": "licensed",
         });
     }

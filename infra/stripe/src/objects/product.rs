@@ -48,7 +48,6 @@ pub(crate) fn make(tx: &mut Tx<'_>, id: String, name: &str) -> Value {
         "shippable": null,
         "statement_descriptor": null,
         "tax_code": null,
-        "type": "service",
         "unit_label": null,
         "updated": tx.now,
         "url": null,
