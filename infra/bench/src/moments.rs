@@ -9,10 +9,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ::moments::{Ask, Kept, Model, Snap, Transcript, measure};
+use ::moments::measure::{self, Measured};
+use ::moments::{Ask, Kept, Model, Segment, Snap, Transcript};
 use anyhow::{Context as _, bail};
 use domain::time::MediaTime;
 use lexopt::prelude::*;
+use nix::sys::resource::{UsageWho, getrusage};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -24,6 +26,10 @@ const MENTIONS: &str = "mentions";
 /// What an answer may be, where what users get is measured: the API's bounds.
 const ANSWERED_MAX: usize = 5;
 const LONGEST: MediaTime = MediaTime(600_000_000);
+/// Words of three hours, for which there are bounds.
+const THREE_HOURS_WORDS: usize = 28_000;
+/// Whose queries each transcript is asked, too, though it has no answer: those so many tenths of the set behind it.
+const ELSEWHERE: [usize; 3] = [3, 6, 9];
 
 #[derive(Deserialize)]
 struct GoldRow {
@@ -58,21 +64,30 @@ struct SegmentRow {
 }
 
 impl TranscriptRow {
-    fn transcript(self) -> anyhow::Result<Transcript> {
-        let segment = |row: SegmentRow| {
-            anyhow::Ok(::moments::Segment {
-                start: MediaTime::from_seconds(row.start)?,
-                end: MediaTime::from_seconds(row.end)?,
-                text: row.text,
+    fn transcript(&self) -> anyhow::Result<Transcript> {
+        Ok(Transcript {
+            language: self.language.clone(),
+            duration: MediaTime::from_seconds(self.duration)?,
+            segments: self.segments(0.0)?,
+        })
+    }
+
+    /// Its segments, so many seconds later.
+    fn segments(&self, later: f64) -> anyhow::Result<Vec<Segment>> {
+        let segment = |row: &SegmentRow| {
+            Ok(Segment {
+                start: MediaTime::from_seconds(later + row.start)?,
+                end: MediaTime::from_seconds(later + row.end)?,
+                text: row.text.clone(),
                 words: Vec::new(),
             })
         };
-        Ok(Transcript {
-            language: self.language,
-            duration: MediaTime::from_seconds(self.duration)?,
-            segments: self.segments.into_iter().map(segment).collect::<Result<_, _>>()?,
-        })
+        self.segments.iter().map(segment).collect()
     }
+}
+
+fn words(transcript: &Transcript) -> usize {
+    transcript.segments.iter().map(|segment| segment.text.split_whitespace().count()).sum()
 }
 
 /// What became of a query.
@@ -110,24 +125,88 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     for row in &gold {
         asked.entry(&row.transcript).or_default().push(row);
     }
-    let (mut outcomes, mut times) = (Vec::new(), Times::default());
-    for row in transcripts {
-        let Some(rows) = asked.remove(row.id.as_str()) else { continue };
-        let id = row.id.clone();
-        let transcript = row.transcript().with_context(|| format!("transcript {id}"))?;
-        let kept = times.kept(&model, &transcript, &folder, &id)?;
-        for gold in rows {
-            let (outcome, predicted) = ask(&model, &transcript, &kept, gold, &mut times)?;
+    // First of all, while nothing else has taken memory.
+    let mut times = Times { long: long(&model, &transcripts, &gold)?, ..Times::default() };
+    let (mut outcomes, mut elsewhere) = (Vec::new(), Vec::new());
+    for (at, row) in transcripts.iter().enumerate() {
+        let Some(rows) = asked.get(row.id.as_str()) else { continue };
+        let transcript = row.transcript().with_context(|| format!("transcript {}", row.id))?;
+        let kept = times.kept(&model, &transcript, &folder, &row.id)?;
+        let queries: Vec<&str> = rows.iter().map(|gold| gold.query.as_str()).collect();
+        for (gold, measured) in rows.iter().zip(measure::queries(&model, &transcript, &kept, &queries)?) {
+            let (outcome, predicted) = ask(&model, &transcript, &kept, gold, &measured, &mut times)?;
             if let Some(file) = &mut pred {
                 writeln!(file, "{predicted}")?;
             }
             outcomes.push(outcome);
         }
+        // What is asked of some others, of its own source and of another.
+        let others =
+            ELSEWHERE.map(|tenths| &transcripts[(at + tenths * transcripts.len() / 10) % transcripts.len()]);
+        let others =
+            others.iter().filter(|other| other.id != row.id).filter_map(|other| asked.get(other.id.as_str()));
+        let queries: Vec<&str> = others
+            .flatten()
+            .filter(|gold| gold.kind != MENTIONS && !gold.relevant.is_empty())
+            .map(|gold| gold.query.as_str())
+            .collect();
+        let measured = measure::queries(&model, &transcript, &kept, &queries)?;
+        elsewhere.extend(measured.iter().map(|measured| measured.present));
     }
-    if let Some(missing) = asked.keys().next() {
+    let known = |id: &&&str| !transcripts.iter().any(|row| row.id == **id);
+    if let Some(missing) = asked.keys().find(known) {
         bail!("there is no transcript {missing}");
     }
-    say::answer(&(tables(&outcomes, boot)? + &times.text()))
+    say::answer(&(tables(&outcomes, &elsewhere, boot)? + &times.text()))
+}
+
+/// Measures three hours of speech, joined from as many transcripts: from nothing, and with kept vectors.
+fn long(model: &Model, rows: &[TranscriptRow], gold: &[GoldRow]) -> anyhow::Result<String> {
+    let mut joined = Transcript { language: None, duration: MediaTime::ZERO, segments: Vec::new() };
+    for row in rows {
+        if words(&joined) >= THREE_HOURS_WORDS {
+            break;
+        }
+        joined.segments.extend(row.segments(joined.duration.seconds())?);
+        joined.duration = MediaTime::from_seconds(joined.duration.seconds() + row.duration)?;
+    }
+    let Some(query) = gold.iter().find(|gold| gold.kind != MENTIONS).map(|gold| &gold.query) else {
+        return Ok(String::new());
+    };
+    let (begun, cpu) = (Instant::now(), cpu()?);
+    let kept = ::moments::prepare(model, &joined)?.to_bytes();
+    ::moments::find(model, &joined, &Kept::from_bytes(&kept)?, &user(query))?;
+    let (whole, whole_cpu) = (begun.elapsed().as_secs_f64(), self::cpu()? - cpu);
+    let (begun, cpu) = (Instant::now(), self::cpu()?);
+    ::moments::find(model, &joined, &Kept::from_bytes(&kept)?, &user(query))?;
+    let (again, again_cpu) = (begun.elapsed().as_secs_f64(), self::cpu()? - cpu);
+    Ok(format!(
+        "{} words: {whole:.1} s from nothing ({whole_cpu:.1} s of processor), {again:.2} s with kept vectors ({again_cpu:.2} s), \
+         at most {} MB\n",
+        words(&joined),
+        getrusage(UsageWho::RUSAGE_SELF)?.max_rss() / 1024
+    ))
+}
+
+/// Seconds of processor time of this program.
+fn cpu() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// What a user asks for.
+fn user(query: &str) -> Ask {
+    Ask {
+        query: query.to_owned(),
+        segments_max: ANSWERED_MAX,
+        shortest: None,
+        longest: Some(LONGEST),
+        snap: Snap::Sentences,
+        pad: MediaTime::ZERO,
+        explain: false,
+        alternates: true,
+    }
 }
 
 fn rows<T: for<'a> Deserialize<'a>>(file: &Path) -> anyhow::Result<Vec<T>> {
@@ -149,18 +228,10 @@ fn ask<'a>(
     transcript: &Transcript,
     kept: &Kept,
     gold: &'a GoldRow,
+    measured: &Measured,
     times: &mut Times,
 ) -> anyhow::Result<(Outcome<'a>, serde_json::Value)> {
-    let user = Ask {
-        query: gold.query.clone(),
-        segments_max: ANSWERED_MAX,
-        shortest: None,
-        longest: Some(LONGEST),
-        snap: Snap::Sentences,
-        pad: MediaTime::ZERO,
-        explain: false,
-        alternates: true,
-    };
+    let (user, present) = (user(&gold.query), measured.present);
     let begun = Instant::now();
     let found = ::moments::find(model, transcript, kept, &user)?;
     times.queries.push(begun.elapsed().as_secs_f64());
@@ -178,8 +249,7 @@ fn ask<'a>(
             Predicted { returned: usize::MAX, ranked: windows(&found.moments) },
         )
     } else {
-        let ranked = measure::ranked(model, transcript, kept, &gold.query)?;
-        let ranked = ranked.into_iter().map(|(start, end)| window(start, end)).collect();
+        let ranked = measured.ranked.iter().map(|(start, end)| window(*start, *end)).collect();
         let all: Vec<_> = found.moments.iter().chain(&found.alternates).cloned().collect();
         (
             Predicted { returned: 1, ranked },
@@ -195,7 +265,7 @@ fn ask<'a>(
     let outcome = Outcome {
         gold,
         values: (!relevant.is_empty()).then(|| (of(&measured), of(&users))),
-        present: measure::present(model, transcript, kept, &gold.query)?,
+        present,
         answered,
     };
     Ok((outcome, line))
@@ -207,6 +277,8 @@ struct Times {
     /// For each transcript that had no vectors: its words, and how long they took.
     prepared: Vec<(usize, f64)>,
     queries: Vec<f64>,
+    /// What three hours take.
+    long: String,
 }
 
 impl Times {
@@ -225,7 +297,7 @@ impl Times {
         }
         let begun = Instant::now();
         let kept = ::moments::prepare(model, transcript)?;
-        let words = transcript.segments.iter().map(|segment| segment.text.split_whitespace().count()).sum();
+        let words = words(transcript);
         self.prepared.push((words, begun.elapsed().as_secs_f64()));
         say::line(&format!("{id}: {words} words, {:.1} s", begun.elapsed().as_secs_f64()));
         std::fs::write(&file, kept.to_bytes())?;
@@ -249,11 +321,12 @@ impl Times {
                 "vectors: {words} words in {seconds:.1} s, so {hour:.1} s for an hour of 9,000 words"
             );
         }
-        text
+        text + &self.long
     }
 }
 
-fn tables(outcomes: &[Outcome], boot: usize) -> anyhow::Result<String> {
+/// `elsewhere` has how likely transcripts have what was asked of others.
+fn tables(outcomes: &[Outcome], elsewhere: &[f64], boot: usize) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut kinds: Vec<&str> = outcomes.iter().map(|outcome| outcome.gold.kind.as_str()).collect();
     kinds.sort_unstable();
@@ -308,6 +381,13 @@ fn tables(outcomes: &[Outcome], boot: usize) -> anyhow::Result<String> {
     };
     if let Some(auroc) = score::auroc(&likely(true), &likely(false)) {
         writeln!(text, "in the video at all: AUROC {auroc:.3}")?;
+    }
+    if let Some(auroc) = score::auroc(&likely(true), elsewhere) {
+        writeln!(
+            text,
+            "in the video at all, against {} asked of another: AUROC {auroc:.3}",
+            elsewhere.len()
+        )?;
     }
     writeln!(text, "answered: {} of what is there, {} of what is not", answered(true), answered(false))?;
     Ok(text)

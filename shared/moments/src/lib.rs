@@ -179,29 +179,49 @@ pub fn pointed(model: &Model, transcript: &Transcript, at: &[Pointed], ask: &Ask
 pub mod measure {
     use domain::time::MediaTime;
 
-    use crate::{Error, Kept, Model, Transcript, lines_of, search};
+    use crate::{Error, Kept, Model, Transcript, edges, lines, lines_of, search};
 
-    /// The best spans for a query, best first; they may overlap, as sets with one right span a query want it.
+    /// What the finder knows of a query.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Measured {
+        /// The best spans, best first; they may overlap, as sets with one right span a query want it.
+        pub ranked: Vec<(MediaTime, MediaTime)>,
+        /// How likely the source has what was asked for at all, from 0 to 1.
+        pub present: f64,
+    }
+
+    /// What is known of each of these queries.
     ///
     /// # Errors
     /// As [`crate::find`].
-    pub fn ranked(
+    pub fn queries(
         model: &Model,
         transcript: &Transcript,
         kept: &Kept,
-        query: &str,
-    ) -> Result<Vec<(MediaTime, MediaTime)>, Error> {
+        queries: &[&str],
+    ) -> Result<Vec<Measured>, Error> {
         let lines = lines_of(model, transcript, kept)?;
-        let spans = search::Search::new(model, transcript, &lines, kept).ranked(query)?;
-        Ok(spans.into_iter().map(|(start, end)| (MediaTime(start), MediaTime(end))).collect())
+        let search = search::Search::new(model, transcript, &lines, kept);
+        let measured = |query: &&str| {
+            let times = |(start, end)| (MediaTime(start), MediaTime(end));
+            let ranked = search.ranked(query)?.into_iter().map(times).collect();
+            Ok(Measured { ranked, present: search.present(query)? })
+        };
+        queries.iter().map(measured).collect()
     }
 
-    /// How likely the source has what was asked for at all, from 0 to 1.
+    /// From when to when each word is said, as far as the finder knows: no moment begins or ends within one.
     ///
     /// # Errors
-    /// As [`crate::find`].
-    pub fn present(model: &Model, transcript: &Transcript, kept: &Kept, query: &str) -> Result<f64, Error> {
-        let lines = lines_of(model, transcript, kept)?;
-        Ok(search::Search::new(model, transcript, &lines, kept).present(query)?)
+    /// [`Error::TooLarge`] for a transcript above the bounds.
+    pub fn words(transcript: &Transcript) -> Result<Vec<(MediaTime, MediaTime)>, Error> {
+        let lines = lines::read(transcript)?;
+        let words = edges::Words::new(&lines);
+        Ok(words
+            .start
+            .iter()
+            .zip(&words.end)
+            .map(|(start, end)| (MediaTime(*start), MediaTime(*end)))
+            .collect())
     }
 }

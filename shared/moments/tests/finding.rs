@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use domain::time::MediaTime;
-use moments::{Ask, Error, Kept, Model, Moment, Segment, Snap, Transcript, Word, find, prepare};
+use moments::{Ask, Error, Kept, Model, Moment, Segment, Snap, Transcript, Word, find, measure, prepare};
 use proptest::prelude::*;
 
 /// Of the cases, at least so many are answered right.
@@ -343,6 +343,57 @@ proptest! {
         }
         for pair in all.windows(2) {
             prop_assert!(pair[0].end <= pair[1].start, "{pair:?}");
+        }
+        // Whether the source times its words or not.
+        for (start, end) in measure::words(&transcript).unwrap() {
+            let cut = |edge: MediaTime| start < edge && edge < end;
+            for moment in &all {
+                prop_assert!(!cut(moment.start) && !cut(moment.end), "{moment:?} cuts the word {start}–{end}");
+            }
+        }
+    }
+
+    /// Where the source times its words, and they follow each other, those are the words that are not cut.
+    #[test]
+    fn words_that_are_timed_are_not_cut(
+        steps in prop::collection::vec((0i64..900_000, 50_000i64..900_000), 40..160),
+        each in 1usize..12,
+        query in query(),
+        snap in prop::sample::select(vec![Snap::Words, Snap::Sentences, Snap::None]),
+        shortest in prop::option::of(0i64..40_000_000),
+        room in prop::option::of(1_000_000i64..40_000_000),
+        pad in 0i64..5_000_000,
+    ) {
+        let said: Vec<&str> = include_str!("finding/bees.txt").split_whitespace().collect();
+        let mut at = 0;
+        let words: Vec<Word> = steps.iter().zip(said.iter().cycle()).map(|((pause, length), text)| {
+            let start = at + pause;
+            at = start + length;
+            Word { start: MediaTime(start), end: MediaTime(at), text: (*text).to_owned() }
+        }).collect();
+        let segment = |words: &[Word]| Segment {
+            start: words[0].start,
+            end: words[words.len() - 1].end,
+            text: words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+            words: words.to_vec(),
+        };
+        let segments: Vec<Segment> = words.chunks(each).map(segment).collect();
+        let transcript = Transcript { language: Some("en".to_owned()), duration: MediaTime(at + 3_000_000), segments };
+        let kept = prepare(&MODEL, &transcript).unwrap();
+        let ask = Ask {
+            snap,
+            shortest: shortest.map(MediaTime),
+            longest: room.map(|room| MediaTime(shortest.unwrap_or(0) + room)),
+            pad: MediaTime(pad),
+            alternates: true,
+            ..ask(&query)
+        };
+        let found = find(&MODEL, &transcript, &kept, &ask).unwrap();
+        for moment in found.moments.iter().chain(&found.alternates) {
+            for word in &words {
+                let cut = |edge: MediaTime| word.start < edge && edge < word.end;
+                prop_assert!(!cut(moment.start) && !cut(moment.end), "{moment:?} cuts {word:?}");
+            }
         }
     }
 }
