@@ -1,6 +1,6 @@
 // The account's page: clips, keys, money.
 
-import { at, call, told } from './api.js';
+import { Refused, at, call, told } from './api.js';
 import { about, money, size } from './format.js';
 import { begin, signedIn, who } from './sign-in.js';
 
@@ -114,7 +114,7 @@ async function storage() {
 let entriesBehind;
 
 /** @type {Record<string, string>} */
-const TYPES = { signup_bonus: 'Gift for signing up', reservation: 'Set aside', charge: 'Charged', refund: 'Given back', deposit: 'Deposit', reload: 'Reload', purchase: 'Purchase', gift: 'Gift' };
+const TYPES = { signup_bonus: 'Gift for signing up', reservation: 'Set aside', charge: 'Charged', refund: 'Given back', purchase: 'Paid in', deposit_refund: 'Sent back to the card', dispute: 'Disputed by the card’s bank', gift: 'Gift' };
 
 /** @param {boolean} more */
 async function entries(more) {
@@ -136,6 +136,137 @@ async function entries(more) {
   else at('entries').replaceChildren(...rows);
   at('entries-more').hidden = !entriesBehind;
 }
+
+// --- Payments -----------------------------------------------------------------------------------------------------------
+
+/** Hidden where the operator takes no payments. */
+async function pay() {
+  try {
+    const [{ cards }, settings, { payments }] = await Promise.all([
+      call('GET', '/v1/cards'),
+      call('GET', '/v1/account/reload'),
+      call('GET', '/v1/payments'),
+    ]);
+    at('pay').hidden = false;
+    showCards(cards);
+    showReload(settings);
+    showPayments(payments);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== 'payments_off') told(at('end-error'), error);
+  }
+}
+
+/** @param {any[]} cards */
+function showCards(cards) {
+  at('cards-none').hidden = cards.length > 0;
+  at('cards').replaceChildren(
+    ...cards.map((card) => {
+      const row = document.createElement('li');
+      const words = document.createElement('div');
+      const month = String(card.exp_month).padStart(2, '0');
+      const usual = card.is_default ? ' · the one that is charged' : '';
+      words.append(
+        made('h3', '', `${card.brand} ···· ${card.last4}`),
+        made('p', 'quiet time', `expires ${month}/${card.exp_year}${usual}`),
+      );
+      const deeds = made('div', 'deeds', '');
+      if (!card.is_default) {
+        deeds.append(deed('Make it the one', async () => {
+          await call('POST', `/v1/cards/${card.id}/default`);
+          await pay();
+        }));
+      }
+      deeds.append(
+        deed('Remove', async () => {
+          if (!confirm(`Remove the card that ends in ${card.last4}?`)) return;
+          await call('DELETE', `/v1/cards/${card.id}`);
+          await pay();
+        }),
+      );
+      row.append(words, deeds);
+      return row;
+    }),
+  );
+}
+
+/** @param {any} settings */
+function showReload(settings) {
+  at('reload-enabled', HTMLInputElement).checked = settings.enabled;
+  at('reload-confirm', HTMLInputElement).checked = settings.confirm_by_email;
+  at('reload-password', HTMLInputElement).value = '';
+  at('reload-remove').hidden = !settings.has_password;
+  at('reload-password-word').textContent = settings.has_password ? 'Another reload password' : 'Reload password, 8 characters or more';
+  if (settings.locked_until) {
+    at('reload-said').textContent = `Too many wrong passwords: locked until ${day(settings.locked_until)}.`;
+  }
+}
+
+/** @param {any[]} payments */
+function showPayments(payments) {
+  at('payments-none').hidden = payments.length > 0;
+  at('payments').replaceChildren(
+    ...payments.map((payment) => {
+      const row = document.createElement('li');
+      const words = document.createElement('div');
+      const back = payment.taken_back ? ` · ${money(payment.taken_back / 100)} went back` : '';
+      const when = payment.created ? `${day(payment.created)} · ` : '';
+      words.append(made('h3', 'time', money(payment.amount / 100)), made('p', 'quiet', `${when}${payment.kind}, ${payment.status}${back}`));
+      row.append(words);
+      if (payment.receipt_url) {
+        const receipt = /** @type {HTMLAnchorElement} */ (made('a', 'button plain', 'Receipt'));
+        receipt.href = payment.receipt_url;
+        receipt.target = '_blank';
+        receipt.rel = 'noopener';
+        row.append(receipt);
+      }
+      return row;
+    }),
+  );
+}
+
+/**
+ * Sends a form without leaving the page; what goes wrong is said at `place`.
+ * @param {string} place @param {() => Promise<void>} act
+ */
+async function tried(place, act) {
+  told(at(place));
+  try {
+    await act();
+  } catch (error) {
+    told(at(place), error);
+  }
+}
+
+at('deposit').addEventListener('submit', (event) => {
+  event.preventDefault();
+  void tried('deposit-error', async () => {
+    const amount = Math.round(Number(at('deposit-amount', HTMLInputElement).value.trim().replace('$', '')) * 100);
+    if (!(amount >= 500 && amount <= 50000)) throw new Error('Choose an amount from $5 to $500.');
+    const ask = { amount, save_card: at('deposit-save', HTMLInputElement).checked };
+    location.href = (await call('POST', '/v1/deposits', ask)).url;
+  });
+});
+at('card-add').addEventListener('click', () => {
+  void tried('deposit-error', async () => {
+    location.href = (await call('POST', '/v1/cards', {})).url;
+  });
+});
+
+/** @param {Record<string, unknown>} more */
+function settings(more) {
+  void tried('reload-error', async () => {
+    const enabled = at('reload-enabled', HTMLInputElement).checked;
+    const confirm_by_email = at('reload-confirm', HTMLInputElement).checked;
+    showReload(await call('POST', '/v1/account/reload', { enabled, confirm_by_email, ...more }));
+    at('reload-said').textContent = 'Saved.';
+  });
+}
+at('reload').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const password = at('reload-password', HTMLInputElement).value;
+  settings(password ? { password } : {});
+});
+at('reload-remove').addEventListener('click', () => settings({ remove_password: true }));
 
 // --- Keys ---------------------------------------------------------------------------------------------------------------
 
@@ -211,7 +342,7 @@ async function show() {
   if (!person) return;
   at('address').textContent = person.email;
   const balance = call('GET', '/v1/balance').then((answer) => (at('balance').textContent = money(answer.balance)));
-  await Promise.all([balance, storage(), clips(false), keys(), entries(false)]).catch((error) => told(at('end-error'), error));
+  await Promise.all([balance, storage(), pay(), clips(false), keys(), entries(false)]).catch((error) => told(at('end-error'), error));
 }
 
 at('clips-search').addEventListener('input', filter);
