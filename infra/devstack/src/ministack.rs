@@ -33,6 +33,7 @@ impl Ministack {
         programs: &Path,
         dynamodb: &str,
         s3: &str,
+        stripe: &str,
     ) -> anyhow::Result<Self> {
         let temporary = options.state.join("tmp");
         // Functions that were killed in the middle of a video left it here.
@@ -46,6 +47,7 @@ impl Ministack {
             let mut command = Command::new(programs.join("python"));
             command.args(["-m", "ministack"]).current_dir(&options.state);
             environment(&mut command, port, &temporary, [("DYNAMODB", dynamodb), ("S3", s3)]);
+            command.env("STRIPE_ENDPOINT_URL", stripe);
             command.env("PATH", path(&options.root)?);
             command.envs(tools::models_found(Models::Finder)?.map(|folder| ("MODELS_DIR", folder)));
             // Where rustls looks first (and OpenSSL).
