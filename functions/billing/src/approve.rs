@@ -14,7 +14,7 @@ use tracing::info;
 use utoipa::ToSchema;
 
 use crate::{
-    customer::wallet,
+    customer::saved_cards,
     deposit::begun,
     reload::{Reload, finish, no_card},
     secret::keys,
@@ -60,7 +60,7 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
                 ));
             }
             let customer = table.customer(&account.id).await?.ok_or_else(no_card)?;
-            let card = wallet(stripe, &customer).await?.default.ok_or_else(no_card)?;
+            let card = saved_cards(stripe, &customer).await?.default.ok_or_else(no_card)?;
             let new = begun(&account.id, &customer, (Purpose::Reload, approval.cents), now)?;
             let payment = Payment { card: Some(card), ..new };
             info!(account = %account.id, payment = %payment.id, "a reload is approved");

@@ -37,7 +37,7 @@ pub(crate) async fn ensured(
 
 /// The saved cards of a customer, and which of them is charged if none is named.
 #[derive(Debug, Default)]
-pub(crate) struct Wallet {
+pub(crate) struct SavedCards {
     pub(crate) cards: Vec<Card>,
     pub(crate) default: Option<String>,
 }
@@ -46,17 +46,19 @@ pub(crate) struct Wallet {
 ///
 /// # Errors
 /// 503 if Stripe does not answer.
-pub(crate) async fn wallet(stripe: &Stripe, customer: &str) -> Result<Wallet, ApiError> {
+pub(crate) async fn saved_cards(stripe: &Stripe, customer: &str) -> Result<SavedCards, ApiError> {
     let query =
         [("customer", customer.to_owned()), ("type", "card".to_owned()), ("limit", CARDS_MAX.to_string())];
     let path = format!("customers/{customer}");
     let (methods, owner) = tokio::join!(stripe.get("payment_methods", &query), stripe.get(&path, &[]));
-    let (Some(methods), Some(owner)) = (found(methods)?, found(owner)?) else { return Ok(Wallet::default()) };
+    let (Some(methods), Some(owner)) = (found(methods)?, found(owner)?) else {
+        return Ok(SavedCards::default());
+    };
     let cards: Vec<Card> = methods["data"].as_array().into_iter().flatten().filter_map(Card::of).collect();
     let chosen = id_of(&owner["invoice_settings"]["default_payment_method"]);
     let chosen = chosen.filter(|id| cards.iter().any(|card| card.id == *id)).map(str::to_owned);
     let default = chosen.or_else(|| cards.first().map(|card| card.id.clone()));
-    Ok(Wallet { cards, default })
+    Ok(SavedCards { cards, default })
 }
 
 /// The account of a request's caller that owns the card `id`: its customer.

@@ -6,11 +6,12 @@ use domain::{
     ids::{AccountId, PaymentId},
     money::Amount,
     payment::{self, Payment, Purpose, State},
+    rate::{Quota, Window},
     time::Timestamp,
 };
 use runtime::{ApiError, ApiRequest, ApiResponse, App, Operation, Session};
 use serde::{Deserialize, Serialize};
-use store::payments::PaymentKey;
+use store::payments::{Asked, Begun, PaymentKey};
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -21,6 +22,9 @@ use crate::{
     stripe::{Reply, Stripe},
     till::Till,
 };
+
+/// Pages that an account may open: more than anybody pays on.
+pub(crate) const PAGES: Quota = Quota::new("payment_pages", Window::Hour, 60);
 
 /// How much.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -47,7 +51,7 @@ pub struct Deposit {
 /// Answers `POST /v1/deposits`.
 ///
 /// # Errors
-/// 400 for a bad amount, 401 without a session, 503 if Stripe does not answer or nothing can be paid here.
+/// 400 for a bad amount, 401 without a session, 429 after 60 pages in an hour, 503 if Stripe does not answer or nothing can be paid here.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let ask: DepositRequest = request.json()?;
     let cents = payment::cents(ask.amount).map_err(ApiError::bad_request)?;
@@ -58,7 +62,10 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
         save_card: ask.save_card,
         ..begun(&account.id, &customer, (Purpose::Deposit, cents), app.now())?
     };
-    table.begin_payment(&payment, None, app.now()).await?;
+    let asked = Asked { intention: None, quota: PAGES };
+    if let Begun::Limited(limit) = table.begin_payment(&payment, Some(asked), app.now()).await? {
+        return Err(ApiError::rate_limited("pages to pay on", limit));
+    }
     let till = Till { app: &app, table, stripe };
     let url = open(till, &payment, &address(&app, &request)?).await?;
     info!(account = %account.id, payment = %payment.id, cents, "a page to pay on");
@@ -141,5 +148,5 @@ pub fn operation() -> Operation {
     Operation::new("Pay money in: opens a page of Stripe")
         .takes::<DepositRequest>()
         .answers::<Deposit>()
-        .problems(&[400, 403, 413, 415, 503])
+        .problems(&[400, 403, 413, 415, 429, 503])
 }

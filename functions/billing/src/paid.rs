@@ -35,7 +35,8 @@ pub async fn handle(app: Arc<App>, request: ApiRequest) -> Result<ApiResponse, A
     }
     let table = app.table()?;
     let key = key_of(&page).ok_or_else(no_page)?;
-    let payment = table.payment(&key).await?.ok_or_else(no_page)?;
+    let mut payment = table.payment(&key).await?.ok_or_else(no_page)?;
+    payment.checkout.get_or_insert_with(|| session.to_owned());
     let till = Till { app: &app, table, stripe };
     let payment = till.follow(payment).await?;
     match payment.state {

@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 use utoipa::ToSchema;
 
 use crate::{
-    customer::wallet,
+    customer::saved_cards,
     deposit::{begun, open},
     page::{address, random},
     secret::keys,
@@ -95,7 +95,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     if account.settings.api_reload_confirm_by_email {
         return ask_owner(till, &account, cents, asked, &request).await;
     }
-    let card = wallet(stripe, &customer).await?.default.ok_or_else(no_card)?;
+    let card = saved_cards(stripe, &customer).await?.default.ok_or_else(no_card)?;
     let new = begun(&account.id, &customer, (Purpose::Reload, cents), app.now())?;
     let payment = Payment { card: Some(card), ..new };
     match table.begin_payment(&payment, Some(asked), app.now()).await? {

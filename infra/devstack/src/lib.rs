@@ -2,7 +2,8 @@
 //!
 //! DynamoDB (dynoxide) and S3 (s3s-fs) run inside this process and keep their data in the state folder.
 //! Everything else (Lambda, API Gateway, Step Functions, SQS, EventBridge, CloudFormation) is ministack, a
-//! Python program in a private venv, started anew and deployed to at each start.
+//! Python program in a private venv, started anew and deployed to at each start. Stripe (the crate `stripe`) runs inside, too:
+//! functions find it by `STRIPE_ENDPOINT_URL`, and its keys in a secret; with the parameter `StripeSecretArn` empty there is none.
 //!
 //! Invariants:
 //! - everything listens on 127.0.0.1 only;
@@ -38,6 +39,7 @@ mod lifecycle;
 mod mail;
 mod meter;
 mod ministack;
+mod payments;
 mod resume;
 mod routes;
 mod s3;

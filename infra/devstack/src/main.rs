@@ -136,7 +136,7 @@ async fn up((options, manner): (Options, Manner)) -> anyhow::Result<i32> {
 }
 
 fn greeting(info: &Info) -> String {
-    let Info { base_url, demo_api_key: key, logs, sample_url, .. } = info;
+    let Info { base_url, stripe_url, demo_api_key: key, logs, sample_url, .. } = info;
     // The Studio keeps what is open in the fragment.
     let studio = sample_url.as_deref().map_or_else(String::new, |video| format!("#url={video}"));
     let video = sample_url.as_deref().unwrap_or("https://example.com/video.mp4");
@@ -148,6 +148,7 @@ The local cloud is ready.
   base URL   {base_url}
   demo key   {key}
   mail       {base_url}/_local/mail (nothing leaves this machine)
+  payments   {stripe_url}/_local/stripe (a Stripe with test cards; no money moves)
   video      {video} (to try things with)
   logs       {logs}/ (one file per function)
   all ports  {base_url}/_local/info

@@ -31,7 +31,7 @@ impl Ministack {
     pub(crate) async fn start(
         options: &Options,
         programs: &Path,
-        [dynamodb, s3, models]: [&str; 3],
+        [dynamodb, s3, models, stripe]: [&str; 4],
     ) -> anyhow::Result<Self> {
         let embedded = [("DYNAMODB", dynamodb), ("S3", s3), ("BEDROCK_RUNTIME", models)];
         let temporary = options.state.join("tmp");
@@ -46,6 +46,7 @@ impl Ministack {
             let mut command = Command::new(programs.join("python"));
             command.args(["-m", "ministack"]).current_dir(&options.state);
             environment(&mut command, port, &temporary, embedded);
+            command.env("STRIPE_ENDPOINT_URL", stripe);
             command.env("PATH", path(&options.root)?);
             command.envs(tools::models_found(Models::Finder)?.map(|folder| ("MODELS_DIR", folder)));
             // Where rustls looks first (and OpenSSL).

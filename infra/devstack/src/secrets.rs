@@ -24,7 +24,7 @@ pub(crate) fn keep(template: &mut Json, state: &Path) -> anyhow::Result<()> {
 }
 
 /// The value of the secret `id`; makes it if there is none yet.
-fn kept(state: &Path, id: &str) -> anyhow::Result<String> {
+pub(crate) fn kept(state: &Path, id: &str) -> anyhow::Result<String> {
     let file = state.join("secrets").join(id);
     if let Ok(value) = fs::read_to_string(&file)
         && !value.is_empty()

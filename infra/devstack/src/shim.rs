@@ -5,7 +5,7 @@
 //! removes it, so that each crash happens once, and:
 //!
 //! - `<handler>.start`: ends the binary after an invocation was taken, before the binary sees it;
-//! - `<handler>.call.N`: ends it when AWS has carried out the invocation's Nth call, before the function sees the answer;
+//! - `<handler>.call.N`: ends it when AWS, or Stripe, has carried out the invocation's Nth call, before the function sees the answer;
 //! - `<handler>.end`: ends it when it posts its response, which Lambda then never gets. All the work was done.
 //!
 //! So that calls can be counted, the shim also stands between the binary and AWS ([`crate::tap`]); links to the bucket
@@ -32,8 +32,9 @@ use tokio::sync::mpsc;
 
 use crate::tap::{self, Listens};
 
-/// Where the SDK is told to find the services: all of them, and the two that are embedded.
-const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3"];
+/// Where functions are told to find the services: all of AWS's, the two of them that are embedded, and Stripe.
+const ENDPOINTS: [&str; 4] =
+    ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3", "STRIPE_ENDPOINT_URL"];
 
 /// A function's event and answer are at most 6 MB; the rest is room for headers' worth of slack.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -17,6 +17,7 @@ use crate::http::for_service;
 use crate::meter::Meter;
 use crate::ministack::Ministack;
 use crate::options::{ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY};
+use crate::payments::Payments;
 use crate::s3::S3;
 use crate::{
     Options, bedrock, bend, bundle, cloudformation, front, grants, mail, nested, resume, routes, secrets,
@@ -35,6 +36,8 @@ pub struct Info {
     pub dynamodb_url: String,
     /// The embedded S3.
     pub s3_url: String,
+    /// The embedded Stripe.
+    pub stripe_url: String,
     /// The one region.
     pub region: String,
     /// Credentials for all of them.
@@ -77,6 +80,7 @@ pub struct Devstack {
     dynamodb: DynamoDb,
     _meter: Option<Meter>,
     s3: S3,
+    payments: Payments,
     /// Two devstacks on one state folder would tear each other's data.
     _lock: File,
 }
@@ -97,16 +101,18 @@ impl Devstack {
         };
         std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
 
-        tracing::info!("starting DynamoDB, S3 and ministack");
+        tracing::info!("starting DynamoDB, S3, Stripe and ministack");
         let dynamodb = DynamoDb::start(&options.state, &bent.tables).await?;
         let s3 = S3::start(&options.state, &bent.buckets).await?;
+        let payments = Payments::start(&options.state, &base_url).await?;
         let meter = match options.count_calls {
             true => Some(Meter::start(&dynamodb.url).await?),
             false => None,
         };
         let models_url = format!("{base_url}{}", bedrock::PREFIX);
         let table_url = meter.as_ref().map_or(&dynamodb.url, |meter| &meter.url);
-        let ministack = Ministack::start(&options, &programs, [table_url, &s3.url, &models_url]);
+        let places = [table_url, &s3.url, &models_url, payments.url()];
+        let ministack = Ministack::start(&options, &programs, places);
         // Python needs a second to load itself; the template can be made plain meanwhile.
         let (sam, python) = (bent.template.clone(), programs.clone());
         let plain = tokio::task::spawn_blocking(move || transform::plain(&python, sam));
@@ -121,6 +127,7 @@ impl Devstack {
             ministack_url: ministack.url.clone(),
             dynamodb_url: dynamodb.url.clone(),
             s3_url: s3.url.clone(),
+            stripe_url: payments.url().to_owned(),
             base_url: base_url.clone(),
             region: REGION.to_owned(),
             access_key_id: ACCESS_KEY.to_owned(),
@@ -137,7 +144,8 @@ impl Devstack {
             sample_url: options.sample.as_ref().map(|_| format!("{base_url}{}", front::SAMPLE)),
             ..Info::default()
         };
-        deploy(&options, &client, &bent, &mut info).await?;
+        let stripe_secret = payments.keep_secret(&client, &ministack.url).await?;
+        deploy(&options, &client, (&bent, stripe_secret), &mut info).await?;
         // Who reads the logs later learns whose they are.
         std::fs::write(info.logs.join(grants::NAMES), serde_json::to_vec(&info)?)?;
         info.demo_api_key = seed::demo_account(&info).await.context("cannot make the demo account")?;
@@ -151,7 +159,7 @@ impl Devstack {
         let counted = meter.as_ref().map(Meter::counted);
         let lifecycle = Arc::clone(&s3.lifecycle);
         let front = front::serve(listener, (info.clone(), options.sample), client, lifecycle, counted);
-        Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, _lock: lock })
+        Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, payments, _lock: lock })
     }
 
     /// Where everything is.
@@ -170,6 +178,7 @@ impl Devstack {
         self.front.abort();
         // Functions may be writing until the end, so storage goes last.
         self.ministack.stop().await;
+        self.payments.stop().await;
         self.s3.stop();
         self.dynamodb.stop();
     }
@@ -249,7 +258,7 @@ fn read_template(options: &Options) -> anyhow::Result<Bent> {
 async fn deploy(
     options: &Options,
     client: &reqwest::Client,
-    bent: &Bent,
+    (bent, stripe_secret): (&Bent, String),
     info: &mut Info,
 ) -> anyhow::Result<()> {
     let bucket = format!("{}/{CODE_BUCKET}", info.ministack_url);
@@ -270,6 +279,7 @@ async fn deploy(
         ("BonusesPerHour".to_owned(), LOCAL_LIMIT.to_string()),
         ("StackMailsPerHour".to_owned(), LOCAL_LIMIT.to_string()),
         ("MailFrom".to_owned(), mail::SENDER.to_owned()),
+        ("StripeSecretArn".to_owned(), stripe_secret),
         ("PublicUrl".to_owned(), info.base_url.clone()),
         // There is none: container functions are bent.
         ("MediaImage".to_owned(), format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/none")),

@@ -12,7 +12,9 @@ use domain::{
     library::NAME_CHARS_MAX,
     limits::URL_BYTES_MAX,
     money::WalletKind,
+    payment,
     quality::{Format, Quality},
+    reload,
     storage::PURCHASE_GB_MAX,
     upload::{FILE_BYTES_MAX, NAME_BYTES_MAX},
     webhook::{self, Topic},
@@ -20,13 +22,14 @@ use domain::{
 use serde_json::{Map, Value, json};
 
 /// Names of properties that are instants.
-const INSTANTS: [&str; 9] = [
+const INSTANTS: [&str; 10] = [
     "at",
     "created",
     "expires_at",
     "failing_since",
     "former_secret_until",
     "last_used",
+    "locked_until",
     "next_attempt",
     "updated",
     "until",
@@ -104,6 +107,12 @@ fn known(schema: &str, property: &str) -> Map<String, Value> {
         }
         ("Transaction", "type") => json!({ "enum": EntryKind::ALL.map(EntryKind::word) }),
         ("Transaction", "wallet") => json!({ "enum": WalletKind::ALL.map(WalletKind::word) }),
+        ("DepositRequest" | "ReloadRequest", "amount") => {
+            json!({ "minimum": payment::CENTS_MIN, "maximum": payment::CENTS_MAX })
+        }
+        ("ReloadSettingsChange", "password") => {
+            json!({ "minLength": reload::PASSWORD_CHARS_MIN, "maxLength": reload::PASSWORD_CHARS_MAX })
+        }
         ("StorageRequest", "gb") => json!({ "minimum": 1, "maximum": PURCHASE_GB_MAX }),
         ("UploadRequest", "file_size") => json!({ "minimum": 1, "maximum": FILE_BYTES_MAX }),
         ("UploadRequest", "filename") => json!({ "minLength": 1, "maxLength": NAME_BYTES_MAX }),

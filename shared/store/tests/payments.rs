@@ -66,7 +66,10 @@ async fn however_many_report_it_is_credited_once() {
     let first = payment(1);
     assert_eq!(table.begin_payment(&first, None, NOW).await.unwrap(), Begun::New);
     let key = PaymentKey::of(&first);
-    assert_eq!(table.due_payments(NOW.plus_ms(60_001), None).await.unwrap().found, [key.clone()]);
+    assert_eq!(
+        table.due_payments(NOW.plus_ms(60_001), None).await.unwrap().found,
+        std::slice::from_ref(&key)
+    );
     let told: Vec<_> = (0..16)
         .map(|_| {
             let (table, key) = (table.clone(), key.clone());

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{BONUS_CENTS, DECLINED, GOOD, Person, fill, seen};
+use super::{BONUS_CENTS, DECLINED, GOOD, Person, delete_at_stripe, fill, seen};
 use crate::stack::cloud;
+use crate::stack::cloud::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_pays_on_stripes_page_has_it_in_the_balance_once() {
@@ -88,4 +89,19 @@ async fn a_page_that_nobody_pays_on_costs_nothing() {
         assert_eq!(seen(&cloud().url(place)).await.0, 404, "{place}");
     }
     assert!(deposit["url"].as_str().unwrap().contains("/checkout/"));
+}
+
+/// Whoever keeps the books at Stripe may delete a customer there: the account is nobody's then, and becomes another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_stripe_deletes_is_forgotten() {
+    let mut person = Person::with_card(cloud(), "deleted", GOOD).await;
+    let former = person.customer().await;
+    delete_at_stripe(cloud(), &format!("customers/{former}")).await;
+    let forgotten = || async { cloud().table().customer(&person.id).await.unwrap().is_none() };
+    until("the customer is forgotten", forgotten).await;
+    assert_eq!(person.get("/v1/cards").await, (200, json!({ "cards": [] })));
+    let (_, listed) = person.browser.get("/v1/payments").await;
+    assert_eq!(listed["payments"], json!([]));
+    let (status, told) = person.reload(&json!({ "amount": 500 }), None).await;
+    assert_eq!((status, &told["code"]), (402, &json!("no_card")));
 }

@@ -189,6 +189,13 @@ pub(crate) async fn tell_stripe(cloud: &Cloud, path: &str, form: &[(&str, &str)]
     serde_json::from_str(&text).unwrap()
 }
 
+/// Deletes something at the local Stripe, as its owner's dashboard would.
+pub(crate) async fn delete_at_stripe(cloud: &Cloud, path: &str) {
+    let url = format!("{}/v1/{path}", cloud.info.stripe_url);
+    let answer = http().delete(url).bearer_auth(key(cloud)).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+}
+
 /// What only the local Stripe has: its clock, its network, its faults.
 pub(crate) async fn control(cloud: &Cloud, path: &str, body: &Value) -> Value {
     let url = format!("{}/_local/stripe/{path}", cloud.info.stripe_url);

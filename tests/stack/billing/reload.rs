@@ -144,7 +144,7 @@ async fn each_way_in_which_a_card_refuses_has_a_word_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_that_asks_is_answered_on_a_page() {
-    let person = Person::with_card(cloud(), "asks", GOOD).await;
+    let mut person = Person::with_card(cloud(), "asks", GOOD).await;
     behave(&person, ASKS_EACH_TIME).await;
     let (status, told) = person.reload(&ask(), None).await;
     assert_eq!((status, &told["code"]), (402, &json!("card_authentication_required")), "{told}");
@@ -157,6 +157,13 @@ async fn a_bank_that_asks_is_answered_on_a_page() {
     assert_eq!(status, 303, "{place}");
     let (_, text) = seen(&place).await;
     assert!(text.contains("$25.00 was added"), "{text}");
+    person.settled(2500).await;
+    // The same behind an approval: the owner, who is there, is sent to the page by another mail.
+    person.set(&json!({ "confirm_by_email": true })).await;
+    assert_eq!(person.reload(&ask(), None).await.0, 200);
+    let (status, told) = approve(&token(&person, 1).await).await;
+    assert_eq!((status, &told["code"]), (402, &json!("card_authentication_required")), "{told}");
+    assert!(person.mail("Confirm a payment", 2).await.contains("/checkout/"));
     person.settled(2500).await;
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     customer::{done, ensured},
+    deposit::PAGES,
     page::address,
     secret::keys,
 };
@@ -23,10 +24,14 @@ pub struct CardPage {
 /// Answers `POST /v1/cards`.
 ///
 /// # Errors
-/// 401 without a session, 503 if Stripe does not answer or nothing can be paid here.
+/// 401 without a session, 429 after 60 pages in an hour, 503 if Stripe does not answer or nothing can be paid here.
 pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let stripe = &keys(&app).await?.stripe;
     let account = app.table()?.account(&session.account).await?.ok_or_else(ApiError::no_session)?;
+    let limit = app.table()?.count(session.account.as_str(), PAGES, app.now()).await?;
+    if !limit.allowed {
+        return Err(ApiError::rate_limited("pages to save a card on", limit));
+    }
     let customer = ensured(&app, stripe, &account.id, account.email.as_deref()).await?;
     let base = address(&app, &request)?;
     let form = [
@@ -47,5 +52,5 @@ pub async fn handle(app: Arc<App>, session: Session, request: ApiRequest) -> Res
 pub fn operation() -> Operation {
     Operation::new("Save a card without paying: opens a page of Stripe")
         .answers::<CardPage>()
-        .problems(&[403, 503])
+        .problems(&[403, 429, 503])
 }

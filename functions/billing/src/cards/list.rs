@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    customer::{Wallet, wallet},
+    customer::{SavedCards, saved_cards},
     secret::keys,
     stripe::objects::Card,
 };
@@ -48,9 +48,9 @@ pub struct Cards {
 /// 401 without a key or a session, 503 if Stripe does not answer or nothing can be paid here.
 pub async fn handle(app: Arc<App>, caller: Caller, _: ApiRequest) -> Result<ApiResponse, ApiError> {
     let stripe = &keys(&app).await?.stripe;
-    let Wallet { cards, default } = match app.table()?.customer(&caller.account).await? {
-        Some(customer) => wallet(stripe, &customer).await?,
-        None => Wallet::default(),
+    let SavedCards { cards, default } = match app.table()?.customer(&caller.account).await? {
+        Some(customer) => saved_cards(stripe, &customer).await?,
+        None => SavedCards::default(),
     };
     let shown = |card: Card| {
         let is_default = default.as_ref() == Some(&card.id);

@@ -122,6 +122,8 @@ fn reply(status: u16, body: &[u8]) -> Reply {
             Reply::Unknown("the idempotency key was used for another call".to_owned())
         }
         (404, _) => Reply::Missing,
+        // So it says of what stands in a form, and not in the path.
+        (400, _) if text("code") == "resource_missing" => Reply::Missing,
         (400 | 402, _) => Reply::Refused(format!("status {status}, {} {}", text("code"), text("param"))),
         // 401 and 403: our key is wrong. Somebody mends it, and then the call is made again.
         _ => Reply::Unknown(format!("status {status}, {}", text("code"))),
@@ -162,6 +164,9 @@ mod tests {
         assert!(matches!(reply(200, b"<html>"), Reply::Unknown(_)));
         assert!(matches!(of(400, "invalid_request_error"), Reply::Refused(_)));
         assert!(matches!(of(404, "invalid_request_error"), Reply::Missing));
+        let missing =
+            br#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer"}}"#;
+        assert!(matches!(reply(400, missing), Reply::Missing));
         assert!(matches!(reply(200, b"{}"), Reply::Done(_)));
     }
 
