@@ -29,6 +29,7 @@ mod refuse;
 mod release;
 mod share;
 pub(crate) mod source;
+mod speech;
 mod streams;
 mod transcript;
 mod upload;

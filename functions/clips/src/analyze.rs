@@ -54,11 +54,12 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
     let Spec::Moments(spec) = &ask.spec else { return Err(ApiError::internal("it looks for nothing")) };
 
     let left = time_limits::AT_ONCE.saturating_sub(begun.elapsed());
-    let Ok(found) = tokio::time::timeout(left, moments(&app, &caller.account, spec)).await else {
+    let found = tokio::time::timeout(left, moments(&app, &caller.account, spec, &source)).await;
+    let Some(found) = found.unwrap_or(Ok(None))? else {
         info!("it takes longer than a request may: it becomes a job");
         return accept_looked(&app, caller, &request, ask, (source, quote)).await;
     };
-    let found = found?.bounded(&spec.search, source.duration);
+    let found = found.bounded(&spec.search, source.duration);
     let response = ApiResponse::ok(&Analysis {
         segments: in_time(&found.moments),
         alternates: alternates(&found),

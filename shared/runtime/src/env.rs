@@ -61,11 +61,13 @@ pub enum Var {
     AllowPrivateSources,
     /// ARN of the secret with cookies, token and proxy for web pages; empty if there is none.
     PageSecretArn,
+    /// Which model recognises speech: `base` or `tiny.en`.
+    SpeechModel,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -90,6 +92,7 @@ impl Var {
         Self::Sources,
         Self::AllowPrivateSources,
         Self::PageSecretArn,
+        Self::SpeechModel,
     ];
 
     /// The name in the environment.
@@ -120,12 +123,14 @@ impl Var {
             Self::Sources => "SOURCES",
             Self::AllowPrivateSources => "ALLOW_PRIVATE_SOURCES",
             Self::PageSecretArn => "PAGE_SECRET_ARN",
+            Self::SpeechModel => "SPEECH_MODEL",
         }
     }
 
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
             Self::ClipMachineArn | Self::WebhooksSecretArn => value.starts_with("arn:"),
+            Self::SpeechModel => matches!(value, "base" | "tiny.en"),
             Self::PageSecretArn => value.is_empty() || value.starts_with("arn:"),
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
@@ -158,6 +163,7 @@ impl Var {
         match self {
             Self::ClipMachineArn | Self::WebhooksSecretArn => "must be an ARN",
             Self::PageSecretArn => "must be empty or an ARN",
+            Self::SpeechModel => "must be base or tiny.en",
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
             | Self::MailQueueUrl
