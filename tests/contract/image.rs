@@ -1,4 +1,4 @@
-//! The media functions' image: its pins, and what its recipe's files say of each other.
+//! The images of functions: their pins, and what their recipes' files say of each other.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,11 @@ use crate::contract::template::template;
 use crate::root::read;
 
 const DOCKERFILE: &str = "functions/media/Dockerfile";
+const SPEECH: &str = "functions/speech/Dockerfile";
 
-/// The value of an `ARG` of the Dockerfile.
-fn argument(name: &str) -> String {
-    let file = read(DOCKERFILE);
+/// The value of an `ARG` of a Dockerfile.
+fn argument(file: &str, name: &str) -> String {
+    let file = read(file);
     let value = file.lines().find_map(|line| line.strip_prefix(&format!("ARG {name}=")));
     value.unwrap_or_else(|| panic!("no ARG {name}")).to_owned()
 }
@@ -28,13 +29,18 @@ fn packages(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_bases_are_pinned_by_digest_and_nothing_else_is_one() {
-    let file = read(DOCKERFILE);
-    let bases: BTreeSet<&str> =
-        file.lines().filter_map(|line| line.strip_prefix("FROM ")?.split_whitespace().next()).collect();
-    assert_eq!(bases, ["${DEBIAN}", "${RUST}"].into());
+    for file in [DOCKERFILE, SPEECH] {
+        let file = read(file);
+        let bases: BTreeSet<&str> =
+            file.lines().filter_map(|line| line.strip_prefix("FROM ")?.split_whitespace().next()).collect();
+        assert_eq!(bases, ["${DEBIAN}", "${RUST}"].into());
+    }
     for name in ["DEBIAN", "RUST"] {
-        let (image, digest) =
-            argument(name).split_once("@sha256:").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert_eq!(argument(SPEECH, name), argument(DOCKERFILE, name));
+        let (image, digest) = argument(DOCKERFILE, name)
+            .split_once("@sha256:")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
         assert!(image.contains("bookworm") && image.contains("-slim"), "{image}");
         assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
     }
@@ -44,9 +50,12 @@ fn the_bases_are_pinned_by_digest_and_nothing_else_is_one() {
 fn it_is_built_with_the_rust_of_the_checkout() {
     let channel = read("rust-toolchain.toml");
     let channel = channel.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
-    assert!(argument("RUST").starts_with(&format!("rust:{channel}-slim-bookworm@")));
-    assert!(read(DOCKERFILE).contains(&format!("ENV RUSTUP_TOOLCHAIN={channel}\n")));
-    assert!(read(".github/workflows/ci.yml").contains(&format!("container: {}\n", argument("RUST"))));
+    let rust = argument(DOCKERFILE, "RUST");
+    assert!(rust.starts_with(&format!("rust:{channel}-slim-bookworm@")));
+    for file in [DOCKERFILE, SPEECH] {
+        assert!(read(file).contains(&format!("ENV RUSTUP_TOOLCHAIN={channel}\n")), "{file}");
+    }
+    assert!(read(".github/workflows/ci.yml").contains(&format!("container: {rust}\n")));
 }
 
 #[test]
@@ -105,14 +114,31 @@ fn cargo_finds_every_member_in_what_the_image_is_built_from() {
 }
 
 #[test]
-fn every_container_function_runs_the_one_image() {
-    let mut count = 0;
+fn every_container_function_runs_its_areas_image() {
+    let mut images = BTreeSet::new();
     for (name, resource) in template()["Resources"].as_object().unwrap() {
         let properties = &resource["Properties"];
         if properties["PackageType"] == "Image" {
-            assert_eq!(properties["ImageUri"]["Ref"], "MediaImage", "{name}");
-            count += 1;
+            let handler = properties["ImageConfig"]["Command"][0].as_str().unwrap();
+            let area = handler.split_once('.').unwrap().0;
+            let image = format!("{}{}Image", area[..1].to_uppercase(), &area[1..]);
+            assert_eq!(properties["ImageUri"]["Ref"], *image, "{name}");
+            images.insert(image);
         }
     }
-    assert!(count > 0);
+    assert_eq!(images, ["MediaImage".to_owned(), "SpeechImage".to_owned()].into());
+}
+
+#[test]
+fn the_speech_image_has_the_models_and_says_where() {
+    let file = read(SPEECH);
+    let (build, last) = file.rsplit_once("\nFROM ").unwrap();
+    assert!(build.contains("--package clipwright-places --example models -- /opt/models"));
+    assert!(
+        last.contains("COPY --from=function /opt/models /opt/models")
+            && last.contains("ENV MODELS_DIR=/opt/models")
+    );
+    for compiler in ["cmake", "g++"] {
+        assert!(packages(build).contains(compiler) && !packages(last).contains(compiler), "{compiler}");
+    }
 }

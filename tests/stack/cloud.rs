@@ -143,7 +143,7 @@ impl Cloud {
             .arg("--trust")
             .arg(tls::authority())
             .args(kept_logs())
-            // `cargo xtask image` runs tests with the media functions in their image.
+            // `cargo xtask image` runs tests with functions in their images.
             .args(
                 std::env::var_os("CLIPWRIGHT_IMAGE")
                     .iter()

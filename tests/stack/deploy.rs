@@ -28,7 +28,7 @@ fn built(settings: &str) -> tempfile::TempDir {
 fn deploy(cloud: &Cloud, checkout: &Path, how: &str) -> Output {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     Command::new(binary("xtask"))
-        .args(["deploy", how, "--arch", architecture, "--image", IMAGE, "--built"])
+        .args(["deploy", how, "--arch", architecture, "--image", IMAGE, "--speech-image", IMAGE, "--built"])
         .arg(checkout)
         .env("AWS_ENDPOINT_URL", &cloud.info.ministack_url)
         .env("AWS_ACCESS_KEY_ID", &cloud.info.access_key_id)

@@ -31,6 +31,7 @@ mod refuse;
 mod release;
 mod share;
 pub(crate) mod source;
+mod speech;
 mod streams;
 mod studio;
 mod transcript;

@@ -294,11 +294,8 @@ async fn what_cannot_be_looked_through_is_told_and_free() {
             assert_eq!((got, &answer["code"]), (status, &json!(code)), "{path} {change}: {answer}");
         }
     }
-    let (status, answer) =
-        account.post("/v1/clip/analyze", &json!({ "url": silent.url(), "query": QUERY })).await;
-    assert_eq!((status, &answer["code"]), (422, &json!("no_transcript")), "{answer}");
     let done = account.finish(&ask(&account, &json!({ "url": silent.url(), "query": QUERY })).await).await;
-    assert_eq!((&done["status"], &done["error_code"]), (&json!("failed"), &json!("no_transcript")), "{done}");
+    assert_eq!((&done["status"], &done["error_code"]), (&json!("failed"), &json!("no_speech")), "{done}");
     assert_eq!(account.audit().await, (Amount::cents(100), Amount::ZERO));
 
     let poor = cloud().account(Amount::cents(9)).await;

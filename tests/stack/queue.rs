@@ -83,7 +83,7 @@ async fn jobs_beyond_the_slots_wait_their_turn() {
         jobs.push(JobId::parse(answer["job_id"].as_str().unwrap()).unwrap());
     }
     for job in &jobs {
-        assert_eq!(account.finish(job).await["error_code"], "no_transcript");
+        assert_eq!(account.finish(job).await["error_code"], "no_speech", "a tone");
     }
     assert_eq!(account.audit().await, (Amount::cents(55), Amount::ZERO));
 }

@@ -55,12 +55,12 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 
     let left = time_limits::AT_ONCE.saturating_sub(begun.elapsed());
     let payer = Payer::account(&caller.account);
-    let found = tokio::time::timeout(left, moments(&app, &caller.account, spec));
-    let Ok(found) = payer.pays(&app, left, found).await? else {
+    let found = tokio::time::timeout(left, moments(&app, &caller.account, spec, &source));
+    let Some(found) = payer.pays(&app, left, found).await?.unwrap_or(Ok(None))? else {
         info!("it takes longer than a request may: it becomes a job");
         return accept_looked(&app, caller, &request, ask, (source, quote)).await;
     };
-    let found = found?.bounded(&spec.search, source.duration);
+    let found = found.bounded(&spec.search, source.duration);
     let response = ApiResponse::ok(&Analysis {
         segments: in_time(&found.moments),
         alternates: alternates(&found),

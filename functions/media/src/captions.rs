@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use domain::{job::Failure, quality::Quality, source::Location, time::MediaTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use look::{CaptionsAnswer, CaptionsRequest, Remote, read_index};
-use media::mp4::{IndexError, Part, text_tracks};
+use look::{CaptionsAnswer, CaptionsRequest, Remote, read_index, read_text_tracks};
+use media::mp4::Part;
 use runtime::{App, StageError, time_limits};
 use serde_json::Value;
 use sources::{
@@ -20,6 +20,7 @@ use sources::{
     streams::{TEXT_BYTES_MAX, hls::Playlist},
     ytdlp::{Page, is_page},
 };
+use store::objects::Objects;
 use url::Url;
 
 use crate::{
@@ -54,15 +55,19 @@ pub(crate) struct Found {
 /// [`StageError::Passing`].
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     let request: CaptionsRequest = serde_json::from_value(input).map_err(passing)?;
-    serde_json::to_value(read(&app, &request).await?).map_err(passing)
+    serde_json::to_value(read(&app, None, &request).await?).map_err(passing)
 }
 
-/// The captions that `request` asks for.
+/// The captions that `request` asks for. What is read of an MP4 file's index is kept in `objects`.
 ///
 /// # Errors
 /// [`StageError::Passing`].
-pub(crate) async fn read(app: &App, request: &CaptionsRequest) -> Result<CaptionsAnswer, StageError> {
-    let found = tokio::time::timeout(time_limits::CAPTIONS, find(app, request)).await;
+pub(crate) async fn read(
+    app: &App,
+    objects: Option<&Objects>,
+    request: &CaptionsRequest,
+) -> Result<CaptionsAnswer, StageError> {
+    let found = tokio::time::timeout(time_limits::CAPTIONS, find(app, objects, request)).await;
     match found.unwrap_or_else(|_| Err(SourceError::Stalled.into())) {
         Ok(Some(found)) => Ok(told(request, found)),
         Ok(None) => Ok(none(request)),
@@ -102,14 +107,18 @@ fn none(request: &CaptionsRequest) -> CaptionsAnswer {
     })
 }
 
-async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, StageError> {
+async fn find(
+    app: &App,
+    objects: Option<&Objects>,
+    request: &CaptionsRequest,
+) -> Result<Option<Found>, StageError> {
     let language = request.language.as_deref();
     let url = match &request.location {
         Location::Url(url) => url.as_str(),
         Location::Upload(id) => {
             let file = open_upload(app, &request.account, id, LIMITS).await?;
             let is_mp4 = sniff(file.head()) == Container::IsoBmff;
-            return if is_mp4 { of_mp4(&file, language).await } else { Ok(None) };
+            return if is_mp4 { of_mp4(objects, &file, language).await } else { Ok(None) };
         }
     };
     let client = app.sources(LIMITS)?;
@@ -118,7 +127,7 @@ async fn find(app: &App, request: &CaptionsRequest) -> Result<Option<Found>, Sta
         match sniff(file.head()) {
             Container::WebPage => {}
             Container::HlsPlaylist => return of_hls(&client, &file, language).await,
-            Container::IsoBmff => return of_mp4(&file, language).await,
+            Container::IsoBmff => return of_mp4(objects, &file, language).await,
             // Read as any source is, so that what is no video is told so.
             _ => return read_index(None, &file, Part::Description).await.map(|_| None).map_err(Into::into),
         }
@@ -199,15 +208,15 @@ async fn playlist_cues(client: &SourceClient, url: &str) -> Result<Found, StageE
     Ok(Found { segments: captions::join_webvtt(&texts, None), duration: Some(rendition.duration()) })
 }
 
-async fn of_mp4(file: &RemoteFile, language: Option<&str>) -> Result<Option<Found>, StageError> {
+async fn of_mp4(
+    objects: Option<&Objects>,
+    file: &RemoteFile,
+    language: Option<&str>,
+) -> Result<Option<Found>, StageError> {
     // A file without ranges would have to be fetched whole for a few words of it.
     let Some(remote) = Remote::new(file).filter(|_| file.serves_ranges()) else { return Ok(None) };
-    let Some(index) = read_index(None, file, Part::Description).await? else { return Ok(None) };
-    let tracks = match text_tracks(&remote).await {
-        Ok(tracks) => tracks,
-        Err(IndexError::Read(error)) => return Err(error.into()),
-        Err(_) => return Ok(None),
-    };
+    let Some(index) = read_index(objects, file, Part::Description).await? else { return Ok(None) };
+    let tracks = read_text_tracks(objects, file).await?;
     // Files name languages by three letters; people may by two.
     let wanted = |track: &&media::mp4::TextTrack| {
         language.is_none_or(|asked| speaks(&track.language, asked) || speaks(&track.language, three(asked)))

@@ -5,6 +5,7 @@ use runtime::{Endpoint, Grant, Item, Object, Prefix, Queue, Secret, Var, handler
 pub mod assemble;
 pub mod captions;
 pub mod download;
+pub mod hear;
 pub mod inspect;
 mod job;
 pub mod join;
@@ -44,8 +45,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .may(&[
             Grant::Table(&[Item::Get, Item::Update]),
             Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
             Grant::Objects(Prefix::Words, &[Object::Get, Object::Put]),
             Grant::Secret(Secret::Page),
+        ]),
+    Endpoint::stage("media.hear", handler!(hear::handle; app, input))
+        .memory_mb(1769)
+        .timeout_s(900)
+        .scratch_mb(10240)
+        .settings(&[Var::AllowPrivateSources])
+        .may(&[
+            Grant::Secret(Secret::Page),
+            Grant::Table(&[Item::Get, Item::Update]),
+            Grant::Objects(Prefix::Work, &[Object::Put]),
+            Grant::Objects(Prefix::Uploads, &[Object::Get]),
+            Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
         ]),
     Endpoint::queue("media.inspect", Queue::Uploads, handler!(inspect::handle; app, message))
         .memory_mb(1024)

@@ -6,6 +6,7 @@ use std::path::Path;
 use domain::{
     cut::Span,
     job::Job,
+    limits::CLIP_DURATION_MAX,
     quality::Format,
     spec::Spec,
     time::MediaTime,
@@ -51,8 +52,8 @@ pub(crate) async fn index(
         return Ok(Some(index));
     }
     let span = match &job.spec {
-        Spec::Clip(clip) => clip.span,
-        Spec::Download(_) | Spec::Moments(_) => {
+        Spec::Clip(clip) if clip.span.duration() <= CLIP_DURATION_MAX => clip.span,
+        Spec::Clip(_) | Spec::Download(_) | Spec::Moments(_) => {
             Span { start: MediaTime::ZERO, end: FRONT.min(job.source.duration).max(MediaTime(1)) }
         }
     };

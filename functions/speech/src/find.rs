@@ -1,22 +1,23 @@
 //! Find: the moments in kept words that a sentence asks for.
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use domain::{
     cut::Span,
-    ids::JobId,
-    job::{Failure, Job, Status},
+    job::{Failure, Status},
     moments::{Confidence, Found, Moment, Search, Snap},
 };
-use look::words::{FindAnswer, FindRequest, sought};
+use look::words::{FindAnswer, FindRequest, RECOGNISED, sought};
 use moments::{Ask, Kept, Model, Transcript};
-use runtime::{App, StageError, Var};
+use runtime::{App, StageError, Var, progress::open_job};
 use serde_json::{Value, json};
-use store::{StoreError, keys};
+use store::keys;
 use tracing::{info, warn};
 
-use crate::large;
+use crate::{
+    large,
+    models::{finder, passing},
+};
 
 /// Writes down what the words `{words}` have of what job `{job_id}` looks for; or finds what a [`FindRequest`] asks for, and
 /// answers a [`FindAnswer`]. A repeat finds the same.
@@ -24,7 +25,7 @@ use crate::large;
 /// # Errors
 /// [`StageError::Ended`] if the job has ended, [`StageError::Passing`].
 pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
-    let Some(id) = input.get("job_id") else {
+    if input.get("job_id").is_none() {
         let FindRequest { words, search } = serde_json::from_value(input).map_err(passing)?;
         let answer = match find(&app, &words, search).await {
             Ok(found) => FindAnswer::Found(found),
@@ -32,27 +33,31 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
             Err(error) => return Err(error),
         };
         return serde_json::to_value(answer).map_err(passing);
-    };
-    let id = id.as_str().and_then(JobId::parse).ok_or_else(|| passing("the input names no job"))?;
+    }
+    let job = open_job(&app, &input).await?;
     let words =
         input.get("words").and_then(Value::as_str).ok_or_else(|| passing("the input names no words"))?;
     let table = app.table()?;
-    let job: Job = table.job(&id).await?.ok_or(StoreError::NotFound)?;
     let spec = sought(&job).ok_or_else(|| passing("this job looks for nothing"))?;
     let status = Status::Analyzing;
-    if job.status.is_final() || !table.advance(&id, status, status.progress(0.5), app.now()).await? {
+    let progress = status.progress_through(job.analyzes_through(), RECOGNISED);
+    if !table.advance(&job.id, status, progress, app.now()).await? {
         return Err(StageError::Ended);
     }
     // Captions may go on behind the last picture.
     let found = find(&app, words, spec.search.clone()).await?.bounded(&spec.search, job.source.duration);
-    if table.set_found(&id, &found).await? { Ok(json!({ "job_id": id })) } else { Err(StageError::Ended) }
+    if table.set_found(&job.id, &found).await? {
+        Ok(json!({ "job_id": job.id }))
+    } else {
+        Err(StageError::Ended)
+    }
 }
 
 async fn find(app: &App, words: &str, search: Search) -> Result<Found, StageError> {
     let objects = app.objects()?;
     let transcript: Transcript = serde_json::from_slice(&objects.get_bytes(words).await?).map_err(passing)?;
     // Loading and comparing take processor time: what reports meanwhile must not wait for it.
-    let model = tokio::task::spawn_blocking(model).await.map_err(passing)??;
+    let model = tokio::task::spawn_blocking(finder).await.map_err(passing)??;
     let named = app.config().get(Var::MomentsModel)?;
     if !named.is_empty()
         && let Some(found) = by_large_model(app, named, (model, &transcript), &search).await?
@@ -144,24 +149,6 @@ fn moment(moment: moments::Moment) -> Moment {
     Moment { span: Span { start, end }, excerpt, confidence: Confidence::of(f64::from(confidence)), why }
 }
 
-/// The model, loaded by the first who asks.
-fn model() -> Result<&'static Model, StageError> {
-    static MODEL: OnceLock<Model> = OnceLock::new();
-    if let Some(model) = MODEL.get() {
-        return Ok(model);
-    }
-    let model = Model::load(&folder()?).map_err(passing)?;
-    Ok(MODEL.get_or_init(|| model))
-}
-
-/// Where the models are: `MODELS_DIR`, else beside the program, as in the zip.
-fn folder() -> Result<PathBuf, StageError> {
-    if let Some(folder) = std::env::var_os("MODELS_DIR") {
-        return Ok(folder.into());
-    }
-    Ok(std::env::current_exe().map_err(passing)?.with_file_name("models"))
-}
-
 /// Words that are too many are the source's fault.
 fn told(error: moments::Error) -> StageError {
     match error {
@@ -171,10 +158,6 @@ fn told(error: moments::Error) -> StageError {
         }
         error => passing(error),
     }
-}
-
-fn passing(error: impl std::fmt::Display) -> StageError {
-    StageError::Passing(error.to_string())
 }
 
 #[cfg(test)]
@@ -188,8 +171,8 @@ mod tests {
     #[test]
     fn kept_words_are_what_the_finder_reads() {
         let segment = Segment { start: MediaTime(1), end: MediaTime(2), text: "Hi.".to_owned() };
-        let words =
-            Words { language: Some("en".to_owned()), duration: MediaTime(9), segments: vec![segment] };
+        let segments = vec![segment.into()];
+        let words = Words { language: Some("en".to_owned()), duration: MediaTime(9), heard: false, segments };
         let read: Transcript = serde_json::from_str(&serde_json::to_string(&words).unwrap()).unwrap();
         let segment = moments::Segment {
             start: MediaTime(1),

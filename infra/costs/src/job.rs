@@ -11,7 +11,7 @@ const STORED_DAYS: f64 = 1.5;
 /// What X-Ray records without being asked to: 5 % of requests, beyond the first of each second.
 const TRACED: f64 = 0.05;
 /// States that run for each share of a job, or for some jobs only.
-const IN_MAP: [&str; 3] = ["ProcessFunction", "TransferFunction", "JoinFunction"];
+const IN_MAP: [&str; 4] = ["ProcessFunction", "TransferFunction", "JoinFunction", "ListenFunction"];
 
 /// Dollars of one job.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,5 +1,5 @@
 //! A function's zip on the local cloud: nothing but a `bootstrap` that starts the binary built on this machine,
-//! so that a rebuilt binary is what the next cold start runs; or, where that is asked for, the media functions' image.
+//! so that a rebuilt binary is what the next cold start runs; or, where that is asked for, the area's image.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -10,14 +10,12 @@ use zip::write::SimpleFileOptions;
 
 use crate::Options;
 
-/// The one area whose functions are containers on AWS.
-const CONTAINER_AREA: &str = "media";
-
 /// The zip for one area's functions.
 pub(crate) fn zip(options: &Options, area: &str, logs: &Path) -> anyhow::Result<Vec<u8>> {
-    let command = match &options.image {
-        Some(image) if area == CONTAINER_AREA => contained(options, image)?,
-        _ => built(options, area)?,
+    let image = options.image.as_ref().map(|images| images.join(area)).filter(|image| image.exists());
+    let command = match image {
+        Some(image) => contained(options, &image)?,
+        None => built(options, area)?,
     };
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let mode = SimpleFileOptions::default()

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl Ministack {
             environment(&mut command, port, &temporary, embedded);
             command.env("STRIPE_ENDPOINT_URL", stripe);
             command.env("PATH", path(&options.root)?);
-            command.envs(tools::models_found(Models::Finder)?.map(|folder| ("MODELS_DIR", folder)));
+            command.env("MODELS_DIR", models(&options.state)?);
             // Where rustls looks first (and OpenSSL).
             command.envs(options.trust.iter().map(|file| ("SSL_CERT_FILE", file)));
             let output = File::create(&log)?;
@@ -139,6 +139,19 @@ fn path(root: &Path) -> anyhow::Result<OsString> {
     let own = std::env::var_os("PATH").unwrap_or_default();
     let tools = tools::of_container(root)?;
     Ok(std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&own)))?)
+}
+
+/// A folder with all models that are here, as in the image.
+fn models(state: &Path) -> anyhow::Result<PathBuf> {
+    let folder = state.join("models");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder)?;
+    for models in [Models::Finder, Models::Speech] {
+        if let Some(found) = tools::models_found(models)? {
+            models.lay(&found, &folder, |from, to| std::os::unix::fs::symlink(from, to))?;
+        }
+    }
+    Ok(std::path::absolute(folder)?)
 }
 
 fn free_port() -> anyhow::Result<u16> {

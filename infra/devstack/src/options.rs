@@ -31,7 +31,7 @@ pub struct Options {
     pub exe: PathBuf,
     /// Where the area binaries (`clips`, `stages`, …) were built.
     pub bin_dir: PathBuf,
-    /// The media functions' image, unpacked: they run in its `root`, as its `config.json` says. As root only.
+    /// The unpacked images, a folder for each area: functions run in its `root`, as its `config.json` says. As root only.
     pub image: Option<PathBuf>,
     /// Stack parameters; those that the template does not declare are left out.
     pub parameters: BTreeMap<String, String>,

@@ -283,6 +283,7 @@ async fn deploy(
         ("PublicUrl".to_owned(), info.base_url.clone()),
         // There is none: container functions are bent.
         ("MediaImage".to_owned(), format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/none")),
+        ("SpeechImage".to_owned(), format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/none")),
     ]);
     parameters.extend(options.parameters.clone());
     mail::allow_sender(client, &info.ministack_url, &parameters["MailFrom"]).await?;

@@ -39,6 +39,12 @@ impl Area {
         Path::new(FOLDER).join(&self.name).join("template.yaml")
     }
 
+    /// The parameter that names the image of a container's functions.
+    #[must_use]
+    pub fn image(&self) -> String {
+        format!("{}Image", camel(&self.name))
+    }
+
     /// What it is called in the root template.
     #[must_use]
     pub fn logical_id(&self) -> String {

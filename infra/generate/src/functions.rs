@@ -127,7 +127,7 @@ impl Writer<'_> {
         }
         if self.area.is_container {
             put("PackageType", text("Image"));
-            put("ImageUri", reference("MediaImage"));
+            put("ImageUri", reference(&self.area.image()));
             put("ImageConfig", map([("Command", list([text(&row.handler)]))]));
         } else {
             put("Handler", text(&row.handler));

@@ -49,6 +49,24 @@ impl Models {
         self.list().iter().map(|model| model.name)
     }
 
+    /// Puts its files, which lie in `found`, into `folder` by `put`, which is told from where to where.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn lay(
+        self,
+        found: &Path,
+        folder: &Path,
+        put: impl Fn(&Path, &Path) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        for file in self.files() {
+            let to = folder.join(file);
+            to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            put(&found.join(file), &to)?;
+        }
+        Ok(())
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Finder => "finder-models",

@@ -70,16 +70,16 @@ bench moments              find the moments that a set of queries asks for, and 
     --pred FILE            also write what was found there; --boot N: intervals by so many resamplings
 
 costs                      write docs/costs.md: what a clip costs on AWS, from infra/costs/data
-image                      build the media functions' image, weigh it, and run them in it (as root, without an engine too)
-    --no-tests             weigh it and look inside alone
+image                      build the images of media and speech, weigh them, and run them (as root, without an engine too)
+    --no-tests             weigh them and look inside alone
 deploy                     build everything and deploy it to AWS: docs/deploy.md
     --guided               ask first for what samconfig.toml does not say yet
     --dry-run              build and check everything; at most a change set that waits
     --yes                  do not ask whether the change is to be made
     --arch A               arm64 (default) or x86_64
     --config-env NAME      this section of samconfig.toml
-    --image URI            an image of the media functions that was pushed before
-    --built FOLDER         deploy this checkout as it was built there; goes with --image
+    --image URI, --speech-image URI    images of the functions that were pushed before
+    --built FOLDER         deploy this checkout as it was built there; goes with the images
     --package FILE         upload everything and write the template for others to deploy
 
 fuzz [--seconds N]         random files for the MP4 reader, 600 s if not told otherwise

@@ -112,7 +112,9 @@ pub(crate) fn programs() -> anyhow::Result<()> {
     media_tools()?;
     tools::ministack(&root)?;
     tools::yt_dlp(&root)?;
-    tools::models(places::Models::Finder)?;
+    for models in [places::Models::Finder, places::Models::Speech] {
+        tools::models(models)?;
+    }
     Ok(())
 }
 

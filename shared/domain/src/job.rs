@@ -385,6 +385,12 @@ impl Job {
         self.max_cost.map_or(price, |max_cost| price.min(max_cost))
     }
 
+    /// The last status for which looking through the source stands: an analysis has nothing else to do.
+    #[must_use]
+    pub const fn analyzes_through(&self) -> Status {
+        if self.spec.is_analysis() { Status::Uploading } else { Status::Analyzing }
+    }
+
     /// The ids of its parts, in the order of what was found.
     pub fn part_ids(&self) -> impl Iterator<Item = JobId> {
         (0..self.parts).map(|number| self.id.part(number))

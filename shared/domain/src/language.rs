@@ -19,6 +19,40 @@ const NAMES: &str = "\
     to:ton tr:tur ts:tso tt:tat tw:twi ty:tah ug:uig uk:ukr ur:urd uz:uzb ve:ven vi:vie vo:vol wa:wln wo:wol xh:xho \
     yi:yid yo:yor za:zha zh:zho:chi zu:zul";
 
+/// The languages in which speech is recognised, in the recogniser's words: those of Whisper.
+const SPOKEN: &str = "\
+    en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml cy \
+    sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo \
+    uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su";
+
+/// Languages that are recognised by the name of another.
+const KNOWN_AS: [(&str, &str); 7] =
+    [("jv", "jw"), ("nb", "no"), ("fil", "tl"), ("cmn", "zh"), ("yue", "zh"), ("iw", "he"), ("in", "id")];
+
+/// How the recogniser of speech calls the language of a tag; `None` if it does not know it.
+#[must_use]
+pub fn spoken(tag: &str) -> Option<&'static str> {
+    let name = canonical(tag);
+    let name = KNOWN_AS.iter().find(|(other, _)| *other == name).map_or(&*name, |(_, known)| known);
+    SPOKEN.split_whitespace().find(|known| *known == name)
+}
+
+/// A tag of a language that is understood, whether its words are written down or have to be recognised.
+///
+/// # Errors
+/// What is wrong, for the person who asked.
+pub fn understood(tag: &str) -> Result<&str, String> {
+    if !is_tag(tag) {
+        return Err("`language` must be a language tag like `en` or `pt-BR`".to_owned());
+    }
+    match spoken(tag) {
+        Some(_) => Ok(tag),
+        None => Err(format!(
+            "speech in the language `{tag}` is not understood; leave `language` out to take the one that is spoken"
+        )),
+    }
+}
+
 /// Whether this can be a language's name.
 pub(crate) fn is_tag(word: &str) -> bool {
     let mut parts = word.split('-');
@@ -59,6 +93,20 @@ mod tests {
             assert!(matches(one, other), "{one} {other}");
         }
         assert!(!matches("en", "de") && !matches("nob", "nno"));
+    }
+
+    #[test]
+    fn what_is_spoken_is_known_by_any_of_its_names() {
+        for (tag, known) in
+            [("en", "en"), ("de-AT", "de"), ("ger", "de"), ("zh-Hant-TW", "zh"), ("nb", "no"), ("haw", "haw")]
+        {
+            assert_eq!((spoken(tag), understood(tag)), (Some(known), Ok(tag)));
+        }
+        for tag in ["tlh", "eo", "kl"] {
+            assert!(understood(tag).unwrap_err().contains("leave `language` out"), "{tag}");
+        }
+        assert!(understood("e n").unwrap_err().contains("language tag"));
+        assert_eq!(SPOKEN.split_whitespace().collect::<std::collections::BTreeSet<_>>().len(), 99);
     }
 
     #[test]

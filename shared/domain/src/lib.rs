@@ -17,7 +17,7 @@ pub mod hosts;
 pub mod idempotency;
 pub mod ids;
 pub mod job;
-mod language;
+pub mod language;
 pub mod ledger;
 pub mod library;
 pub mod limits;

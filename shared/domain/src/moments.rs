@@ -182,8 +182,7 @@ impl MomentsSpec {
         };
         let language = match wish.language {
             None => None,
-            Some(tag) if language::is_tag(tag) => Some(tag.to_owned()),
-            Some(_) => return Err(bad("`language` must be a language tag like `en` or `pt-BR`")),
+            Some(tag) => Some(language::understood(tag).map_err(bad)?.to_owned()),
         };
         let (explain, alternates) = (wish.explain, wish.alternates);
         let search = Search { query, segments_max, shortest, longest, snap, pad, explain, alternates };
@@ -207,6 +206,14 @@ impl MomentsSpec {
         let Form { format, quality } =
             self.clips.unwrap_or(Form { format: Format::Mp4, quality: Quality::P1080 });
         ClipSpec::plain(self.location.clone(), span, format, quality)
+    }
+
+    /// All of the source's sound, as a clip of it would be cut: what is listened to where nobody has written down what is
+    /// said.
+    #[must_use]
+    pub fn sound(&self, duration: MediaTime) -> ClipSpec {
+        let span = Span { start: MediaTime::ZERO, end: duration };
+        ClipSpec::plain(self.location.clone(), span, Format::Wav, Quality::P720)
     }
 
     /// The picture that each clip will have from this source.

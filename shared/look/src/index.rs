@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use domain::tracks::AudioWish;
-use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering};
+use media::mp4::{Index, IndexError, Part, Pieces, ReadAt, Remembering, TextTrack, text_tracks};
 use runtime::time_limits;
 use sources::{Container, RemoteFile, SourceError, sniff};
 use store::{StoreError, keys, objects::Objects};
@@ -87,6 +87,34 @@ pub async fn read_index_for(
         Err(IndexError::Read(error)) => Err(error),
         Err(IndexError::Truncated { .. }) => Err(SourceError::Incomplete),
         Err(error @ IndexError::Malformed(_)) => Err(SourceError::NotMedia(error.to_string())),
+    }
+}
+
+/// The text tracks of a remote MP4 file, as far as they can be read, from the kept copy of its index if there is one.
+///
+/// # Errors
+/// [`SourceError`].
+pub async fn read_text_tracks(
+    objects: Option<&Objects>,
+    file: &RemoteFile,
+) -> Result<Vec<TextTrack>, SourceError> {
+    let Some(remote) = Remote::new(file) else { return Ok(Vec::new()) };
+    let kept = objects.and_then(|objects| Kept::of(objects, file));
+    let known = match &kept {
+        Some(kept) => kept.load(remote.len()).await,
+        None => Pieces::new(remote.len()),
+    };
+    let known_bytes = known.bytes();
+    let source = Remembering::new(&remote, known);
+    let tracks = text_tracks(&source).await;
+    let pieces = source.into_pieces();
+    if let Some(kept) = kept.filter(|_| pieces.bytes() > known_bytes) {
+        kept.store(&pieces).await;
+    }
+    match tracks {
+        Ok(tracks) => Ok(tracks),
+        Err(IndexError::Read(error)) => Err(error),
+        Err(_) => Ok(Vec::new()),
     }
 }
 

@@ -10,7 +10,7 @@ pub mod words;
 
 pub use budget::Payer;
 pub use captions::{CaptionsAnswer, CaptionsRequest, captions};
-pub use index::{Remote, protected, read_index, read_index_for};
+pub use index::{Remote, protected, read_index, read_index_for, read_text_tracks};
 pub use probe::{ProbeAnswer, ProbeError, ProbeRequest, Prober, prober, titled};
 
 #[cfg(test)]

@@ -86,11 +86,13 @@ pub enum Var {
     MomentsModel,
     /// ARN of the secret with Stripe's keys; empty if nothing can be paid.
     StripeSecretArn,
+    /// Which model recognises speech: `base` or `tiny.en`.
+    SpeechModel,
 }
 
 impl Var {
     /// All variables.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::TableName,
         Self::MediaBucket,
         Self::ClipMachineArn,
@@ -126,6 +128,7 @@ impl Var {
         Self::PageSecretArn,
         Self::MomentsModel,
         Self::StripeSecretArn,
+        Self::SpeechModel,
     ];
 
     /// The name in the environment.
@@ -167,12 +170,14 @@ impl Var {
             Self::PageSecretArn => "PAGE_SECRET_ARN",
             Self::MomentsModel => "MOMENTS_MODEL",
             Self::StripeSecretArn => "STRIPE_SECRET_ARN",
+            Self::SpeechModel => "SPEECH_MODEL",
         }
     }
 
     fn check(self, value: &str) -> Result<(), &'static str> {
         let fine = match self {
             Self::ClipMachineArn | Self::WebhooksSecretArn => value.starts_with("arn:"),
+            Self::SpeechModel => matches!(value, "base" | "tiny.en"),
             Self::PageSecretArn | Self::StripeSecretArn => value.is_empty() || value.starts_with("arn:"),
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
@@ -215,6 +220,7 @@ impl Var {
         match self {
             Self::ClipMachineArn | Self::WebhooksSecretArn => "must be an ARN",
             Self::PageSecretArn | Self::StripeSecretArn => "must be empty or an ARN",
+            Self::SpeechModel => "must be base or tiny.en",
             Self::DispatchQueueUrl
             | Self::UploadsQueueUrl
             | Self::MailQueueUrl

@@ -23,6 +23,7 @@ mod json;
 mod metrics;
 mod operation;
 pub mod paging;
+pub mod progress;
 mod serve;
 pub mod sweep;
 pub mod time_limits;

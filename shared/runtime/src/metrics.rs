@@ -97,8 +97,9 @@ impl Dimension {
             Self::Result => &["complete", "failed", "refused", "cancelled"],
             Self::Method => &["copy", "smart", "encode", "fan_out"],
             Self::Stage => &[
-                "reserve", "plan", "transfer", "assemble", "words", "find", "choose", "download", "process",
-                "join", "upload", "lose", "settle", "release", "probe", "captions",
+                "reserve", "plan", "transfer", "assemble", "words", "hear", "divide", "listen", "gather",
+                "find", "choose", "download", "process", "join", "upload", "lose", "settle", "release",
+                "probe", "captions",
             ],
             Self::Kind => &["signup_bonus", "purchase", "subscription", "gift"],
             Self::Outcome => &["paid", "declined", "expired"],

@@ -49,6 +49,9 @@ pub enum Error {
     /// The model does not know this language.
     #[error("the model does not know the language {0:?}")]
     Language(String),
+    /// Whoever wanted the words does not want them any more.
+    #[error("recognising was stopped")]
+    Stopped,
     /// A model failed while it ran.
     #[error("a model failed: {0}")]
     Failed(String),
@@ -65,6 +68,22 @@ pub enum SpeechModel {
 }
 
 impl SpeechModel {
+    /// The one that the parameter `SpeechModel` names: `base` or `tiny.en`.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "base" => Some(Self::Base),
+            "tiny.en" => Some(Self::TinyEn),
+            _ => None,
+        }
+    }
+
+    /// Whether it knows this language, by the name that Whisper has for it.
+    #[must_use]
+    pub fn knows(self, language: &str) -> bool {
+        self == Self::Base || language == "en"
+    }
+
     /// Its name, which is the name of its folder as well: `whisper-base`, `whisper-tiny.en`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -59,6 +59,21 @@ impl Recogniser {
         offset: MediaTime,
         language: Option<&str>,
     ) -> Result<Spoken, Error> {
+        self.recognise_while(samples, offset, language, |_| true)
+    }
+
+    /// As [`Self::recognise`], as long as `goes_on` says so: it is asked before each window, and told how much of the sound
+    /// is done, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] too.
+    pub fn recognise_while(
+        &self,
+        samples: &[f32],
+        offset: MediaTime,
+        language: Option<&str>,
+        mut goes_on: impl FnMut(f64) -> bool,
+    ) -> Result<Spoken, Error> {
         if let Some(language) = language {
             self.check(language)?;
         }
@@ -76,6 +91,9 @@ impl Recogniser {
         let mut segments = Vec::new();
         let mut done = 0;
         while let Some(window) = window::next(&stretches, done, samples.len()) {
+            if !goes_on(done as f64 / samples.len() as f64) {
+                return Err(Error::Stopped);
+            }
             let shown = window::shown(samples, &window, &stretches);
             let frames = shown.len().div_ceil(HOP);
             let encoded = self.encode(&shown)?;
@@ -93,6 +111,15 @@ impl Recogniser {
         }
         let language = (!segments.is_empty()).then_some(language);
         Ok(Spoken { language, segments })
+    }
+
+    /// Which language is spoken in this sound; nothing where nobody speaks.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub fn language_of(&self, samples: &[f32]) -> Result<Option<String>, Error> {
+        let stretches = self.voice.stretches(samples)?;
+        if stretches.is_empty() { Ok(None) } else { self.language(samples, &stretches).map(Some) }
     }
 
     fn check(&self, language: &str) -> Result<(), Error> {

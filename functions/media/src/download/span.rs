@@ -6,6 +6,7 @@
 use std::{ops::Range, path::Path};
 
 use domain::{clip::Precision, cut::Span, quality::Format, spec::Spec, time::MediaTime};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use media::{
     fan_out::FanOut,
     keyframe,
@@ -17,7 +18,7 @@ use sources::{RemoteFile, SourceError};
 use store::keys;
 use tokio::{fs::File, io::AsyncWriteExt};
 
-use super::Room;
+use super::{Place, Room};
 use crate::{
     job::{passing, unsupported},
     work::{CONVERT_BYTES_MAX, Plan, SOUND, SOURCE},
@@ -25,6 +26,12 @@ use crate::{
 
 /// How much of a local file is copied at once.
 const COPY_CHUNK: u64 = 4 << 20;
+
+/// More reads than this wait for each other.
+const READS_IN_A_ROW_MAX: usize = 256;
+/// So many of them are under way at once, and none is longer, in bytes.
+const READS_AT_ONCE: usize = 16;
+const READ_BYTES_MAX: u64 = 1 << 20;
 
 /// A file that samples are copied from.
 #[derive(Clone, Copy)]
@@ -47,6 +54,13 @@ impl Held<'_> {
             Self::Local(file) => copy_local(file, range, sink).await.map_err(passing),
         }
     }
+}
+
+/// A range in parts that can be held.
+fn parts(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = range.end;
+    let starts = (range.start..end).step_by(usize::try_from(READ_BYTES_MAX).unwrap_or(usize::MAX));
+    starts.map(move |start| start..end.min(start + READ_BYTES_MAX))
 }
 
 async fn copy_local(file: &LocalFile, range: Range<u64>, sink: &mut File) -> std::io::Result<()> {
@@ -147,7 +161,12 @@ impl Cutting<'_> {
         let is_kept = picture.is_some_and(|picture| picture.delivered(clip.quality) == picture);
         let may_grow = clip.precision == Precision::Keyframe && is_kept;
         let around = may_grow.then(|| keyframe::around(self.index, clip.span)).flatten();
-        Ok(plan_span(self.index, around.unwrap_or(clip.span), wanted)?.map(|small| (around, small)))
+        let span = around.unwrap_or(clip.span);
+        let small = match self.room.to {
+            Place::Bucket => plan_span(self.index, span, wanted)?,
+            Place::Here => planned(SpanFile::plan_sparing(self.index, span, wanted), span)?,
+        };
+        Ok(small.map(|small| (around, small)))
     }
 
     /// Writes one span file and puts it into the work prefix.
@@ -160,8 +179,16 @@ impl Cutting<'_> {
     async fn write(&self, small: &SpanFile, path: &Path) -> Result<(), StageError> {
         let mut sink = create(path).await?;
         sink.write_all(&small.header).await.map_err(passing)?;
-        for range in &small.ranges {
-            self.copy(range, &mut sink).await?;
+        if let ([Held::Remote(file)], true) = (self.files, small.ranges.len() > READS_IN_A_ROW_MAX) {
+            let reads = small.ranges.iter().cloned().flat_map(parts).map(|part| file.read(part));
+            let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
+            while let Some(bytes) = reads.try_next().await? {
+                sink.write_all(&bytes).await.map_err(passing)?;
+            }
+        } else {
+            for range in &small.ranges {
+                self.copy(range, &mut sink).await?;
+            }
         }
         sink.flush().await.map_err(passing)
     }

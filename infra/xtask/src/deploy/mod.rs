@@ -33,7 +33,7 @@ struct Deployment {
     root: PathBuf,
     sam: PathBuf,
     aws: Aws,
-    /// `None` where the image was pushed before.
+    /// `None` where the images were pushed before.
     engine: Option<Engine>,
 }
 
@@ -46,11 +46,11 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     };
     let settings = settings(&root, &options)?;
     let sam = tools::sam()?;
-    let engine = match options.image {
-        Some(_) => None,
-        None => Some(Engine::found().context(
-            "docker or podman is needed to build the media functions' image, and neither answers here; --image takes \
-             one that was pushed before",
+    let engine = match options.images.is_empty() {
+        false => None,
+        true => Some(Engine::found().context(
+            "docker or podman is needed to build the images of media and speech, and neither answers here; --image and \
+             --speech-image take those that were pushed before",
         )?),
     };
     if engine.is_some() {
@@ -70,7 +70,9 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     }
     zips::check(&deployment.root, deployment.options.architecture)?;
     if let Some(engine) = &deployment.engine {
-        engine.build(image::NAME, deployment.options.architecture.platform())?;
+        for area in image::AREAS {
+            engine.build(area, deployment.options.architecture.platform())?;
+        }
     }
     deployment.carry_out(facts.as_ref())
 }
@@ -134,11 +136,13 @@ impl Deployment {
         if !self.options.dry_run {
             self.run_sam(&sam::artifacts(self.what(&config)), "making room for what was built")?;
         }
-        let media_image = match (&self.engine, &self.options.image) {
-            (Some(engine), _) => push::image(engine, &self.aws, &place)?,
-            (None, given) => given.clone().unwrap_or_default(),
-        };
-        let (mut parameters, file) = (self.parameters(media_image), self.packaged()?);
+        let mut images = self.options.images.clone();
+        if let Some(engine) = &self.engine {
+            for area in image::AREAS {
+                images.insert(area, push::image(engine, &self.aws, &place, area)?);
+            }
+        }
+        let (mut parameters, file) = (self.parameters(images), self.packaged()?);
         self.run_sam(&sam::package(&self.settings, (&file, &place)), "uploading the functions")?;
         let release = release::name(&std::fs::read_to_string(&file)?, &parameters);
         parameters.insert(release::PARAMETER.to_owned(), release);
@@ -166,13 +170,16 @@ impl Deployment {
     fn rehearse(&self, facts: Option<&Facts>) -> anyhow::Result<()> {
         let place = Place::of(&self.settings, facts.map_or("ACCOUNT", |facts| &facts.account));
         let config = self.root.join(settings::FILE);
-        let media_image = self.options.image.clone().unwrap_or_else(|| place.image() + "@sha256:DIGEST");
+        let mut images = self.options.images.clone();
+        for area in image::AREAS {
+            images.entry(area).or_insert_with(|| place.image() + "@sha256:DIGEST");
+        }
         say::answer("Built and checked. Nothing was sent to AWS; without --dry-run these would follow:\n")?;
         let mut commands = vec![("sam", sam::artifacts(self.what(&config)))];
         if self.engine.is_some() {
-            commands.push(("docker", vec!["push".to_owned(), place.image()]));
+            commands.extend(image::AREAS.map(|_| ("docker", vec!["push".to_owned(), place.image()])));
         }
-        let (file, mut parameters) = (self.packaged()?, self.parameters(media_image));
+        let (file, mut parameters) = (self.packaged()?, self.parameters(images));
         parameters.insert(release::PARAMETER.to_owned(), "DIGEST".to_owned());
         commands.push(("sam", sam::package(&self.settings, (&file, &place))));
         commands.push(("sam", sam::deploy(self.what(&config), (&file, &place), &parameters, Until::Agreed)));
@@ -199,9 +206,9 @@ impl Deployment {
     }
 
     /// The values of all parameters that are not left to the template.
-    fn parameters(&self, media_image: String) -> BTreeMap<String, String> {
+    fn parameters(&self, images: BTreeMap<&str, String>) -> BTreeMap<String, String> {
         let mut parameters = self.settings.parameters.clone();
-        parameters.insert("MediaImage".to_owned(), media_image);
+        parameters.extend(images.into_iter().map(|(area, image)| (image::parameter(area), image)));
         parameters.insert("Architecture".to_owned(), self.options.architecture.name().to_owned());
         parameters
     }

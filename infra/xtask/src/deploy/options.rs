@@ -1,11 +1,13 @@
 //! What was asked for on the command line.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use lexopt::prelude::*;
 
 use super::settings;
+use crate::image;
 
 /// The command line.
 #[derive(Debug)]
@@ -16,8 +18,8 @@ pub(crate) struct Options {
     /// The section of `samconfig.toml`.
     pub(crate) environment: String,
     pub(crate) architecture: Architecture,
-    /// An image of the media functions that was pushed before.
-    pub(crate) image: Option<String>,
+    /// Images that were pushed before, by area.
+    pub(crate) images: BTreeMap<&'static str, String>,
     /// A checkout that was built before, to be deployed as it is.
     pub(crate) built: Option<PathBuf>,
     /// Where the packaged template is written to, in place of a deployment.
@@ -32,7 +34,7 @@ impl Options {
             yes: false,
             environment: settings::DEFAULT.to_owned(),
             architecture: Architecture::Arm64,
-            image: None,
+            images: BTreeMap::new(),
             built: None,
             package: None,
         };
@@ -43,7 +45,8 @@ impl Options {
                 Long("yes") => options.yes = true,
                 Long("config-env") => options.environment = arguments.value()?.string()?,
                 Long("arch") => options.architecture = Architecture::parse(&arguments.value()?.string()?)?,
-                Long("image") => options.image = Some(arguments.value()?.string()?),
+                Long("image") => drop(options.images.insert("media", arguments.value()?.string()?)),
+                Long("speech-image") => drop(options.images.insert("speech", arguments.value()?.string()?)),
                 // Relative to where we were called, not to the checkout.
                 Long("built") => options.built = Some(std::path::absolute(arguments.value()?)?),
                 Long("package") => options.package = Some(std::path::absolute(arguments.value()?)?),
@@ -53,8 +56,13 @@ impl Options {
         if options.dry_run && (options.package.is_some() || options.yes) {
             bail!("--dry-run goes with neither --package nor --yes");
         }
-        if options.built.is_some() && options.image.is_none() {
-            bail!("--built builds no image either: name one with --image");
+        if !options.images.is_empty() && options.images.len() < image::AREAS.len() {
+            bail!(
+                "--image and --speech-image go together: either both are built here, or both were pushed before"
+            );
+        }
+        if options.built.is_some() && options.images.is_empty() {
+            bail!("--built builds no images either: name them with --image and --speech-image");
         }
         Ok(options)
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use yaml_serde::Value as Yaml;
 
 /// What `cargo xtask deploy` fills in by itself, or what is not for AWS.
-const NOT_ASKED: [&str; 4] = ["AllowPrivateSources", "Architecture", "MediaImage", "Release"];
+const NOT_ASKED: [&str; 5] = ["AllowPrivateSources", "Architecture", "MediaImage", "Release", "SpeechImage"];
 
 /// One parameter of the template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Pushes the image of the media functions.
+//! Pushes the images of functions.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -13,9 +13,10 @@ use crate::{image, say};
 /// How much of the image's own digest is its tag: as good as unique.
 const TAG_LEN: usize = 16;
 
-/// Pushes the image that was built, unless it is there; returns the address by which Lambda fetches exactly this one.
-pub(crate) fn image(engine: &Engine, aws: &Aws, place: &Place) -> anyhow::Result<String> {
-    let tag: String = engine.id(image::NAME)?.chars().take(TAG_LEN).collect();
+/// Pushes the image of an area that was built, unless it is there; returns the address by which Lambda fetches exactly this one.
+pub(crate) fn image(engine: &Engine, aws: &Aws, place: &Place, area: &str) -> anyhow::Result<String> {
+    let name = image::name(area);
+    let tag: String = engine.id(&name)?.chars().take(TAG_LEN).collect();
     let pinned = |digest: &str| format!("{}@{digest}", place.image());
     if let Some(digest) = aws.image(&place.repository, &tag)? {
         say::line(&format!("xtask: the image {tag} was pushed before"));
@@ -23,7 +24,7 @@ pub(crate) fn image(engine: &Engine, aws: &Aws, place: &Place) -> anyhow::Result
     }
     login(engine, &place.registry, &aws.login()?)?;
     let tagged = format!("{}:{tag}", place.image());
-    engine.said(&["tag", image::NAME, &tagged])?;
+    engine.said(&["tag", &name, &tagged])?;
     say::line(&format!("xtask: pushing {tagged}"));
     if !engine.command().args(["push", &tagged]).stdin(Stdio::null()).status()?.success() {
         bail!("the image could not be pushed; the reason is above");

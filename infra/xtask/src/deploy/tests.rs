@@ -29,7 +29,7 @@ impl Rehearsed {
             aws: Aws::new(&folder, &settings.region).unwrap(),
             sam: folder.join("sam"),
             root: folder.clone(),
-            engine: options.image.is_none().then(|| Engine::docker(folder.join("docker"))),
+            engine: options.images.is_empty().then(|| Engine::docker(folder.join("docker"))),
             options,
             settings,
         };
@@ -86,15 +86,20 @@ fn a_deployment_pushes_the_image_once_and_deploys_it_by_its_digest() {
             "aws image clips-media 0123456789abcdef",
             "aws login",
             "docker login --username AWS --password-stdin 123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-            &format!("docker tag {} {repository}:0123456789abcdef", image::NAME),
+            &format!("docker tag {} {repository}:0123456789abcdef", image::name("media")),
             &format!("docker push {repository}:0123456789abcdef"),
+            "aws image clips-media 0123456789abcdef",
+            // The other image has the same id here, and so is there already.
+            "docker image inspect",
             "aws image clips-media 0123456789abcdef",
             "sam package --template-file template.yaml --region eu-west-1 --s3-bucket clips-artifacts-123456789012-eu-west-1",
             &format!("sam deploy --template-file {packaged} --config-file {config} --config-env default"),
         ],
     );
     let last = calls.last().unwrap();
-    assert!(last.contains(&format!("MediaImage=\"{repository}@sha256:feed\"")), "{last}");
+    for parameter in ["MediaImage", "SpeechImage"] {
+        assert!(last.contains(&format!("{parameter}=\"{repository}@sha256:feed\"")), "{last}");
+    }
     assert!(last.contains("Release=\""), "{last}");
     assert!(last.contains("Architecture=\"arm64\"") && last.contains("--no-confirm-changeset"), "{last}");
     assert_eq!(std::fs::read_to_string(first.folder.join("password")).unwrap(), "s3cret");
@@ -116,13 +121,15 @@ fn a_dry_run_changes_nothing() {
         dry.run().unwrap();
         assert_begins(&dry.calls(), &["sam validate", "aws look"]);
     }
-    let dry = Rehearsed::new("changed", &["--dry-run", "--image", "1.dkr.ecr/x@sha256:1"], "UPDATE_COMPLETE");
+    let images = ["--dry-run", "--image", "1.dkr.ecr/x@sha256:1", "--speech-image", "1.dkr.ecr/x@sha256:2"];
+    let dry = Rehearsed::new("changed", &images, "UPDATE_COMPLETE");
     dry.run().unwrap();
     let calls = dry.calls();
     assert_begins(&calls, &["sam validate", "aws look", "sam package", "sam deploy"]);
     assert!(
         calls[3].contains("--no-execute-changeset")
             && calls[3].contains("MediaImage=\"1.dkr.ecr/x@sha256:1\"")
+            && calls[3].contains("SpeechImage=\"1.dkr.ecr/x@sha256:2\"")
     );
 }
 
@@ -156,9 +163,13 @@ fn others_get_the_packaged_template_and_the_image() {
 
 #[test]
 fn what_contradicts_itself_is_refused() {
-    for words in
-        [&["--dry-run", "--yes"][..], &["--dry-run", "--package", "x"], &["--arch", "mips"], &["--force"]]
-    {
+    for words in [
+        &["--image", "x"][..],
+        &["--dry-run", "--yes"],
+        &["--dry-run", "--package", "x"],
+        &["--arch", "mips"],
+        &["--force"],
+    ] {
         assert!(Options::parse(&mut lexopt::Parser::from_args(words)).is_err(), "{words:?}");
     }
     assert_eq!(shell_word("a b'c"), r"'a b'\''c'");

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use places::Models;
 
 use super::Architecture;
 use crate::{say, setup, tools};
@@ -39,18 +38,7 @@ pub(crate) fn build(architecture: Architecture) -> anyhow::Result<()> {
     // zig is in the same environment.
     let own = std::env::var_os("PATH").unwrap_or_default();
     build.env("PATH", std::env::join_paths([cargo_lambda].into_iter().chain(std::env::split_paths(&own)))?);
-    setup::run(&mut build, "building the functions for Lambda (ten minutes the first time)")?;
-    add_models(&setup::root()?.join("target/lambda/speech/models"))
-}
-
-/// What `speech.find` loads from beside its program.
-fn add_models(folder: &Path) -> anyhow::Result<()> {
-    let models = places::tools::models(Models::Finder)?;
-    std::fs::create_dir_all(folder)?;
-    for file in Models::Finder.files() {
-        std::fs::copy(models.join(file), folder.join(file))?;
-    }
-    Ok(())
+    setup::run(&mut build, "building the functions for Lambda (ten minutes the first time)")
 }
 
 /// That Lambda can start what was built.

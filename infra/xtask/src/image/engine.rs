@@ -1,4 +1,4 @@
-//! What builds the image of the area `media`: docker, podman, or, where no image registry is reached, buildah on stand-ins
+//! What builds the images: docker, podman, or, where no image registry is reached, buildah on stand-ins
 //! for the base images.
 
 use std::path::{Path, PathBuf};
@@ -9,9 +9,6 @@ use places::Entry;
 use serde_json::Value as Json;
 
 use crate::setup;
-
-/// Where the image's recipe is.
-pub(crate) const DOCKERFILE: &str = "functions/media/Dockerfile";
 
 /// A program that builds images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +48,8 @@ impl Engine {
         command
     }
 
-    /// Builds the image and gives it the name. `platform` is Docker's word for the architecture.
-    pub(crate) fn build(&self, name: &str, platform: &str) -> anyhow::Result<()> {
+    /// Builds the image of an area and gives it its name. `platform` is Docker's word for the architecture.
+    pub(crate) fn build(&self, area: &str, platform: &str) -> anyhow::Result<()> {
         let mut build = self.command();
         match self.kind {
             Kind::Docker => build.args(["build", "--platform", platform]),
@@ -68,8 +65,8 @@ impl Engine {
                 ])
             }
         };
-        build.args(["--file", DOCKERFILE, "--tag", name, "."]);
-        setup::run(&mut build, "building the image (ten minutes the first time)")
+        build.args(["--file", &format!("functions/{area}/Dockerfile"), "--tag", &super::name(area), "."]);
+        setup::run(&mut build, format!("building the image of {area} (ten minutes the first time)"))
     }
 
     /// What identifies the image: its digest here, without `sha256:`.
@@ -89,7 +86,7 @@ impl Engine {
         std::fs::create_dir_all(root)?;
         let container = match self.kind {
             Kind::Buildah => self.said(&["from", name])?,
-            Kind::Docker => self.said(&["create", name, "media.probe"])?,
+            Kind::Docker => self.said(&["create", name, "none"])?,
         };
         let unpacked = match self.kind {
             Kind::Buildah => {

@@ -1,11 +1,12 @@
-//! `cargo xtask image`: builds the image of the area `media`, says what it weighs, and runs the functions in it.
+//! `cargo xtask image`: builds the images of the areas that have one, says what they weigh, and runs the functions in them.
 //!
 //! They run as on Lambda: in the image's own files, which nothing can be written to, as a user that it does not know, behind
 //! the Runtime API of the local cloud (`infra/devstack/sandbox.sh`). So a library, a certificate or a folder that is missing
 //! in the image is found here.
 //!
-//! The image has one layer each for FFmpeg, for yt-dlp with Deno, and for the functions' binary, which is built in it.
-//! Unpacked it is about 300 MB, of which Debian is 170, Deno 96 and FFmpeg 20; Lambda takes 10 GB.
+//! That of `media` has one layer each for FFmpeg, for yt-dlp with Deno, and for the functions' binary, which is built in it.
+//! Unpacked it is about 300 MB, of which Debian is 170, Deno 96 and FFmpeg 20; Lambda takes 10 GB. That of `speech` has one
+//! for the models, 280 MB, and one for the binary.
 
 pub(crate) mod engine;
 mod weight;
@@ -19,15 +20,28 @@ use lexopt::prelude::*;
 use self::engine::Engine;
 use crate::{say, setup, test};
 
-/// What the image is called on the machine that built it.
-pub(crate) const NAME: &str = "localhost/clipwright/media";
+/// The areas that have one.
+pub(crate) const AREAS: [&str; 2] = ["media", "speech"];
+
+/// What an area's image is called on the machine that built it.
+pub(crate) fn name(area: &str) -> String {
+    format!("localhost/clipwright/{area}")
+}
+
+/// The parameter of the stack that names it.
+pub(crate) fn parameter(area: &str) -> String {
+    format!("{}Image", setup::capital(area))
+}
+
 /// What Lambda takes, unpacked.
 const BYTES_MAX: u64 = 10_000_000_000;
 
-/// The tests that together run every program in the image: ffmpeg both ways, MP3 and GIF, ffprobe, and yt-dlp with Deno.
-const TESTS: [&str; 4] = ["stack::exact", "stack::formats", "stack::source", "stack::transcript"];
+/// The tests that together run every program in the images: ffmpeg both ways, MP3 and GIF, ffprobe, yt-dlp with Deno, and
+/// the models.
+const TESTS: [&str; 5] =
+    ["stack::exact", "stack::formats", "stack::source", "stack::transcript", "stack::speech"];
 
-/// Asked of the image itself; each must answer.
+/// Asked of the image of `media` itself; each must answer.
 const QUESTIONS: [(&str, &[&str]); 5] = [
     ("ffmpeg", &["ffmpeg", "-version"]),
     ("ffprobe", &["ffprobe", "-version"]),
@@ -56,39 +70,42 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         }
     }
     let engine = Engine::found().unwrap_or_else(Engine::buildah);
-    engine.build(NAME, platform()?)?;
-    let folder = unpacked(&engine)?;
-    let weight = weight::of(&folder.join("root"))?;
-    say::answer(&weight.to_string())?;
-    if weight.bytes > BYTES_MAX {
-        bail!("Lambda takes images of at most {} GB", BYTES_MAX / 1_000_000_000);
+    let all = setup::local()?.join("images");
+    for area in AREAS {
+        engine.build(area, platform()?)?;
+        let folder = unpacked(&engine, area, &all)?;
+        let weight = weight::of(&folder.join("root"))?;
+        say::answer(&format!("{area}: {weight}"))?;
+        if weight.bytes > BYTES_MAX {
+            bail!("Lambda takes images of at most {} GB", BYTES_MAX / 1_000_000_000);
+        }
+        look_inside(&folder, if area == "media" { &QUESTIONS } else { &[] })?;
     }
-    look_inside(&folder)?;
     if no_tests {
         return Ok(());
     }
     let mut tests: Vec<_> = ["-p", "clipwright-tests", "--"].map(Into::into).into();
     tests.extend(TESTS.map(Into::into));
-    test::with(tests, Some(&folder))
+    test::with(tests, Some(&all))
 }
 
-/// The image's files, in the folder that devstack takes as `--image`.
-fn unpacked(engine: &Engine) -> anyhow::Result<PathBuf> {
-    let folder = setup::local()?.join("image");
-    let (mark, id) = (folder.join("id"), engine.id(NAME)?);
+/// An image's files, below the folder that devstack takes as `--image`.
+fn unpacked(engine: &Engine, area: &str, all: &Path) -> anyhow::Result<PathBuf> {
+    let (folder, name) = (all.join(area), name(area));
+    let (mark, id) = (folder.join("id"), engine.id(&name)?);
     if std::fs::read_to_string(&mark).is_ok_and(|unpacked| unpacked == id) {
         return Ok(folder);
     }
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    engine.unpack(NAME, &folder.join("root"), &folder.join("config.json"))?;
+    engine.unpack(&name, &folder.join("root"), &folder.join("config.json"))?;
     std::fs::write(mark, id)?;
     Ok(folder)
 }
 
-fn look_inside(folder: &Path) -> anyhow::Result<()> {
-    for (what, command) in QUESTIONS {
+fn look_inside(folder: &Path, questions: &[(&str, &[&str])]) -> anyhow::Result<()> {
+    for (what, command) in questions {
         let answer = inside(folder, command)?;
         say::answer(&format!("{what:<14}{}", answer.lines().next().unwrap_or_default()))?;
     }

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     with(extra, None)
 }
 
-/// Runs the tests that `extra` chooses; in `image`, the media functions' unpacked image, if it is given.
+/// Runs the tests that `extra` chooses; in `image`, the folder of the unpacked images, if it is given.
 pub(crate) fn with(extra: Vec<OsString>, image: Option<&Path>) -> anyhow::Result<()> {
     let mut phases = Phases::default();
     let mut environment = phases.time("setup", set_up)?;
@@ -90,9 +90,6 @@ pub(crate) fn set_up() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     setup::compilers()?;
     setup::programs()?;
     let container = places::tools::ffmpeg(&setup::root()?)?;
-    for models in [places::Models::Finder, places::Models::Speech] {
-        places::tools::models(models)?;
-    }
     setup::speakers()?;
     setup::clients()?;
     setup::browser()?;

@@ -5,6 +5,9 @@ use std::ops::{Deref, Range};
 /// Up to this gap, reading on is cheaper than another request: at 50 MB/s it takes 5 ms.
 const GAP_MAX: u64 = 256 << 10;
 
+/// What may be read along where bytes are dear: a fiftieth of what is wanted. A file's index may take four times as much.
+const SPARED: u64 = 50;
+
 /// More requests than this for one clip are not made; instead, larger gaps are read along.
 const RANGES_MAX: usize = 256;
 
@@ -43,6 +46,23 @@ impl Deref for Ranges {
 /// Joins ranges in any order that overlap or lie near each other.
 pub(crate) fn coalesce(ranges: Vec<Range<u64>>) -> Ranges {
     coalesce_within(ranges, RANGES_MAX)
+}
+
+/// Joins only what is so near that less than a [`SPARED`]th of all bytes is read along.
+pub(crate) fn coalesce_sparing(ranges: Vec<Range<u64>>) -> Ranges {
+    let ranges = adjoin(ranges);
+    let wanted: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    let mut gaps: Vec<u64> = ranges.windows(2).map(|two| two[1].start.saturating_sub(two[0].end)).collect();
+    gaps.sort_unstable();
+    let mut left = wanted / SPARED;
+    let fitting = gaps.into_iter().take_while(|gap| {
+        let fits = *gap <= left;
+        left = left.saturating_sub(*gap);
+        fits
+    });
+    // Of several gaps of this length the last may not fit.
+    let longest = fitting.last().map_or(0, |gap| gap.saturating_sub(1));
+    coalesce_gaps(ranges.list, longest, usize::MAX)
 }
 
 /// Joins only what overlaps or touches.
@@ -101,6 +121,28 @@ mod tests {
         assert_eq!(ranges.position(0), 0);
         assert_eq!(ranges.position(300), 300);
         assert_eq!(ranges.position(far + 9), 310);
+    }
+
+    #[test]
+    fn little_is_read_along_where_bytes_are_dear() {
+        // Sound of 400 bytes between pictures of 100 to 10,000.
+        let mut at = 0;
+        let sound: Vec<Range<u64>> = (0..10_000u64)
+            .map(|n| {
+                at += 400 + 100 + n;
+                at - 400..at
+            })
+            .collect();
+        let joined = coalesce_sparing(sound.clone());
+        let bytes: u64 = joined.iter().map(|range| range.end - range.start).sum();
+        assert!(
+            joined.len() < sound.len() && (4_000_000..=4_080_000).contains(&bytes),
+            "{} {bytes}",
+            joined.len()
+        );
+        assert_eq!(joined.position(sound[9_999].start), bytes - 400);
+        assert_eq!(*coalesce_sparing(vec![5..10, 10..20]), [5..20]);
+        assert!(coalesce_sparing(Vec::new()).is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use domain::{
 
 use super::{
     index::Index,
-    ranges::{Ranges, adjoin, coalesce},
+    ranges::{Ranges, adjoin, coalesce, coalesce_sparing},
     samples::Samples,
     track::Track,
     write::{LocalSample, LocalTrack, header},
@@ -90,6 +90,14 @@ impl SpanFile {
     /// [`SpanError`].
     pub fn plan_at_hand(index: &Index, span: Span, wanted: Wanted) -> Result<Self, SpanError> {
         Self::plan_by(adjoin, index, span, wanted)
+    }
+
+    /// As [`Self::plan`], with hardly a byte read along, however many reads that takes.
+    ///
+    /// # Errors
+    /// [`SpanError`].
+    pub fn plan_sparing(index: &Index, span: Span, wanted: Wanted) -> Result<Self, SpanError> {
+        Self::plan_by(coalesce_sparing, index, span, wanted)
     }
 
     fn plan_by(
