@@ -320,7 +320,7 @@ async fn clip_and_poster(
         |clip| library::file_name(&clip.name, output.format.extension()),
     );
     let parcel = clip.map_or_else(|| Parcel::of_job(job), Parcel::of_clip);
-    let links = app.deliver(&parcel, output, expiry::link_seconds(expires_at, app.now())).await?;
+    let links = app.hand_out(&parcel, output, expiry::link_seconds(expires_at, app.now())).await?;
     let (sprite_url, sprite_vtt_url) = links.sprite().await?.unzip();
     let span = output.span.filter(|_| output.format == Format::Mp4);
     let view = ClipView {

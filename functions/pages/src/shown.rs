@@ -128,7 +128,7 @@ impl Shown {
 impl Links {
     async fn sign(app: &App, clip: &Clip, seconds: u64) -> Result<Self, ApiError> {
         let name = library::file_name(&clip.name, clip.output.format.extension());
-        let links = app.deliver(&Parcel::of_clip(clip), &clip.output, seconds).await?;
+        let links = app.hand_out(&Parcel::of_clip(clip), &clip.output, seconds).await?;
         let (sprite, sprite_cues) = links.sprite().await?.unzip();
         Ok(Self {
             stream: links.stream().await?,

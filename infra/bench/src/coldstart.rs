@@ -38,7 +38,7 @@ const AREAS: [(&str, &str); 4] = [
 ];
 
 /// What Lambda tells a function, and what the template does.
-const ENVIRONMENT: [(&str, &str); 27] = [
+const ENVIRONMENT: [(&str, &str); 36] = [
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_DEFAULT_REGION", "us-east-1"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),

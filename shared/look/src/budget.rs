@@ -2,8 +2,8 @@
 //!
 //! A request counts as one, whatever it sets off: a look that waits for a slow server, or starts a container, may take 20
 //! seconds. So time is a quota of its own, of the account or of the client address. A look takes all the time that it may
-//! need before it begins, and gives back what it did not use: so looks at the same time are bounded, too. The first second of
-//! a look that this function makes itself goes with the request, and most take no more: they cost no round trip.
+//! need before it begins, and gives back what it did not use: so looks at the same time are bounded, too. The first seconds of
+//! a look that this function makes itself go with the request, and most take no more: they cost no round trip.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use tracing::warn;
 use crate::ProbeError;
 
 /// What a look of our own takes without being counted.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// On whose behalf a source is looked at.
 #[derive(Clone, Debug)]

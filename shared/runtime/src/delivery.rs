@@ -19,7 +19,7 @@ impl App {
     ///
     /// # Errors
     /// 429 where it, or all that its account has had made, was handed out as often as it may be today.
-    pub async fn deliver<'a>(
+    pub async fn hand_out<'a>(
         &'a self,
         parcel: &Parcel<'_>,
         output: &'a Output,

@@ -150,7 +150,7 @@ impl ApiError {
     /// 429: a clip, or all of its account's, was fetched as often as it may be in a day.
     #[must_use]
     pub fn rests(limit: Decision) -> Self {
-        let hours = limit.retry_after.div_ceil(3600);
+        let hours = (limit.retry_after + 3599).div_euclid(3600);
         let detail = format!(
             "So much of this was fetched today that it rests until midnight (UTC). Please come again in {hours} h"
         );

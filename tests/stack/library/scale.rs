@@ -94,6 +94,7 @@ fn clip(account: &Account, number: u64) -> Clip {
         output: output(&id, 14),
         created_at: Timestamp(number.try_into().unwrap()),
         expires_at: None,
+        rests_until: None,
         id,
     }
 }

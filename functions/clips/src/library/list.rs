@@ -112,7 +112,7 @@ pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Resul
 async fn view(app: &App, clip: &Clip, now: Timestamp) -> Result<ListedClip, ApiError> {
     let (output, id) = (&clip.output, &clip.id);
     let format = output.format.extension();
-    let links = app.deliver(&Parcel::of_clip(clip), output, link_seconds(clip.expires_at, now)).await?;
+    let links = app.hand_out(&Parcel::of_clip(clip), output, link_seconds(clip.expires_at, now)).await?;
     Ok(ListedClip {
         id: id.to_string(),
         name: clip.name.clone(),

@@ -10,6 +10,7 @@ mod formats;
 mod fragments;
 mod gaps;
 mod media;
+mod odd;
 mod pair;
 mod picture;
 mod regressions;
