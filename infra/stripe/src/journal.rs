@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use crate::deliver;
 use crate::state::{Change, State};
 
 const LOG: &str = "log.jsonl";
@@ -93,9 +92,7 @@ fn whole(state: &State) -> impl Iterator<Item = Change> {
         kept: Some(kept.clone()),
         ..Change::default()
     });
-    let open = state.deliveries.iter().filter(|(_, delivery)| delivery.state == deliver::Carried::Pending);
-    let closed = state.deliveries.iter().filter(|(_, delivery)| delivery.state != deliver::Carried::Pending);
-    let deliveries = closed.chain(open).map(move |(seq, delivery)| Change {
+    let deliveries = state.deliveries.iter().map(move |(seq, delivery)| Change {
         counter,
         deliveries: [(*seq, delivery.clone())].into(),
         ..Change::default()
