@@ -31,7 +31,7 @@ pub fn environment(name: &'static str, list: &Path, what: &str) -> anyhow::Resul
 }
 
 /// Unpacks these packages into a folder, without what they would need to run. `what` is told meanwhile.
-pub(crate) fn packages(folder: &Path, requirements: &[String], what: &str) -> anyhow::Result<()> {
+pub fn packages(folder: &Path, requirements: &[String], what: &str) -> anyhow::Result<()> {
     python()?;
     // Debian's Python has no pip of its own, its environments have.
     let environment = folder.join(".pip");

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::objects::{checkout, invoice, subscription};
 use crate::server::Server;
+use crate::state::Record;
 use crate::tx::Tx;
 
 /// Between looks at the real clock.
@@ -14,11 +15,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The clock moves no further at once: ten years.
 pub(crate) const ADVANCE_MAX: i64 = 10 * 366 * 24 * 3600;
 
-/// What is to be done.
+/// What is to be done, and with which object.
+#[derive(Clone, Copy)]
 enum Due {
-    Expire(Value),
-    Renew(Value),
-    Collect(String),
+    Expire,
+    Renew,
+    Collect,
 }
 
 /// Does what falls due, for ever.
@@ -38,45 +40,30 @@ pub(crate) async fn run(server: Arc<Server>) {
 
 /// Does everything that is due until then, in order, each at its time.
 pub(crate) fn catch_up(tx: &mut Tx<'_>, until: i64) {
-    while let Some((at, due)) = next(tx).filter(|(at, _)| *at <= until) {
+    while let Some((at, due, object)) = next(tx, until) {
         tx.now = tx.now.max(at);
         match due {
-            Due::Expire(session) => {
-                checkout::expire(tx, session);
+            Due::Expire => {
+                checkout::expire(tx, object);
             }
-            Due::Renew(subscription) => subscription::renew(tx, subscription),
-            Due::Collect(invoice) => invoice::collect(tx, &invoice),
+            Due::Renew => subscription::renew(tx, object),
+            Due::Collect => invoice::collect(tx, object["id"].as_str().unwrap_or_default()),
         }
     }
     tx.now = until;
 }
 
-/// What is due first.
-fn next(tx: &Tx<'_>) -> Option<(i64, Due)> {
-    let mut first: Option<(i64, Due)> = None;
-    let mut offer = |at: i64, due: Due| {
-        if first.as_ref().is_none_or(|(earliest, _)| at < *earliest) {
-            first = Some((at, due));
-        }
-    };
-    for record in tx.all("checkout.session") {
-        if record.object["status"] == "open"
-            && let Some(at) = record.object["expires_at"].as_i64()
-        {
-            offer(at, Due::Expire(record.object.clone()));
-        }
-    }
-    for record in tx.all("invoice") {
-        if record.object["status"] == "open"
-            && let Some(at) = record.object["next_payment_attempt"].as_i64()
-        {
-            offer(at, Due::Collect(record.id().to_owned()));
-        }
-    }
-    for record in tx.all("subscription") {
-        if record.object["status"] != "canceled" {
-            offer(subscription::ends(&record.object), Due::Renew(record.object.clone()));
-        }
-    }
-    first
+/// What is due first, if it is by then.
+fn next(tx: &Tx<'_>, until: i64) -> Option<(i64, Due, Value)> {
+    let open = |status: &'static str| move |record: &&Record| record.object["status"] == status;
+    let at = |record: &Record, name: &str| record.object[name].as_i64().unwrap_or(i64::MAX);
+    let sessions = tx.all("checkout.session").into_iter().filter(open("open"));
+    let sessions = sessions.map(|record| (at(record, "expires_at"), Due::Expire, record));
+    let invoices = tx.all("invoice").into_iter().filter(open("open"));
+    let invoices = invoices.map(|record| (at(record, "next_payment_attempt"), Due::Collect, record));
+    let subscriptions =
+        tx.all("subscription").into_iter().filter(|record| record.object["status"] != "canceled");
+    let subscriptions = subscriptions.map(|record| (subscription::ends(&record.object), Due::Renew, record));
+    let first = sessions.chain(invoices).chain(subscriptions).min_by_key(|(at, _, record)| (*at, record.seq));
+    first.filter(|(at, ..)| *at <= until).map(|(at, due, record)| (at, due, record.object.clone()))
 }

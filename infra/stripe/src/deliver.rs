@@ -135,8 +135,7 @@ fn due(server: &Server) -> Vec<u64> {
             return (due, change);
         }
         let network = &state.settings.network;
-        let pending = state.deliveries.iter().filter(|(_, delivery)| delivery.state == Carried::Pending);
-        for (seq, delivery) in pending {
+        for (seq, delivery) in state.pending.iter().filter_map(|seq| state.deliveries.get_key_value(seq)) {
             if delivery.seen_ms == 0 {
                 // Seen for the first time: what the network does to it is decided once.
                 let mut delivery = delivery.clone();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Makes calls of the API fail: the body of `POST /_local/stripe/faults`.
 ///
 /// `{"method": "POST", "path": "/v1/payment_intents", "when": "after", "answer": "none"}` carries the next such call out and
-/// breaks the connection instead of answering. `path` may end in `*`. Faults are used in the order in which they came; `GET`
+/// breaks the connection instead of answering; `"answer": "real"` only makes it slow, with `delay_ms`. `path` may end in `*`. Faults are used in the order in which they came; `GET`
 /// shows those that are left, `DELETE` takes all away, and a restart forgets them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

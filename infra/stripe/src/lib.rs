@@ -2,29 +2,11 @@
 //! 127.0.0.1, with test cards in place of money.
 //!
 //! It speaks the version [`VERSION`] of the API and answers in its shapes, whatever `Stripe-Version` asks for. Stripe's own
-//! clients run against it (`tests/clients.rs`), and what they are answered is checked against Stripe's OpenAPI.
+//! clients run against it (`tests/clients`), and what they are answered is checked against Stripe's OpenAPI.
 //!
-//! ```no_run
-//! # async fn example() -> anyhow::Result<()> {
-//! let stripe = stripe::serve(stripe::Options {
-//!     state: "state/stripe".into(),
-//!     port: 0,
-//!     key: "sk_test_local".to_owned(),
-//!     webhook: None,
-//!     seed: None,
-//! })
-//! .await?;
-//! // The API is below this, as it is below https://api.stripe.com.
-//! println!("{}/v1/customers", stripe.url());
-//! // Where events go may be said once it is known, or changed.
-//! stripe.set_webhook(stripe::Webhook {
-//!     url: "http://127.0.0.1:4000/v1/stripe/webhook".to_owned(),
-//!     secret: "whsec_local".to_owned(),
-//! })?;
-//! # stripe.stop().await;
-//! # Ok(())
-//! # }
-//! ```
+//! [`serve`] starts one inside the process that asks; the API is below [`Stripe::url`] as it is below
+//! `https://api.stripe.com`. Where events go is said at the start or, once it is known, by [`Stripe::set_webhook`]. By
+//! itself it is `cargo run -p clipwright-stripe --example serve -- FOLDER PORT KEY`.
 //!
 //! # What there is
 //!
@@ -91,6 +73,7 @@
 //!   tried again after 3, 5 and 7 days more; then the subscription is cancelled.
 //! - No taxes, discounts, trials or prorations; of capture methods only `automatic`.
 //! - A search finds what was written a moment ago; Stripe may take a minute.
+//! - An open invoice is paid by a call (`/v1/invoices/{id}/pay`); its page only shows it.
 //! - No limit of calls; a test that wants a 429 asks for a [`Fault`].
 
 // Stripe's objects have many fields.

@@ -1,11 +1,11 @@
 //! All that this Stripe knows, and a change of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::deliver::Delivery;
+use crate::deliver::{Carried, Delivery};
 use crate::{Network, Webhook};
 
 /// An object.
@@ -93,6 +93,8 @@ pub(crate) struct State {
     order: BTreeMap<String, BTreeMap<u64, String>>,
     /// By the number of the event.
     pub(crate) deliveries: BTreeMap<u64, Delivery>,
+    /// Those of them that are still on their way.
+    pub(crate) pending: BTreeSet<u64>,
     /// By key.
     pub(crate) kept: BTreeMap<String, Kept>,
     pub(crate) settings: Settings,
@@ -119,7 +121,14 @@ impl State {
             of_kind.insert(record.seq, id.clone());
             self.records.insert(id, record);
         }
-        self.deliveries.extend(change.deliveries);
+        for (seq, delivery) in change.deliveries {
+            if delivery.state == Carried::Pending {
+                self.pending.insert(seq);
+            } else {
+                self.pending.remove(&seq);
+            }
+            self.deliveries.insert(seq, delivery);
+        }
         if let Some(kept) = change.kept {
             self.kept.insert(kept.key.clone(), kept);
         }

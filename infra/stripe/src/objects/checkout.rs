@@ -21,6 +21,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     post(
         "/v1/checkout/sessions",
         &[&[
+            "adaptive_pricing.enabled",
             "allow_promotion_codes",
             "automatic_tax.enabled",
             "billing_address_collection",
@@ -52,6 +53,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
             "payment_intent_data.setup_future_usage",
             "payment_intent_data.statement_descriptor_suffix",
             "payment_method_collection",
+            "payment_method_options.*",
             "payment_method_types[]",
             "saved_payment_method_options.*",
             "setup_intent_data.description",

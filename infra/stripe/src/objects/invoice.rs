@@ -365,7 +365,11 @@ fn pay_call(tx: &mut Tx<'_>, ask: &Ask<'_>) -> Result<Value, ApiError> {
     }
     let chosen = given.or_else(|| method(tx, &invoice));
     attempt(tx, ask.id(), chosen, off_session).map_err(|mut error| {
+        // The attempt is counted, and the shop told of it; when it is tried next stays as it was.
         error.effect = Effect::Changes;
+        if let Some(invoice) = tx.find("invoice", ask.id()) {
+            tx.emit("invoice.payment_failed", &invoice);
+        }
         error
     })
 }

@@ -18,6 +18,7 @@ const FIELDS: &[&str] = &[
     "expand[]",
     "metadata.*",
     "payment_method",
+    "payment_method_options.*",
     "payment_method_types[]",
     "receipt_email",
     "setup_future_usage",

