@@ -22,7 +22,6 @@ use crate::stack::door::browser::{Browser, address};
 /// Stripe's test cards, and what they are for.
 pub(crate) const GOOD: &str = "4242424242424242";
 pub(crate) const DECLINED: &str = "4000000000000002";
-pub(crate) const DECLINED_WHEN_CHARGED: &str = "4000000000000341";
 pub(crate) const ASKS_EACH_TIME: &str = "4000002760003184";
 
 /// What everybody has from the start.
