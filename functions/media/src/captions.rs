@@ -58,7 +58,7 @@ pub async fn handle(app: Arc<App>, input: Value) -> Result<Value, StageError> {
     serde_json::to_value(read(&app, None, &request).await?).map_err(passing)
 }
 
-/// The captions that `request` asks for. What is read of an MP4 file's index is kept in `objects`.
+/// The captions that `request` asks for. What is kept of an MP4 file's index in `objects` is not read again.
 ///
 /// # Errors
 /// [`StageError::Passing`].

@@ -45,7 +45,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .may(&[
             Grant::Table(&[Item::Get, Item::Update]),
             Grant::Objects(Prefix::Uploads, &[Object::Get]),
-            Grant::Objects(Prefix::Index, &[Object::Get, Object::Put]),
+            Grant::Objects(Prefix::Index, &[Object::Get]),
             Grant::Objects(Prefix::Words, &[Object::Get, Object::Put]),
             Grant::Secret(Secret::Page),
         ]),

@@ -4,8 +4,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::image::engine::DOCKERFILE;
-use crate::{say, setup, tools};
+use crate::{image, say, setup, tools};
 
 /// What a step is called, and the command that fails when it finds something.
 type Step = (&'static str, fn() -> anyhow::Result<Command>);
@@ -86,10 +85,10 @@ fn transform() -> anyhow::Result<Command> {
     Ok(transform)
 }
 
-/// What it is told not to ask for is said in the Dockerfile, with the reason.
+/// What it is told not to ask for is said in the Dockerfiles, with the reason.
 fn hadolint() -> anyhow::Result<Command> {
     let mut hadolint = here(tools::linters()?.join("hadolint"))?;
-    hadolint.arg(DOCKERFILE);
+    hadolint.args(image::AREAS.map(image::recipe));
     Ok(hadolint)
 }
 

@@ -104,14 +104,7 @@ pub async fn read_text_tracks(
         Some(kept) => kept.load(remote.len()).await,
         None => Pieces::new(remote.len()),
     };
-    let known_bytes = known.bytes();
-    let source = Remembering::new(&remote, known);
-    let tracks = text_tracks(&source).await;
-    let pieces = source.into_pieces();
-    if let Some(kept) = kept.filter(|_| pieces.bytes() > known_bytes) {
-        kept.store(&pieces).await;
-    }
-    match tracks {
+    match text_tracks(&Remembering::new(&remote, known)).await {
         Ok(tracks) => Ok(tracks),
         Err(IndexError::Read(error)) => Err(error),
         Err(_) => Ok(Vec::new()),

@@ -10,6 +10,7 @@ mod span;
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -97,17 +98,12 @@ pub(crate) async fn sound(
     let source = open(app, &mut job, Status::Analyzing).await?;
     let expected = Expected::default();
     let room = Room { app, job: &job, folder, expected: &expected, to: Place::Here };
-    let telling = async {
-        loop {
-            tokio::time::sleep(TOLD_EVERY).await;
-            fetched(expected.fraction(source.bytes()));
+    let mut fetch = pin!(tokio::time::timeout(time_limits::FETCH, room.fetch(&source)));
+    let plan = loop {
+        tokio::select! {
+            plan = &mut fetch => break plan.unwrap_or_else(|_| Err(SourceError::TooSlow.into()))?,
+            () = tokio::time::sleep(TOLD_EVERY) => fetched(expected.fraction(source.bytes())),
         }
-    };
-    let plan = tokio::select! {
-        plan = tokio::time::timeout(time_limits::FETCH, room.fetch(&source)) => {
-            plan.unwrap_or_else(|_| Err(SourceError::TooSlow.into()))?
-        }
-        () = telling => return Err(passing("nobody fetches any more")),
     };
     let bytes = source.bytes();
     info!(bytes, "fetched the sound");

@@ -180,8 +180,9 @@ impl Cutting<'_> {
         let mut sink = create(path).await?;
         sink.write_all(&small.header).await.map_err(passing)?;
         if let ([Held::Remote(file)], true) = (self.files, small.ranges.len() > READS_IN_A_ROW_MAX) {
-            let reads = small.ranges.iter().cloned().flat_map(parts).map(|part| file.read(part));
-            let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
+            let all: Vec<Range<u64>> = small.ranges.iter().cloned().flat_map(parts).collect();
+            let read = |part: Range<u64>| async move { file.read(part).await };
+            let mut reads = stream::iter(all).map(read).buffered(READS_AT_ONCE);
             while let Some(bytes) = reads.try_next().await? {
                 sink.write_all(&bytes).await.map_err(passing)?;
             }

@@ -46,12 +46,13 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
     };
     let settings = settings(&root, &options)?;
     let sam = tools::sam()?;
-    let engine = match options.images.is_empty() {
-        false => None,
-        true => Some(Engine::found().context(
+    let engine = if options.images.is_empty() {
+        Some(Engine::found().context(
             "docker or podman is needed to build the images of media and speech, and neither answers here; --image and \
              --speech-image take those that were pushed before",
-        )?),
+        )?)
+    } else {
+        None
     };
     if engine.is_some() {
         options.architecture.buildable()?;

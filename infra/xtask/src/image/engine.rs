@@ -65,8 +65,8 @@ impl Engine {
                 ])
             }
         };
-        build.args(["--file", &format!("functions/{area}/Dockerfile"), "--tag", &super::name(area), "."]);
-        setup::run(&mut build, format!("building the image of {area} (ten minutes the first time)"))
+        build.args(["--file", &super::recipe(area), "--tag", &super::name(area), "."]);
+        setup::run(&mut build, &format!("building the image of {area} (ten minutes the first time)"))
     }
 
     /// What identifies the image: its digest here, without `sha256:`.

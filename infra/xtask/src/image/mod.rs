@@ -28,6 +28,11 @@ pub(crate) fn name(area: &str) -> String {
     format!("localhost/clipwright/{area}")
 }
 
+/// Where its recipe is.
+pub(crate) fn recipe(area: &str) -> String {
+    format!("functions/{area}/Dockerfile")
+}
+
 /// The parameter of the stack that names it.
 pub(crate) fn parameter(area: &str) -> String {
     format!("{}Image", setup::capital(area))
@@ -79,7 +84,8 @@ pub(crate) fn run(arguments: &mut lexopt::Parser) -> anyhow::Result<()> {
         if weight.bytes > BYTES_MAX {
             bail!("Lambda takes images of at most {} GB", BYTES_MAX / 1_000_000_000);
         }
-        look_inside(&folder, if area == "media" { &QUESTIONS } else { &[] })?;
+        let questions: &[(&str, &[&str])] = if area == "media" { &QUESTIONS } else { &[] };
+        look_inside(&folder, questions)?;
     }
     if no_tests {
         return Ok(());
