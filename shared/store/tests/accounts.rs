@@ -123,7 +123,7 @@ async fn a_code_is_its_browsers_and_a_link_survives_every_guess() {
     let try_code = async |number: u64, from: u8, now| {
         let session = SessionToken::from_random([from; 32]);
         table
-            .sign_in(Proof::Code(&address, &code(number), &browser(from)), &session, None, now)
+            .sign_in(Proof::Code(&address, &code(number), &browser(from)), &session, None, TERMS, now)
             .await
             .unwrap()
     };
