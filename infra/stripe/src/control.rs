@@ -86,6 +86,10 @@ fn act(server: &Server, method: &str, path: &[&str], body: &[u8]) -> Result<Valu
                 if charge["status"] != "succeeded" || charge["disputed"] == true {
                     return Err(ApiError::refused("Only a charge that succeeded is disputed, and once."));
                 }
+                let most = charge["amount"].as_i64().unwrap_or_default();
+                if wanted.amount.is_some_and(|amount| !(1..=most).contains(&amount)) {
+                    return Err(ApiError::form("At most the whole charge is disputed.").param("amount"));
+                }
                 Ok(dispute::open(tx, charge, wanted.amount, "fraudulent"))
             })
         }

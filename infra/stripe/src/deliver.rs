@@ -104,8 +104,10 @@ pub(crate) async fn run(server: Arc<Server>) {
                 busy.remove(&seq);
             }
         }
+        // An order is one only if each waits for the one before.
+        let at_once = if server.look(|state| state.settings.network.reorder) { 1 } else { AT_ONCE };
         for seq in due(&server) {
-            if busy.len() < AT_ONCE && busy.insert(seq) {
+            if busy.len() < at_once && busy.insert(seq) {
                 let server = Arc::clone(&server);
                 under_way.spawn(async move {
                     carry(&server, seq).await;

@@ -58,6 +58,7 @@
 //! An event is posted with `Stripe-Signature: t=…,v1=…`; the time in it is the real one, not that of the moved clock. Without a
 //! 2xx within ten seconds it is posted again, after a quarter of a second, a half, a whole, and so on up to 15 seconds,
 //! for three days, also after a restart. Up to eight are under way at once, so that their order is not certain even here.
+//! A call goes on to its end when its client stops waiting, as it would far away.
 //!
 //! # What lasts
 //!
@@ -246,7 +247,8 @@ impl Stripe {
             task.abort();
             let _ = task.await;
         }
-        // Connections end a moment later than who accepted them.
+        self.server.end_calls();
+        // Connections and calls end a moment later.
         while Arc::strong_count(&self.server) > 1 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -258,5 +260,6 @@ impl Drop for Stripe {
         for task in &self.tasks {
             task.abort();
         }
+        self.server.end_calls();
     }
 }

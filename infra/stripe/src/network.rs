@@ -15,7 +15,7 @@ pub struct Network {
     pub drop: bool,
     /// Each event is posted so many times more.
     pub duplicate: u32,
-    /// Events that happen, or were held back, at about the same time are sent the newest first.
+    /// Events that happen, or were held back, at about the same time are sent one by one, the newest first.
     pub reorder: bool,
     /// Events are sent so much later, in milliseconds.
     pub delay_ms: i64,

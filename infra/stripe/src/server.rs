@@ -1,6 +1,6 @@
 //! One request of the API: who asks, whether it was asked before, what it changes, and what it is answered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
 
 use crate::error::{ApiError, Effect};
 use crate::fault::{Answer, Fault, When};
@@ -36,6 +37,8 @@ pub(crate) struct Server {
     pub(crate) base: String,
     /// Something may be due.
     pub(crate) wake: Notify,
+    /// Calls of the API that are under way.
+    under_way: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,7 @@ struct Inner {
     /// Idempotency keys of calls that run now.
     running: BTreeSet<String>,
     faults: Vec<Fault>,
-    calls: Vec<Call>,
+    calls: VecDeque<Call>,
     requests: u64,
 }
 
@@ -76,9 +79,10 @@ pub(crate) fn real_ms() -> i64 {
 
 impl Server {
     pub(crate) fn new(state: State, journal: Journal, key: String, base: String) -> Self {
-        let (running, faults, calls) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let (running, faults, calls) = (BTreeSet::new(), Vec::new(), VecDeque::new());
         let inner = Inner { state, journal, running, faults, calls, requests: 0 };
-        Self { inner: Mutex::new(inner), key, base, wake: Notify::new() }
+        let under_way = Mutex::default();
+        Self { inner: Mutex::new(inner), key, base, wake: Notify::new(), under_way }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -121,7 +125,12 @@ impl Server {
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.inner().calls.clone()
+        self.inner().calls.iter().cloned().collect()
+    }
+
+    /// Ends the calls that are under way.
+    pub(crate) fn end_calls(&self) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 }
 
@@ -170,7 +179,19 @@ pub(crate) async fn handle(server: Arc<Server>, request: Request<Incoming>) -> R
     if !path.starts_with("/v1/") {
         return Ok(pages::answer(&server, &parts.method, &path, query, &body));
     }
-    api(&server, &parts.method, &path, query, &parts.headers, &body).await
+    // Whoever stops waiting does not stop the call: it ends by itself, as it would far away.
+    let (answered, answer) = oneshot::channel();
+    let (calls, query) = (Arc::clone(&server), query.to_owned());
+    let call = async move {
+        let answer = api(&server, &parts.method, &path, &query, &parts.headers, &body).await;
+        let _ = answered.send(answer);
+    };
+    {
+        let mut under_way = calls.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        under_way.spawn(call);
+    }
+    answer.await.unwrap_or(Err(Unanswered))
 }
 
 pub(crate) fn plain(status: StatusCode, text: &str) -> Response {
@@ -231,9 +252,9 @@ async fn api(
     {
         let mut inner = server.inner();
         if inner.calls.len() >= CALLS_MAX {
-            inner.calls.remove(0);
+            inner.calls.pop_front();
         }
-        inner.calls.push(Call {
+        inner.calls.push_back(Call {
             method: method.to_string(),
             path: path.to_owned(),
             status: reply.as_ref().map(|reply| reply.status),
@@ -301,7 +322,7 @@ async fn run(server: &Server, asked: &Asked<'_>) -> Option<Reply> {
         }
         inner.running.insert(key.clone());
     }
-    // However this ends, also when the client goes away, the key is free again.
+    // However this ends, the key is free again.
     let _running = Running { server, key: asked.key.as_deref() };
     let fault = server.inner().take_fault(asked);
     let delay = fault.as_ref().map_or(0, |fault| fault.delay_ms);

@@ -209,7 +209,7 @@ fn create(tx: &mut Tx<'_>, ask: &Ask<'_>) -> Result<Value, ApiError> {
     let creation = params.choice("customer_creation", &["always", "if_required"])?;
     let expires_at = match params.integer("expires_at")? {
         None => tx.now + OPEN_SECONDS_MAX,
-        Some(at) if (OPEN_SECONDS_MIN..=OPEN_SECONDS_MAX).contains(&(at - tx.now)) => at,
+        Some(at) if (tx.now + OPEN_SECONDS_MIN..=tx.now + OPEN_SECONDS_MAX).contains(&at) => at,
         Some(_) => {
             let message = "The `expires_at` timestamp must be less than 24 hours and at least 30 minutes from \
                            Checkout Session creation.";

@@ -63,7 +63,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
 
 /// In the currency's smallest unit.
 const AMOUNT_MIN: i64 = 50;
-const AMOUNT_MAX: i64 = 99_999_999;
+pub(crate) const AMOUNT_MAX: i64 = 99_999_999;
 
 /// An amount and a currency that can be paid.
 pub(crate) fn amount(params: &Params, name: &str) -> Result<i64, ApiError> {

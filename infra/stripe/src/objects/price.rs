@@ -50,7 +50,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
 pub(crate) fn make(tx: &mut Tx<'_>, params: &Params, product: Value) -> Result<Value, ApiError> {
     let amount =
         params.integer("unit_amount")?.ok_or_else(|| ApiError::missing(&params.name("unit_amount")))?;
-    if amount < 0 {
+    if !(0..=payment_intent::AMOUNT_MAX).contains(&amount) {
         let error = ApiError::form("Invalid non-negative integer").code("parameter_invalid_integer");
         return Err(error.param(&params.name("unit_amount")));
     }
@@ -62,8 +62,14 @@ pub(crate) fn make(tx: &mut Tx<'_>, params: &Params, product: Value) -> Result<V
         let interval = interval.ok_or_else(|| ApiError::missing(&given.name("interval")))?;
         given.choice("usage_type", &["licensed"])?;
         let count = given.integer("interval_count")?.unwrap_or(1);
-        if !(1..=36).contains(&count) {
-            let message = "An interval count is between 1 and 36, and three years at most.";
+        let most = match interval {
+            "day" => 3 * 365,
+            "week" => 3 * 52,
+            "month" => 3 * 12,
+            _ => 3,
+        };
+        if !(1..=most).contains(&count) {
+            let message = "You cannot create a price with a billing interval longer than 3 years.";
             return Err(ApiError::form(message).param(&given.name("interval_count")));
         }
         recurring = json!({

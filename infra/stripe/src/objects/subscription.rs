@@ -291,6 +291,10 @@ fn update(tx: &mut Tx<'_>, ask: &Ask<'_>) -> Result<Value, ApiError> {
             item["price"] = price;
         }
         if let Some(quantity) = given.integer("quantity")? {
+            if !(1..=999_999).contains(&quantity) {
+                let error = ApiError::form("This value must be greater than or equal to 1.");
+                return Err(error.code("parameter_invalid_integer").param(&given.name("quantity")));
+            }
             item["quantity"] = json!(quantity);
         }
     }

@@ -132,3 +132,24 @@ async fn calls_fail_before_or_after_their_effect() {
     }
     assert_eq!(local.look("faults").await, json!([]));
 }
+
+#[tokio::test]
+async fn a_call_goes_on_when_its_client_stops_waiting() {
+    let (local, body) = shop().await;
+    local.control("faults", json!({ "path": PATH, "delay_ms": 400, "answer": "real" })).await;
+    let impatient =
+        tokio::time::timeout(std::time::Duration::from_millis(100), local.under("k", PATH, &body)).await;
+    assert!(impatient.is_err(), "{impatient:?}");
+    assert_eq!((local.balance().await, local.under("k", PATH, &body).await.unwrap().status), (0, 409));
+    for _ in 0..200 {
+        if local.balance().await == 2500 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let found = local.under("k", PATH, &body).await.unwrap();
+    assert_eq!(
+        (found.status, found.header("idempotent-replayed"), local.balance().await),
+        (200, "true", 2500)
+    );
+}

@@ -159,6 +159,23 @@ async fn who_is_asked_says_yes_or_no() {
     assert_eq!(local.balance().await, 900);
 }
 
+/// How a shop goes on when nobody was there: it asks the person, and the same intent is paid.
+#[tokio::test]
+async fn a_payment_that_wanted_somebody_is_finished_when_somebody_is_there() {
+    let local = Local::start().await;
+    let customer = local.customer().await;
+    let card = local.card(&customer, "4000002760003184").await;
+    let declined = local.charge(&customer, &card, 900).await;
+    assert_eq!(declined.error(), (402, "authentication_required".to_owned()));
+    let intent = id(&declined.json()["error"]["payment_intent"]);
+    let body = format!("payment_method={card}&return_url=http://shop.example/back");
+    let asked = local.post(&format!("/v1/payment_intents/{intent}/confirm"), &body).await;
+    let url = text(&asked["next_action"]["redirect_to_url"]["url"]);
+    assert_eq!(local.page(&url, Some("result=complete")).await.status, 303);
+    assert_eq!(local.get(&format!("/v1/payment_intents/{intent}")).await["status"], "succeeded");
+    assert_eq!(local.balance().await, 900);
+}
+
 #[tokio::test]
 async fn a_card_that_was_set_up_on_the_page_is_charged_while_nobody_is_there() {
     let local = Local::start().await;
