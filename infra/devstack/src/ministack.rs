@@ -31,9 +31,9 @@ impl Ministack {
     pub(crate) async fn start(
         options: &Options,
         programs: &Path,
-        [dynamodb, s3, models, stripe]: [&str; 4],
+        [dynamodb, s3, bedrock, stripe]: [&str; 4],
     ) -> anyhow::Result<Self> {
-        let embedded = [("DYNAMODB", dynamodb), ("S3", s3), ("BEDROCK_RUNTIME", models)];
+        let embedded = [("DYNAMODB", dynamodb), ("S3", s3), ("BEDROCK_RUNTIME", bedrock)];
         let temporary = options.state.join("tmp");
         // Functions that were killed in the middle of a video left it here.
         let _ = std::fs::remove_dir_all(&temporary);
