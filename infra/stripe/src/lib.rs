@@ -17,7 +17,7 @@
 //!
 //! Idempotency keys work as Stripe's do: the first answer is kept for 24 hours and given again, a 500 included; other
 //! parameters under a key are refused with 400; while the first call runs, a second is answered 409; what failed for its
-//! parameters' form, and 409 and 429, is not kept.
+//! parameters' form, and 409 and 429, is not kept. A call goes on to its end when its client stops waiting.
 //!
 //! # Pages
 //!
@@ -58,7 +58,6 @@
 //! An event is posted with `Stripe-Signature: t=…,v1=…`; the time in it is the real one, not that of the moved clock. Without a
 //! 2xx within ten seconds it is posted again, after a quarter of a second, a half, a whole, and so on up to 15 seconds,
 //! for three days, also after a restart. Up to eight are under way at once, so that their order is not certain even here.
-//! A call goes on to its end when its client stops waiting, as it would far away.
 //!
 //! # What lasts
 //!
