@@ -40,7 +40,7 @@ fn every_task_has_a_time_limit_and_a_retry() {
     let machine = machine();
     assert!(machine["TimeoutSeconds"].as_u64().unwrap() <= 3600);
     let tasks: Vec<_> = states(&machine).into_iter().filter(|(_, state)| state["Type"] == "Task").collect();
-    assert_eq!(tasks.len(), 18);
+    assert_eq!(tasks.len(), 22);
     for (name, task) in tasks {
         let limit = task["TimeoutSeconds"].as_u64().unwrap_or_else(|| panic!("{name} has no TimeoutSeconds"));
         assert!((1..=910).contains(&limit), "{name}: a function runs for 15 minutes at most");

@@ -317,7 +317,7 @@ async fn every_endpoint_takes_a_session_as_well_as_a_key() {
             if !takes("key") {
                 continue;
             }
-            let named = path.replace('{', "").replace('}', "");
+            let named = path.replace(['{', '}'], "");
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let ask = |origin: &str| {
                 let request = http().request(method.clone(), cloud.url(&named));

@@ -1,7 +1,7 @@
 //! `POST /v1/clip/analyze`: when is it that this is said?
 //!
 //! It is done within the request if there is time for it, and paid when it is done, whether anything was found or not. What
-//! takes longer, or is asked for with `Prefer: respond-async`, is a job.
+//! takes longer, as listening to a source without captions does, or is asked for with `Prefer: respond-async`, is a job.
 
 use std::{sync::Arc, time::Instant};
 
@@ -35,7 +35,7 @@ pub struct Analysis {
 ///
 /// # Errors
 /// 400 for a bad request, 401 without a key, 402 without money or above `max_cost`, 404 for an upload that is not the
-/// caller's, 409 for one that is not ready, 422 for a source that cannot be read or has no captions or a reused
+/// caller's, 409 for one that is not ready, 422 for a source that cannot be read or has neither captions nor sound or a reused
 /// `Idempotency-Key`, 429 past the limits. Nothing is spent or left behind then.
 pub async fn handle(app: Arc<App>, caller: Caller, request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let begun = Instant::now();

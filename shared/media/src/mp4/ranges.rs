@@ -5,8 +5,8 @@ use std::ops::{Deref, Range};
 /// Up to this gap, reading on is cheaper than another request: at 50 MB/s it takes 5 ms.
 const GAP_MAX: u64 = 256 << 10;
 
-/// What may be read along where bytes are dear: a fiftieth of what is wanted. A file's index may take four times as much.
-const SPARED: u64 = 50;
+/// What may be read along where bytes are dear: a hundredth of what is wanted. A file's index may take eight times as much.
+const SPARED: u64 = 100;
 
 /// More requests than this for one clip are not made; instead, larger gaps are read along.
 const RANGES_MAX: usize = 256;
@@ -136,12 +136,13 @@ mod tests {
         let joined = coalesce_sparing(sound.clone());
         let bytes: u64 = joined.iter().map(|range| range.end - range.start).sum();
         assert!(
-            joined.len() < sound.len() && (4_000_000..=4_080_000).contains(&bytes),
+            joined.len() < sound.len() && (4_000_000..=4_040_000).contains(&bytes),
             "{} {bytes}",
             joined.len()
         );
         assert_eq!(joined.position(sound[9_999].start), bytes - 400);
-        assert_eq!(*coalesce_sparing(vec![5..10, 10..20]), [5..20]);
+        let one = coalesce_sparing(vec![5..10, 10..20]);
+        assert_eq!((one.len(), one.first().cloned()), (1, Some(5..20)));
         assert!(coalesce_sparing(Vec::new()).is_empty());
     }
 
