@@ -60,9 +60,4 @@ impl Payments {
             _ => bail!("Secrets Manager does not take the secret: {status}"),
         }
     }
-
-    /// Ends it.
-    pub(crate) async fn stop(self) {
-        self.stripe.stop().await;
-    }
 }

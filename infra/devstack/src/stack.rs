@@ -80,7 +80,8 @@ pub struct Devstack {
     dynamodb: DynamoDb,
     _meter: Option<Meter>,
     s3: S3,
-    payments: Payments,
+    /// Ends when it is dropped.
+    _payments: Payments,
     /// Two devstacks on one state folder would tear each other's data.
     _lock: File,
 }
@@ -157,7 +158,7 @@ impl Devstack {
         let counted = meter.as_ref().map(Meter::counted);
         let lifecycle = Arc::clone(&s3.lifecycle);
         let front = front::serve(listener, (info.clone(), options.sample), client, lifecycle, counted);
-        Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, payments, _lock: lock })
+        Ok(Self { info, front, ministack, dynamodb, _meter: meter, s3, _payments: payments, _lock: lock })
     }
 
     /// Where everything is.
@@ -176,7 +177,6 @@ impl Devstack {
         self.front.abort();
         // Functions may be writing until the end, so storage goes last.
         self.ministack.stop().await;
-        self.payments.stop().await;
         self.s3.stop();
         self.dynamodb.stop();
     }
