@@ -1,7 +1,10 @@
 //! Sentence embeddings: MiniLM, quantised to 8 bits, through `rten`.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rten::{RunOptions, ThreadPool};
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -15,9 +18,8 @@ const VOCABULARY: &str = "minilm-vocab.txt";
 pub(crate) const WIDTH: usize = 384;
 /// Pieces of a text that the model reads.
 const PIECES_MAX: usize = 256;
-/// Texts in one run, and pieces in it with those that fill up: what a run's memory depends on.
-const BATCH_TEXTS: usize = 32;
-const BATCH_PIECES: usize = 4_096;
+/// Pieces in one run, with those that fill up: so many that what passes from step to step stays in the processor's cache.
+const BATCH_PIECES: usize = 1_024;
 
 /// A unit vector.
 pub(crate) type Vector = [f32; WIDTH];
@@ -94,22 +96,44 @@ impl Model {
         // Texts of one length side by side: the shorter ones of a run are filled up.
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|text| pieces[*text].len());
-        let mut vectors = vec![[0.0; WIDTH]; texts.len()];
+        let mut batches: Vec<&[usize]> = Vec::new();
         let mut rest = order.as_slice();
         while !rest.is_empty() {
             let fits = |many: &usize| many * pieces[rest[many - 1]].len() <= BATCH_PIECES;
-            let many = (1..=rest.len().min(BATCH_TEXTS)).take_while(fits).last().unwrap_or(1);
+            let many = (1..=rest.len()).take_while(fits).last().unwrap_or(1);
             let (batch, later) = rest.split_at(many);
-            let run: Vec<&[i32]> = batch.iter().map(|text| pieces[*text].as_slice()).collect();
-            for (text, vector) in batch.iter().zip(self.run(&run)?) {
-                vectors[*text] = vector;
-            }
+            batches.push(batch);
             rest = later;
+        }
+        // Each batch on one thread: sharing out its many small steps costs more than it saves.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(batches.len());
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Vec<(usize, Vector)>, ModelError> {
+            let pool = Arc::new(ThreadPool::with_num_threads(1));
+            let mut done = Vec::new();
+            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let texts: Vec<&[i32]> = batch.iter().map(|text| pieces[*text].as_slice()).collect();
+                done.extend(batch.iter().copied().zip(self.run(&texts, &pool)?));
+            }
+            Ok(done)
+        };
+        let died = |_| Err(ModelError::Run("one of its threads ended too soon".to_owned()));
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let others = others.into_iter().map(|other| other.join().unwrap_or_else(died));
+            std::iter::once(own).chain(others).collect()
+        });
+        let mut vectors = vec![[0.0; WIDTH]; texts.len()];
+        for done in done {
+            for (text, vector) in done? {
+                vectors[text] = vector;
+            }
         }
         Ok(vectors)
     }
 
-    fn run(&self, texts: &[&[i32]]) -> Result<Vec<Vector>, ModelError> {
+    fn run(&self, texts: &[&[i32]], pool: &Arc<ThreadPool>) -> Result<Vec<Vector>, ModelError> {
         let failed = |error: &dyn std::fmt::Display| ModelError::Run(error.to_string());
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
         let shape = [texts.len(), longest];
@@ -130,7 +154,9 @@ impl Model {
             inputs.push((node, values.into()));
         }
         let output = *self.network.output_ids().first().ok_or_else(|| failed(&"it has no output"))?;
-        let mut outputs = self.network.run(inputs, &[output], None).map_err(|error| failed(&error))?;
+        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(pool)));
+        let mut outputs =
+            self.network.run(inputs, &[output], Some(options)).map_err(|error| failed(&error))?;
         let states = outputs.pop().ok_or_else(|| failed(&"it answered nothing"))?;
         let states: NdTensor<f32, 3> =
             states.try_into().map_err(|_| failed(&"its answer has another form"))?;
