@@ -30,6 +30,10 @@ pub mod webhook;
 /// When payments are looked after. A failed call is not repeated: the next one comes in a minute.
 const EVERY_MINUTE: Schedule = Schedule { expression: "rate(1 minute)", retries: Some(0) };
 
+/// Settings of whoever credits payments: a bonus may wait for the first one.
+const BONUS: &[Var] = &[Var::SignupBonus, Var::BonusesPerDomain, Var::BonusesPerHour];
+const BONUS_ON_A_PAGE: &[Var] = &[Var::PageUrl, Var::SignupBonus, Var::BonusesPerDomain, Var::BonusesPerHour];
+
 /// The endpoints of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::keyed(
@@ -77,7 +81,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .may(&[Grant::Table(&[Item::Put, Item::Update]), Grant::Secret(Secret::Stripe)]),
     Endpoint::page("billing.paid", Route::get("/paid"), handler!(paid::handle; app, request))
         .described(describe!(paid::operation))
-        .may(&[Grant::Table(&[Item::Get, Item::Put]), Grant::Secret(Secret::Stripe)]),
+        .settings(BONUS)
+        .may(&[Grant::Table(&[Item::Get, Item::Put, Item::Update]), Grant::Secret(Secret::Stripe)]),
     Endpoint::keyed(
         "billing.payments",
         Route::get("/v1/payments"),
@@ -95,9 +100,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(reload::handle; app, caller, request),
     )
     .described(describe!(reload::operation))
-    .settings(&[Var::PageUrl])
+    .settings(BONUS_ON_A_PAGE)
     .may(&[
-        Grant::Table(&[Item::BatchGet, Item::Get, Item::Put]),
+        Grant::Table(&[Item::BatchGet, Item::Get, Item::Put, Item::Update]),
         Grant::Secret(Secret::Stripe),
         Grant::Queue(Queue::Mail),
     ]),
@@ -113,9 +118,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(approve::handle; app, request),
     )
     .described(describe!(approve::operation))
-    .settings(&[Var::PageUrl])
+    .settings(BONUS_ON_A_PAGE)
     .may(&[
-        Grant::Table(&[Item::Get, Item::Put]),
+        Grant::Table(&[Item::Get, Item::Put, Item::Update]),
         Grant::Secret(Secret::Stripe),
         Grant::Queue(Queue::Mail),
     ]),
@@ -138,9 +143,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
         handler!(webhook::handle; app, request),
     )
     .described(describe!(webhook::operation))
+    .settings(BONUS)
     .may(&[Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]), Grant::Secret(Secret::Stripe)]),
     // Up to the next call: Stripe may have been away for a while.
-    Endpoint::schedule("billing.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).timeout_s(60).may(&[
+    Endpoint::schedule("billing.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).timeout_s(60).settings(BONUS).may(&[
         Grant::Table(&[Item::Get, Item::Put, Item::Update]),
         Grant::OpenIndex,
         Grant::Secret(Secret::Stripe),

@@ -124,6 +124,13 @@ impl Till<'_> {
     pub(crate) async fn learn(&self, payment: Payment, report: &Report) -> Result<Payment, StoreError> {
         let learnt = self.table.learn(&PaymentKey::of(&payment), report, self.app.now()).await?;
         let Some((after, step)) = learnt else { return Ok(payment) };
+        // Also where it was credited before: whoever did that may have ended right behind it.
+        if after.credited_cents > 0 {
+            let terms = self.app.config().bonus_terms().map_err(|error| StoreError::Malformed(error.to_string()))?;
+            if self.table.deposited(&after.account, terms, self.app.now()).await? {
+                info!(account = %after.account, "the bonus that waited for a payment is granted");
+            }
+        }
         if step.is_some() {
             let (state, kept_cents) = (after.state.word(), after.kept_cents());
             info!(account = %after.account, payment = %after.id, state, kept_cents, "payment");
