@@ -146,9 +146,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .settings(BONUS)
     .may(&[Grant::Table(&[Item::Delete, Item::Get, Item::Put, Item::Update]), Grant::Secret(Secret::Stripe)]),
     // Up to the next call: Stripe may have been away for a while.
-    Endpoint::schedule("billing.sweep", EVERY_MINUTE, handler!(sweep::handle; app)).timeout_s(60).settings(BONUS).may(&[
-        Grant::Table(&[Item::Get, Item::Put, Item::Update]),
-        Grant::OpenIndex,
-        Grant::Secret(Secret::Stripe),
-    ]),
+    Endpoint::schedule("billing.sweep", EVERY_MINUTE, handler!(sweep::handle; app))
+        .timeout_s(60)
+        .settings(BONUS)
+        .may(&[
+            Grant::Table(&[Item::Get, Item::Put, Item::Update]),
+            Grant::OpenIndex,
+            Grant::Secret(Secret::Stripe),
+        ]),
 ];

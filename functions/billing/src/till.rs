@@ -126,7 +126,8 @@ impl Till<'_> {
         let Some((after, step)) = learnt else { return Ok(payment) };
         // Also where it was credited before: whoever did that may have ended right behind it.
         if after.credited_cents > 0 {
-            let terms = self.app.config().bonus_terms().map_err(|error| StoreError::Malformed(error.to_string()))?;
+            let terms =
+                self.app.config().bonus_terms().map_err(|error| StoreError::Malformed(error.to_string()))?;
             if self.table.deposited(&after.account, terms, self.app.now()).await? {
                 info!(account = %after.account, "the bonus that waited for a payment is granted");
             }
