@@ -84,25 +84,3 @@ pub async fn handle(_: Arc<App>, request: ApiRequest) -> Result<ApiResponse, Api
 pub fn operation() -> Operation {
     Operation::new("A file of the Studio").problems(&[404])
 }
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[test]
-    fn every_file_of_the_folder_is_served_and_every_import_is_there() {
-        let folder = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")).unwrap();
-        let mut files: Vec<String> =
-            folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        assert_eq!(files, ASSETS.iter().map(|asset| asset.name.to_owned()).collect::<Vec<_>>());
-        for asset in ASSETS {
-            for line in asset.text.lines().filter(|line| line.starts_with("import ")) {
-                let (_, file) = line.split_once("from './").unwrap();
-                assert!(files.contains(&file.trim_end_matches("';").to_owned()), "{}: {line}", asset.name);
-            }
-        }
-    }
-}
