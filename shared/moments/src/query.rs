@@ -31,8 +31,6 @@ const OPENING: &str =
 const CLOSING: &str = r"\b(clos\w*|conclu\w*|wrap\w*|final\w*|end\w*|summary|future|next (meeting|step)\w*|q ?& ?a|questions?|last|takeaways?)\b";
 /// A question: its answer is shorter than a topic's part.
 const QUESTION: &str = r"^\s*(what|why|how|when|who|which|did|do|does|is|are|was|were|would|should|could|can|summari[sz]e|according|in )\b|^\s*where\b|\?\s*$";
-/// What asks for all that was said of something.
-const SUMMARY: &str = r"^\s*summar";
 const WHERE_THEY: &str = r"^\s*where they\b[^?]*$";
 
 /// A pattern without regard to case. All are constants, and a test makes each; one that could not be made matches nothing.
@@ -50,18 +48,12 @@ pub(crate) struct Shape {
     pub(crate) question: bool,
     pub(crate) opening: bool,
     pub(crate) closing: bool,
-    pub(crate) summary: bool,
 }
 
 pub(crate) fn shape(query: &str) -> Shape {
     let query = short(query);
     let question = is_match(QUESTION, query) && !is_match(WHERE_THEY, query);
-    Shape {
-        question,
-        opening: is_match(OPENING, query),
-        closing: is_match(CLOSING, query),
-        summary: is_match(SUMMARY, query),
-    }
+    Shape { question, opening: is_match(OPENING, query), closing: is_match(CLOSING, query) }
 }
 
 /// The query without its request and its frame.
@@ -114,7 +106,7 @@ mod tests {
     #[test]
     fn every_pattern_is_one() {
         let frames = FRAMES.map(|frame| frame.replace("NP", SOMEBODY));
-        let others = [OPENING, CLOSING, QUESTION, SUMMARY, WHERE_THEY].into_iter().chain(REQUESTS);
+        let others = [OPENING, CLOSING, QUESTION, WHERE_THEY].into_iter().chain(REQUESTS);
         for text in others.chain(frames.iter().map(String::as_str)) {
             assert!(pattern(text).is_some(), "{text}");
         }
@@ -140,7 +132,6 @@ mod tests {
         let question = |query| shape(query).question;
         assert!(question("What is it") && question("it is?") && question("where is it"));
         assert!(!question("where they talk about it") && !question("Mining pools"));
-        assert!(shape("Summarize the vote").summary && !shape("the summary").summary);
         assert!(shape("Introduction").opening && shape("wrap-up").closing && !shape("mining").closing);
     }
 }

@@ -4,7 +4,7 @@
 use crate::curves::Curves;
 use crate::query::Shape;
 use crate::units::{Units, sums};
-use crate::weights::{SPAN, WORTH_ENOUGH, WORTH_MIDDLE, WORTH_TIME};
+use crate::weights::{SPAN, TEMPERATURE};
 
 /// Seconds of a span, if nothing else is asked.
 pub(crate) const SHORTEST_SECONDS: f64 = 20.0;
@@ -25,10 +25,7 @@ const SPAN_UNITS_MAX: usize = 256;
 const COMPARED: usize = 300;
 /// Seconds around a span that are compared with it, and of its own beginning.
 const AROUND_SECONDS: f64 = 60.0;
-const AROUND_SECONDS_FAR: f64 = 180.0;
 const HEAD_SECONDS: f64 = 45.0;
-/// IoUs between which a span comes to have enough in common with another.
-const ENOUGH: (f64, f64) = (0.35, 0.65);
 /// Seconds that a span's length is measured in.
 const LENGTH_SECONDS: f64 = 150.0;
 
@@ -94,17 +91,7 @@ pub(crate) fn candidates(units: &Units, rules: &Rules) -> Vec<Span> {
     spans
 }
 
-/// Units around one: the first that begins so many seconds before or behind.
-struct Around {
-    left: usize,
-    left_far: usize,
-    right: usize,
-    right_far: usize,
-    head: usize,
-    tail: usize,
-}
-
-/// The score of each span: the logarithm of how likely it is what was meant, but for a constant.
+/// The score of each span.
 pub(crate) fn scores(units: &Units, curves: &Curves, shape: Shape, spans: &[Span]) -> Vec<f64> {
     let count = units.len();
     let times: Vec<f64> = units.time.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -120,52 +107,36 @@ pub(crate) fn scores(units: &Units, curves: &Curves, shape: Shape, spans: &[Span
     let cosine_deviation =
         (cosines.iter().map(|value| (value - cosine_mean).powi(2)).sum::<f64>() / count.max(1) as f64).sqrt();
     // One search a unit, not one a span.
-    let around: Vec<Around> = (0..count)
+    let around: Vec<(usize, usize, usize)> = (0..count)
         .map(|unit| {
             let (start, end) = (units.start[unit], units.end[unit]);
-            Around {
-                left: units.at(start - AROUND_SECONDS),
-                left_far: units.at(start - AROUND_SECONDS_FAR),
-                right: units.at(end + AROUND_SECONDS - 1e-6),
-                right_far: units.at(end + AROUND_SECONDS_FAR - 1e-6),
-                head: units.at(start + HEAD_SECONDS),
-                tail: units.at(end - HEAD_SECONDS),
-            }
+            (
+                units.at(start - AROUND_SECONDS),
+                units.at(end + AROUND_SECONDS - 1e-6),
+                units.at(start + HEAD_SECONDS),
+            )
         })
         .collect();
-    let relevant_of_all = relevant[count];
     let flag = |is: bool| f64::from(u8::from(is));
     let one = |span: &Span| {
         let Span { from, to } = *span;
         let (start, end) = (units.start[from], units.end[to - 1]);
-        let before = |unit: usize| if from > 0 { unit.min(from - 1) } else { 0 };
-        let behind = |unit: usize| if to < count { unit.max(to + 1) } else { count };
-        let (first, last) = (&around[from], &around[to - 1]);
-        let head = first.head.max(from + 1).min(to);
-        let tail = last.tail.min(to - 1).max(from);
+        let before = if from > 0 { around[from].0.min(from - 1) } else { 0 };
+        let behind = if to < count { around[to - 1].1.max(to + 1) } else { count };
+        let head = around[from].2.max(from + 1).min(to);
         let time = units.time[to] - units.time[from] + 1e-6;
         let relevance = (score[to] - score[from]) / time;
-        let inside = relevant[to] - relevant[from];
         let length = ((end - start).max(5.0) / LENGTH_SECONDS).ln();
         let middle = (start + end) / 2.0 / units.duration;
         let meaning = (curves.products[to] - curves.products[from]) / (units.norm(from, to) + 1e-9);
-        SPAN.relevant * inside / time
-            + SPAN.relevant_log * (inside / time + 0.01).ln()
-            + SPAN.relevant_share * inside / (relevant_of_all + 1e-6)
-            + SPAN.relevant_both * 2.0 * inside / (time + relevant_of_all)
-            + SPAN.score * relevance
+        SPAN.relevant * (relevant[to] - relevant[from]) / time
             + SPAN.evidence * (narrow[to] - narrow[from]) / time
             + SPAN.head * mean(&score, from, head, 0.0)
-            + SPAN.tail * mean(&score, tail, to, 0.0)
-            + SPAN.left * mean(&score, before(first.left), from, -1.0)
-            + SPAN.left_far * mean(&score, before(first.left_far), from, -1.0)
-            + SPAN.right * mean(&score, to, behind(last.right), -1.0)
-            + SPAN.right_far * mean(&score, to, behind(last.right_far), -1.0)
+            + SPAN.left * mean(&score, before, from, -1.0)
+            + SPAN.right * mean(&score, to, behind, -1.0)
             + SPAN.length * length
             + SPAN.length_squared * length * length
             + SPAN.length_of_answer * length * flag(shape.question)
-            + SPAN.length_squared_of_answer * length * length * flag(shape.question)
-            + SPAN.length_of_summary * length * flag(shape.summary)
             + SPAN.share * (((end - start).max(5.0) / units.duration).ln() + 2.5)
             + SPAN.length_and_relevance * length * relevance
             + SPAN.valley_before * units.valley[from]
@@ -178,10 +149,10 @@ pub(crate) fn scores(units: &Units, curves: &Curves, shape: Shape, spans: &[Span
     spans.iter().map(one).collect()
 }
 
-/// The spans that are expected to be worth most, whatever was meant, best first: each adds most to those before it.
+/// The spans that are expected to share most with what was meant, best first: each adds most to those before it.
 pub(crate) fn choose(units: &Units, spans: &[Span], scores: &[f64], rules: &Rules) -> Vec<Chosen> {
     let best = scores.iter().copied().fold(f64::MIN, f64::max);
-    let likely: Vec<f64> = scores.iter().map(|score| (score - best).exp()).collect();
+    let likely: Vec<f64> = scores.iter().map(|score| ((score - best) / TEMPERATURE).exp()).collect();
     let all = likely.iter().sum::<f64>();
     let mut order: Vec<usize> = (0..spans.len()).collect();
     order.sort_by(|one, other| likely[*other].total_cmp(&likely[*one]));
@@ -194,41 +165,27 @@ pub(crate) fn choose(units: &Units, spans: &[Span], scores: &[f64], rules: &Rule
         (times[one].1.min(times[other].1) - times[one].0.max(times[other].0)).max(0.0)
     };
     let length = |span: usize| times[span].1 - times[span].0;
-    let count = spans.len();
-    let (mut worths, mut squares) = (Vec::with_capacity(count * count), Vec::with_capacity(count * count));
-    for (one, (start, end)) in times.iter().enumerate() {
-        let middle = (start + end) / 2.0;
-        for (other, (start, end)) in times.iter().enumerate() {
-            let common = common(one, other);
-            let shared = common / (length(one) + length(other) - common);
-            let enough = ((shared - ENOUGH.0) / (ENOUGH.1 - ENOUGH.0)).clamp(0.0, 1.0);
-            let hit = f64::from(u8::from((start..=end).contains(&&middle)));
-            worths.push(
-                WORTH_ENOUGH * enough + WORTH_TIME * 2.0 * shared / (1.0 + shared) + WORTH_MIDDLE * hit,
-            );
-            squares.push(shared * shared);
-        }
-    }
-    let adds = |of: &[f64], had: &[f64], span: usize| {
-        let of = &of[span * count..(span + 1) * count];
-        let each = of.iter().zip(had).zip(&likely).map(|((of, had), likely)| (of - had).max(0.0) * likely);
-        each.sum::<f64>()
+    let shared = |one: usize, other: usize| {
+        let common = common(one, other);
+        (common / (length(one) + length(other) - common)).powi(2)
     };
-    let (mut had, mut had_squares) = (vec![0.0; count], vec![0.0; count]);
-    let mut open = vec![true; count];
+    let (mut had, mut open) = (vec![0.0; spans.len()], vec![true; spans.len()]);
     let mut chosen = Vec::new();
     while chosen.len() < rules.count {
-        let gains = (0..count).filter(|span| open[*span]).map(|span| (span, adds(&worths, &had, span)));
+        let gain = |span: usize| {
+            let adds = |(other, likely): (usize, &f64)| (shared(span, other) - had[other]).max(0.0) * likely;
+            likely.iter().enumerate().map(adds).sum::<f64>()
+        };
+        let gains = (0..spans.len()).filter(|span| open[*span]).map(|span| (span, gain(span)));
         // The first of equals, as they are sorted by likelihood.
         let most = gains.fold(None, |most: Option<(usize, f64)>, next| match most {
             Some(most) if most.1 >= next.1 => Some(most),
             _ => Some(next),
         });
-        let Some((next, _)) = most else { break };
-        chosen.push(Chosen { span: spans[next], gain: adds(&squares, &had_squares, next) });
-        for other in 0..count {
-            had[other] = f64::max(had[other], worths[next * count + other]);
-            had_squares[other] = f64::max(had_squares[other], squares[next * count + other]);
+        let Some((next, gain)) = most else { break };
+        chosen.push(Chosen { span: spans[next], gain });
+        for other in 0..spans.len() {
+            had[other] = f64::max(had[other], shared(next, other));
             open[other] &= common(next, other) <= rules.overlap * length(next).min(length(other));
         }
         open[next] = false;

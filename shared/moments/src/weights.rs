@@ -1,4 +1,4 @@
-//! Every number that was fitted, on the development set that docs/moments.md describes.
+//! Every number that was fitted: on the development set that docs/moments.md describes, all of it.
 
 /// Half widths, in units, of the windows that meaning and words are compared over.
 pub(crate) const WIDTHS: [usize; 5] = [0, 1, 3, 6, 10];
@@ -29,22 +29,13 @@ pub(crate) const UNIT: UnitWeights = UnitWeights {
 /// How good a span is; `spans` says what each feature is.
 pub(crate) struct SpanWeights {
     pub(crate) relevant: f64,
-    pub(crate) relevant_log: f64,
-    pub(crate) relevant_share: f64,
-    pub(crate) relevant_both: f64,
-    pub(crate) score: f64,
     pub(crate) evidence: f64,
     pub(crate) head: f64,
-    pub(crate) tail: f64,
     pub(crate) left: f64,
-    pub(crate) left_far: f64,
     pub(crate) right: f64,
-    pub(crate) right_far: f64,
     pub(crate) length: f64,
     pub(crate) length_squared: f64,
     pub(crate) length_of_answer: f64,
-    pub(crate) length_squared_of_answer: f64,
-    pub(crate) length_of_summary: f64,
     pub(crate) share: f64,
     pub(crate) length_and_relevance: f64,
     pub(crate) valley_before: f64,
@@ -56,42 +47,30 @@ pub(crate) struct SpanWeights {
 }
 
 pub(crate) const SPAN: SpanWeights = SpanWeights {
-    relevant: 9.1788,
-    relevant_log: -1.4657,
-    relevant_share: -5.1112,
-    relevant_both: 3.1277,
-    score: -0.7378,
-    evidence: 1.6394,
-    head: 0.8653,
-    tail: 0.4498,
-    left: 1.1768,
-    left_far: -1.1288,
-    right: -0.1907,
-    right_far: -0.1973,
-    length: 0.9049,
-    length_squared: -0.1365,
-    length_of_answer: -0.499,
-    length_squared_of_answer: -0.8548,
-    length_of_summary: 3.4988,
-    share: 0.9442,
-    length_and_relevance: 1.0807,
-    valley_before: 0.492,
-    valley_behind: 0.2673,
-    meaning: -0.0018,
-    opening: 5.2451,
-    closing: 3.3377,
-    to_the_end: 0.6306,
+    relevant: 7.074,
+    evidence: 0.873,
+    head: 0.4805,
+    left: 0.2674,
+    right: -0.1175,
+    length: 0.3931,
+    length_squared: -0.0263,
+    length_of_answer: -0.3346,
+    share: 0.3437,
+    length_and_relevance: 0.6216,
+    valley_before: 0.1375,
+    valley_behind: 0.1275,
+    meaning: 0.0138,
+    opening: 4.7947,
+    closing: 4.0228,
+    to_the_end: 0.4495,
 };
 
-/// What a chosen span is worth if another one was meant: for enough in common (a ramp over the IoU), for the time in common
-/// (F1), and for its middle lying in the other.
-pub(crate) const WORTH_ENOUGH: f64 = 0.4;
-pub(crate) const WORTH_TIME: f64 = 0.35;
-pub(crate) const WORTH_MIDDLE: f64 = 0.25;
+/// What scores of spans are divided by before they become probabilities.
+pub(crate) const TEMPERATURE: f64 = 0.8;
 
 /// How likely the middle of a span lies in what was meant.
 pub(crate) fn confidence(gain: f64, meaning: f64, cover: f64) -> f64 {
-    logistic(5.159 * gain + 1.607 * meaning + 0.682 * cover - 3.104)
+    logistic(4.20 * gain + 1.21 * meaning + 0.22 * cover - 1.90)
 }
 
 /// How likely the video has what was asked for at all: by the best window's cosine and share of the query's words.

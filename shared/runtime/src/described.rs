@@ -208,8 +208,8 @@ mod tests {
         assert_eq!(
             described.statements,
             [
-                // Counting a request of a key is an update.
-                statement(&["dynamodb:Query", "dynamodb:UpdateItem"], &["${TableArn}"]),
+                // A session is read, and counting a request is an update.
+                statement(&["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"], &["${TableArn}"]),
                 statement(&["s3:GetObject"], &["${MediaBucketArn}/clips/*", "${MediaBucketArn}/work/*"]),
                 statement(&["sqs:SendMessage"], &["${MailQueueArn}"]),
             ]

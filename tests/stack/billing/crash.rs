@@ -81,15 +81,9 @@ async fn a_reload_that_nobody_asks_for_again_is_found_by_the_sweeper() {
     control(cloud, "network", &json!({})).await;
     assert!(begun >= 5, "{begun}");
     person.settled(i64::try_from(begun).unwrap() * 500).await;
-    assert!(
-        cloud
-            .table()
-            .due_payments(crate::stack::cloud::now().plus_ms(99_000_000), None)
-            .await
-            .unwrap()
-            .found
-            .is_empty()
-    );
+    // Of others there may be some on the cloud that tests share.
+    let due = cloud.table().due_payments(crate::stack::cloud::now().plus_ms(99_000_000), None).await.unwrap();
+    assert!(due.found.iter().all(|payment| payment.account != person.id), "{:?}", due.found);
 }
 
 #[tokio::test(flavor = "multi_thread")]
