@@ -270,7 +270,8 @@ async fn mistakes_are_told_where_they_are_made() {
         types(&mut chromium, wrong).await;
         press(&mut chromium, "Enter", "Enter", false).await;
         chromium.until("!document.getElementById('open-error').hidden && !document.getElementById('open').hasAttribute('aria-busy')").await;
-        assert!(text(&mut chromium, "open-error").await.starts_with(said));
+        let told = text(&mut chromium, "open-error").await;
+        assert!(told.starts_with(said), "{wrong}: {told}");
         is_usable(&mut chromium, wrong).await;
     }
     looked_at(&mut chromium, "studio-wrong").await;
