@@ -48,7 +48,7 @@ export function follow(id, title, ended) {
   const template = at('job', HTMLTemplateElement);
   const card = /** @type {HTMLElement} */ (/** @type {DocumentFragment} */ (template.content.cloneNode(true)).firstElementChild);
   const part = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (card.querySelector(selector));
-  part('h3').textContent = title;
+  part('h2').textContent = title;
   part('progress').setAttribute('aria-label', title);
   at('jobs').prepend(card);
   const cancel = /** @type {HTMLButtonElement} */ (part('.cancel'));

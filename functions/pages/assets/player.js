@@ -5,6 +5,9 @@ import { Timeline } from './timeline.js';
 /** Pictures of the film strip. */
 const STILLS = 16;
 const STILL_HEIGHT = 90;
+/** Seconds that one frame is shown at most, and how long the browser may take to tell of it, in ms. */
+const FRAME_SECONDS_MAX = 0.25;
+const FRAME_MS_MAX = 500;
 /** How long a file may take to say what it is, in ms. */
 const PATIENCE = 15000;
 
@@ -36,6 +39,8 @@ export class Player {
   frame = 0;
   /** The time of the frame that is on screen, if the browser tells it. @type {number | null} */
   shown = null;
+  /** The frame that was shown before the place that was sought last. @type {number | null} */
+  #former = null;
   #seeking = false;
   /** @type {number | null} */
   #next = null;
@@ -62,7 +67,7 @@ export class Player {
     if ('requestVideoFrameCallback' in video) {
       /** @param {number} _ @param {VideoFrameCallbackMetadata} seen */
       const look = (_, seen) => {
-        const step = this.shown === null ? 0 : seen.mediaTime - this.shown;
+        const step = this.shown === null || video.paused ? 0 : seen.mediaTime - this.shown;
         // Dropped frames make steps longer, never shorter.
         if (step > 0.004 && step < 0.2 && (!this.frame || step < this.frame - 0.0005)) this.frame = step;
         this.shown = seen.mediaTime;
@@ -112,6 +117,8 @@ export class Player {
     this.#next = null;
     if (Math.abs(this.video.currentTime - time) < 1e-6) return;
     this.#seeking = true;
+    this.#former = this.shown ?? this.#former;
+    this.shown = null;
     this.video.currentTime = time;
   }
 
@@ -141,9 +148,20 @@ export class Player {
   async resting() {
     if (!this.isOpen || !('requestVideoFrameCallback' in this.video)) return null;
     while (this.#seeking) if (!(await heard(this.video, 'seeked', 3000))) return null;
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    if (this.shown === null) return null;
+    // The browser tells of a frame some time after it has found it.
+    for (const end = performance.now() + FRAME_MS_MAX; this.shown === null && performance.now() < end; ) {
+      await new Promise((done) => requestAnimationFrame(done));
+    }
+    // None was told of: it is the same as before, if that can be.
+    this.shown ??= this.#former;
+    if (this.shown === null || !this.#isShown()) return null;
     return { start: this.shown, end: this.shown + (this.frame || this.timeline.frame) };
+  }
+
+  /** Whether the frame that was told last is the one at the place that was sought. */
+  #isShown() {
+    const behind = this.shown === null ? Infinity : this.video.currentTime - this.shown;
+    return behind > -0.001 && behind < FRAME_SECONDS_MAX;
   }
 
   /** Draws the film strip with a player of its own, so that the one on screen stays where it is. @param {string} url */

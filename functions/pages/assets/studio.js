@@ -111,7 +111,8 @@ at('open').addEventListener('submit', (event) => {
   event.preventDefault();
   const text = value('url').trim();
   const url = /^https?:\/\//i.test(text) ? text : `https://${text}`;
-  if (!text || !URL.canParse(url)) return told(at('open-error'), 'This is no link. Copy it from the address bar of the page with the video.');
+  // Browsers take spaces in a host for part of its name.
+  if (!text || /\s/.test(text) || !URL.canParse(url)) return told(at('open-error'), 'This is no link. Copy it from the address bar of the page with the video.');
   void open({ url });
 });
 
@@ -190,7 +191,9 @@ function changed(everything = false) {
 timeline.addEventListener('seek', (event) => player.seek(/** @type {CustomEvent} */ (event).detail.time));
 timeline.addEventListener('range', (event) => {
   const { which, done } = /** @type {CustomEvent} */ (event).detail;
-  player.seek(which === 'start' ? timeline.start : Math.max(timeline.start, timeline.end - timeline.frame / 2));
+  // The middle of a frame: on its edge, rounding decides which one is shown.
+  const half = timeline.frame / 2;
+  player.seek(which === 'start' ? timeline.start + half : Math.max(timeline.start, timeline.end - half));
   if (done) void settle(which);
   else at(which, HTMLInputElement).value = clock(timeline[/** @type {'start' | 'end'} */ (which)]);
 });
@@ -292,7 +295,7 @@ addEventListener('keydown', (event) => {
     o: () => here('end'),
     arrowleft: () => move(-1),
     arrowright: () => move(1),
-    '[': () => player.seek(timeline.start),
+    '[': () => player.seek(timeline.start + timeline.frame / 2),
     ']': () => player.seek(timeline.end - timeline.frame / 2),
     z: deeds.closer,
     m: deeds.sound,
