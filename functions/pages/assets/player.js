@@ -149,19 +149,20 @@ export class Player {
     if (!this.isOpen || !('requestVideoFrameCallback' in this.video)) return null;
     while (this.#seeking) if (!(await heard(this.video, 'seeked', 3000))) return null;
     // The browser tells of a frame some time after it has found it.
-    for (const end = performance.now() + FRAME_MS_MAX; this.shown === null && performance.now() < end; ) {
+    const frame = (this.frame || this.timeline.frame) * 1.1;
+    for (const end = performance.now() + FRAME_MS_MAX; !this.#isShown(frame) && performance.now() < end; ) {
       await new Promise((done) => requestAnimationFrame(done));
     }
-    // None was told of: it is the same as before, if that can be.
+    // None was told of: it is the same as before, or a long one.
     this.shown ??= this.#former;
-    if (this.shown === null || !this.#isShown()) return null;
+    if (this.shown === null || !this.#isShown(FRAME_SECONDS_MAX)) return null;
     return { start: this.shown, end: this.shown + (this.frame || this.timeline.frame) };
   }
 
-  /** Whether the frame that was told last is the one at the place that was sought. */
-  #isShown() {
+  /** Whether the frame that was told last is the one at the place that was sought. @param {number} longest its length at most */
+  #isShown(longest) {
     const behind = this.shown === null ? Infinity : this.video.currentTime - this.shown;
-    return behind > -0.001 && behind < FRAME_SECONDS_MAX;
+    return behind > -0.001 && behind < longest;
   }
 
   /** Draws the film strip with a player of its own, so that the one on screen stays where it is. @param {string} url */

@@ -115,7 +115,7 @@ async fn every_metric_is_emitted_and_nothing_else() {
     Browser::new(cloud())
         .sign_in(cloud(), &address("counted").replace("example.com", "mailinator.com"))
         .await;
-    for function in ["SweepFunction", "WebhooksSweepFunction", "ReconcileFunction"] {
+    for function in ["SweepFunction", "WebhooksSweepFunction", "BillingSweepFunction", "ReconcileFunction"] {
         cloud().invoke(function, &json!({})).await;
     }
     // What nobody takes for a day is counted where the day passes: webhooks/retry.rs. What comes of mail is in
@@ -128,6 +128,7 @@ async fn every_metric_is_emitted_and_nothing_else() {
         "Payments",
         "Disputes",
         "EventsRefused",
+        "MoneyTakenBack",
     ];
     let expected: BTreeSet<&str> =
         Metric::ALL.iter().map(|metric| metric.name()).filter(|name| !elsewhere.contains(name)).collect();
