@@ -204,7 +204,8 @@ fn substituted(text: &str, info: &Info) -> String {
         let value = match (name, info.state_machines.get(id)) {
             (_, Some(arn)) if name.ends_with(".Name") => last(arn, ':').to_owned(),
             _ if name.starts_with("AWS::") => "*".to_owned(),
-            _ => part(id, info),
+            // A name that the stack gives, and that nothing here tells.
+            _ => known(id, info).unwrap_or_else(|| "*".to_owned()),
         };
         done.push_str(&value);
         done.push_str(rest);
@@ -214,6 +215,12 @@ fn substituted(text: &str, info: &Info) -> String {
 
 /// What the logs call the resource `id`: the last part of its ARN.
 fn part(id: &str, info: &Info) -> String {
+    // A secret: made by the stack, or named by a parameter. No function may read more than one.
+    known(id, info).unwrap_or_else(|| "secret:*".to_owned())
+}
+
+/// The same of a resource that a local cloud has told the name of.
+fn known(id: &str, info: &Info) -> Option<String> {
     let table = info.tables.get(id).map(|name| format!("table/{name}"));
     let queue = || info.queues.get(id).map(|url| last(url, '/').to_owned());
     // A function is called by its alias.
@@ -222,10 +229,7 @@ fn part(id: &str, info: &Info) -> String {
         Some(format!("function:{name}:{ALIAS}"))
     };
     let machine = || info.state_machines.get(id).map(|arn| format!("stateMachine:{}", last(arn, ':')));
-    let found =
-        table.or_else(|| info.buckets.get(id).cloned()).or_else(queue).or_else(function).or_else(machine);
-    // A secret: made by the stack, or named by a parameter. No function may read more than one.
-    found.unwrap_or_else(|| "secret:*".to_owned())
+    table.or_else(|| info.buckets.get(id).cloned()).or_else(queue).or_else(function).or_else(machine)
 }
 
 fn last(text: &str, separator: char) -> &str {

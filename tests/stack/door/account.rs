@@ -131,6 +131,9 @@ async fn a_deleted_account_leaves_the_books_and_nothing_else() {
     // An order that comes again, or whose account nobody has closed, does what is left to do; while a job is under
     // way it is put off.
     let other = cloud().account(Amount::cents(100)).await;
+    // Whoever is told of jobs hears of those that end so.
+    let hook = json!({ "url": "https://hooks.example.com/jobs", "events": ["job.cancelled"] });
+    assert_eq!(other.post("/v1/webhooks", &hook).await.0, 200);
     let running = crate::stack::queue::accept(&other, server.url(), 1).await;
     let waiting = crate::stack::queue::accept(&other, server.url(), 1).await;
     assert_eq!((running.has_slot, waiting.has_slot), (true, false));
