@@ -191,6 +191,8 @@ function changed(everything = false) {
 timeline.addEventListener('seek', (event) => player.seek(/** @type {CustomEvent} */ (event).detail.time));
 timeline.addEventListener('range', (event) => {
   const { which, done } = /** @type {CustomEvent} */ (event).detail;
+  // Whatever was about to rest moves again.
+  asked += 1;
   // The middle of a frame: on its edge, rounding decides which one is shown.
   const half = timeline.frame / 2;
   player.seek(which === 'start' ? timeline.start + half : Math.max(timeline.start, timeline.end - half));
@@ -230,6 +232,7 @@ for (const which of /** @type {const} */ (['start', 'end'])) {
     field.setCustomValidity('');
     const [start, end] = which === 'start' ? [time, timeline.end] : [timeline.start, time];
     if (end <= start) return void changed(true);
+    asked += 1;
     timeline.show(start, Math.min(end, start + longest()));
     player.seek(time);
     changed(true);
