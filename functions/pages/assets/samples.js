@@ -1,4 +1,4 @@
-// The request as code, in six languages. Each sample runs as it is, but for the key.
+// The request as code, in six languages; the key is left to whoever runs it.
 
 /** @typedef {{ base: string, path: string, body: Record<string, unknown> }} Ask */
 

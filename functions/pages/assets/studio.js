@@ -116,12 +116,6 @@ at('open').addEventListener('submit', (event) => {
   void open({ url });
 });
 
-document.getElementById('sample')?.addEventListener('click', (event) => {
-  const url = /** @type {HTMLElement} */ (event.currentTarget).dataset.url ?? '';
-  at('url', HTMLInputElement).value = url;
-  void open({ url });
-});
-
 /** @param {File} file */
 async function send(file) {
   if (!(await signedIn())) return;
