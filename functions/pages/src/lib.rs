@@ -11,7 +11,7 @@
 //! - **A page is always a page** (`Trigger::Page`): a 404, a 429 and a fault of ours are HTML too.
 //! - **What no route takes** (`elsewhere`) is told what there is instead.
 //! - **The Studio** (`/`) and the account's page talk to the API by the browser's session, as everybody else does by a key. Their
-//!   scripts are modules without a framework in `assets`; types stand in comments, and `tsc` checks them.
+//!   scripts are modules without a framework in `assets`; types stand in comments.
 //! - **The policy** of a page (CSP) allows this script, the style by its hash, and media from the bucket; only `/embed`
 //!   may be framed.
 //!
